@@ -1,0 +1,5 @@
+//! Gives people the sotto command.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,245 @@
+//! What the node's HTTP API takes and gives, as JSON. Shared by node and client so that they cannot drift.
+//!
+//! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
+
+use contracts::message::Opening;
+use contracts::record::Request;
+use crypto::{Digest, PublicKey, Signature};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wire::Bytes;
+
+/// `application/problem+json` (RFC 9457) with our stable code and a hint.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// `urn:sottovoce:CODE`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line for people.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The stable code (`docs/user/codes.md`).
+    pub code: String,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// What to do next.
+    pub hint: String,
+}
+
+/// `POST /v1/transactions`: signed transactions, canonical CBOR in base64, run in this order.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Submission {
+    /// 1–64 of them.
+    #[schema(value_type = Vec<String>)]
+    pub transactions: Vec<Bytes>,
+}
+
+/// The answer to a [`Submission`], once every transaction is durable.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Submitted {
+    /// In the submission's order.
+    pub results: Vec<TransactionResult>,
+}
+
+/// What became of one transaction.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TransactionResult {
+    /// Its identity.
+    #[schema(value_type = String)]
+    pub id: Digest,
+    /// The block.
+    pub height: u64,
+    /// Its place in the log.
+    pub index: u64,
+    /// `ok` or the code of the refusal.
+    pub code: String,
+}
+
+/// `POST /v1/requests`: the application and what stays off the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Application {
+    /// The signed `requests.apply`.
+    #[schema(value_type = String)]
+    pub transaction: Bytes,
+    /// The justification's opening: UTF-8 text of at most 4,000 bytes.
+    #[schema(value_type = Object)]
+    pub justification: Opening,
+    /// The evidence's openings, in the request's order.
+    #[schema(value_type = Vec<Object>)]
+    pub evidence: Vec<Opening>,
+}
+
+/// A request with what the caller may see beside the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RequestView {
+    /// The ledger's record.
+    #[schema(value_type = Object)]
+    pub request: Request,
+    /// The justification, for the requester, the owners' approvers and auditors.
+    pub justification: Option<String>,
+    /// The name in the credential, likewise.
+    pub applicant: Option<String>,
+    /// Titles of the contracts, where they may be seen.
+    pub titles: Vec<String>,
+}
+
+/// One page of a list; `next` continues it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Pass as `after` for the next page.
+    pub next: Option<String>,
+}
+
+/// `POST /v1/requests/{id}/judge`: what the oracles decided.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Judgement {
+    /// `ok` or the code of the refusal.
+    pub decision: String,
+    /// The oracles that signed.
+    pub signers: Vec<String>,
+    /// The verdict's transaction.
+    #[schema(value_type = String)]
+    pub transaction: Digest,
+    /// The grant, for a release.
+    pub grant: Option<GrantToken>,
+}
+
+/// A grant in the form its holder presents.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct GrantToken {
+    /// The grant's identity on the ledger.
+    #[schema(value_type = String)]
+    pub grant: Digest,
+    /// A Biscuit token, base64.
+    #[schema(value_type = String)]
+    pub token: Bytes,
+    /// First moment, Unix milliseconds.
+    pub not_before: u64,
+    /// Last moment, Unix milliseconds.
+    pub not_after: u64,
+}
+
+/// `POST /v1/grants/{id}/redeem`: the token and the holder's proof of possession.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Redemption {
+    /// The token.
+    #[schema(value_type = String)]
+    pub token: Bytes,
+    /// The moment of signing, Unix milliseconds.
+    pub signed: u64,
+    /// Signature over `contracts::message::redemption`.
+    #[schema(value_type = String)]
+    pub possession: Signature,
+}
+
+/// `POST /v1/requests/{id}/compute` and `GET /v1/requests/{id}/share`: a party's sealed share of the result.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ResultShare {
+    /// The party.
+    pub party: String,
+    /// The share, sealed to the requester's ephemeral key: canonical CBOR of `crypto::kem::Sealed`, base64.
+    #[schema(value_type = String)]
+    pub sealed: Bytes,
+    /// The transaction that recorded it.
+    #[schema(value_type = String)]
+    pub transaction: Digest,
+}
+
+/// `GET /v1/requests/{id}/explain`: why a request is allowed or refused as things stand.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// One per contract.
+    pub contracts: Vec<ContractExplanation>,
+}
+
+/// The decision under one contract.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ContractExplanation {
+    /// The contract.
+    #[schema(value_type = String)]
+    pub contract: Digest,
+    /// Whether it would be allowed now.
+    pub allow: bool,
+    /// `ok` or the first reason's code.
+    pub code: String,
+    /// Every check, in order.
+    pub reasons: Vec<Reason>,
+    /// The policies that decided.
+    pub determining: Vec<String>,
+    /// What comes with an allowance.
+    pub obligations: Vec<(String, String)>,
+}
+
+/// One check.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Reason {
+    /// What was checked.
+    pub check: String,
+    /// Whether it holds.
+    pub satisfied: bool,
+    /// What was found and expected.
+    pub detail: String,
+    /// What to do where it does not hold.
+    pub hint: String,
+}
+
+/// One entry of the audit trail.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuditEntry {
+    /// From 1, without gaps.
+    pub sequence: i64,
+    /// Unix milliseconds.
+    pub at: u64,
+    /// Who: a key, a member, or `node`.
+    pub actor: String,
+    /// What: `object.release`, `request.judge`, ...
+    pub action: String,
+    /// On what.
+    pub subject: String,
+    /// `ok` or the code of the refusal.
+    pub code: String,
+    /// Details that hold no secret.
+    pub detail: String,
+    /// `H(AUDIT, [previous, entry])`: a chain, so that a missing entry shows.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+}
+
+/// `GET /health` and `GET /ready`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or what is missing.
+    pub status: String,
+    /// The member.
+    pub member: String,
+    /// Newest block of the replica.
+    pub height: u64,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// `POST /v1/oracles`: starts a key generation among the named members, coordinated by this node.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OracleSetup {
+    /// Members, in order.
+    pub participants: Vec<String>,
+    /// Signatures needed.
+    pub threshold: u16,
+}
+
+/// `GET /v1/oracles`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OracleView {
+    /// The epoch.
+    pub epoch: u64,
+    /// Signatures needed.
+    pub threshold: u16,
+    /// Members.
+    pub participants: Vec<String>,
+    /// The group's key.
+    #[schema(value_type = String)]
+    pub key: PublicKey,
+}

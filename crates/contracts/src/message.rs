@@ -1,0 +1,539 @@
+//! What is signed and sent to the ledger: the arguments of every method, and the genesis.
+
+use crypto::kem::{RecipientKey, Suite};
+use crypto::{Digest, Label, PublicKey, Signature, hash};
+use minicbor::{Decode, Encode};
+use policy::Terms;
+use serde::{Deserialize, Serialize};
+use wire::{Bytes, Fixed};
+
+use crate::record::Role;
+
+/// What the founder fixes for good: carried in [`ledger::Genesis::application`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Founding {
+    /// The founding member.
+    #[n(0)]
+    pub founder: MemberCard,
+    /// Whether the founder is a regulator: may accredit issuers.
+    #[n(1)]
+    pub regulator: bool,
+}
+
+/// How a member presents itself: names and public keys.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct MemberCard {
+    /// Name: 1–32 characters of `a-z 0-9 -`.
+    #[n(0)]
+    pub name: String,
+    /// Signs the member's administration: principals, issuers, invitations.
+    #[n(1)]
+    pub operator: PublicKey,
+    /// Signs what the node does by itself: registrations, grants, releases, verdict records.
+    #[n(2)]
+    pub node: PublicKey,
+    /// Cosigns checkpoints.
+    #[n(3)]
+    pub cosigner: PublicKey,
+    /// SHA-256 of the node's TLS subject public key info.
+    #[n(4)]
+    pub tls: Digest,
+    /// Receives sealed messages between nodes.
+    #[n(5)]
+    pub recipient: RecipientKey,
+    /// Where the node answers: `https://host:port`.
+    #[n(6)]
+    pub address: String,
+}
+
+/// `members.invite`, by an operator of a member: lets one organisation join, once.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Invite {
+    /// The name the newcomer will bear.
+    #[n(0)]
+    pub name: String,
+    /// `H(INVITATION, [token])` of the invitation's 32-byte token.
+    #[n(1)]
+    pub token: Digest,
+    /// Last moment of joining, Unix milliseconds.
+    #[n(2)]
+    pub expires: u64,
+    /// Whether the newcomer may accredit issuers.
+    #[n(3)]
+    pub regulator: bool,
+}
+
+/// `members.join`, by the newcomer's operator key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Join {
+    /// The newcomer.
+    #[n(0)]
+    pub card: MemberCard,
+    /// The invitation's token.
+    #[n(1)]
+    pub token: Fixed<32>,
+}
+
+/// `members.principal_add`, by the member's operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct PrincipalAdd {
+    /// Name within the member: 1–64 characters of `a-z 0-9 - .`.
+    #[n(0)]
+    pub name: String,
+    /// The principal's key.
+    #[n(1)]
+    pub key: PublicKey,
+    /// What it may do.
+    #[n(2)]
+    pub roles: Vec<Role>,
+}
+
+/// `members.principal_revoke`, by the member's operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct PrincipalRevoke {
+    /// The principal's key.
+    #[n(0)]
+    pub key: PublicKey,
+}
+
+/// `members.issuer_accredit` and, with the same arguments, `members.issuer_revoke`, by a regulator's operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Issuer {
+    /// A name people know.
+    #[n(0)]
+    pub name: String,
+    /// Verifies its credentials.
+    #[n(1)]
+    pub key: PublicKey,
+    /// The claims it may vouch for, such as `researcher`.
+    #[n(2)]
+    pub claims: Vec<String>,
+}
+
+/// `oracles.confirm`, by the node key of each participant: the epoch begins when all have confirmed the same.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OraclesConfirm {
+    /// The new oracle epoch: the current one plus one, from 1.
+    #[n(0)]
+    pub epoch: u64,
+    /// Signatures needed.
+    #[n(1)]
+    pub threshold: u16,
+    /// Member names in order; participant `i` of the key generation is number `i + 1`.
+    #[n(2)]
+    pub participants: Vec<String>,
+    /// The group's Ed25519 key.
+    #[n(3)]
+    pub key: PublicKey,
+    /// The group's public key material for aggregation (`crypto::threshold::GroupKey` bytes).
+    #[n(4)]
+    pub group: Bytes,
+}
+
+/// `assets.register`, by the owner's node key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct AssetRegister {
+    /// Name within the member: 1–64 characters of `a-z 0-9 - .`.
+    #[n(0)]
+    pub name: String,
+    /// What it is: `table` or `file`.
+    #[n(1)]
+    pub kind: String,
+    /// Column names of a table, in order; empty for a file.
+    #[n(2)]
+    pub columns: Vec<String>,
+    /// Roots under which later proofs can speak of the asset.
+    #[n(3)]
+    pub commitments: Vec<Commitment>,
+    /// Segments of the sealed object.
+    #[n(4)]
+    pub segments: u64,
+    /// The weakest suite among the recipients.
+    #[n(5)]
+    pub suite: Suite,
+}
+
+/// A commitment to an asset's content.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Commitment {
+    /// How the root is made: `sealed-object-v1` for the tree over ciphertext.
+    #[n(0)]
+    pub suite: String,
+    /// The suite's parameters; empty for `sealed-object-v1`.
+    #[n(1)]
+    pub params: Bytes,
+    /// The root.
+    #[n(2)]
+    pub root: Digest,
+}
+
+/// `assets.retire`, by the owner's node key: no new contract or request may name it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct AssetRetire {
+    /// The asset.
+    #[n(0)]
+    pub asset: Digest,
+}
+
+/// `contracts.offer`, by a principal of the owner with role `owner`, or its operator. The contract's identity is the
+/// transaction's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Offer {
+    /// The terms.
+    #[n(0)]
+    pub terms: Terms,
+}
+
+/// `contracts.amend`: the next version of a contract; requests under older versions that have no verdict yet lapse.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Amend {
+    /// The contract.
+    #[n(0)]
+    pub contract: Digest,
+    /// The new terms; the asset stays the same.
+    #[n(1)]
+    pub terms: Terms,
+}
+
+/// `contracts.suspend`, `contracts.resume` and `contracts.revoke`, by the owner.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ContractState {
+    /// The contract.
+    #[n(0)]
+    pub contract: Digest,
+}
+
+/// `requests.apply`, by the requester's own key. The request's identity is the transaction's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Apply {
+    /// The contracts it falls under, each with the version the requester read: one for `release`, one or more with the
+    /// same program for `compute`.
+    #[n(0)]
+    pub contracts: Vec<ContractVersion>,
+    /// One of the contracts' purposes.
+    #[n(1)]
+    pub purpose: String,
+    /// What is released is sealed to this key.
+    #[n(2)]
+    pub ephemeral: RecipientKey,
+    /// Salted commitment to the justification, which travels to the owners' nodes.
+    #[n(3)]
+    pub justification: Digest,
+    /// Evidence offered, each by kind and salted commitment.
+    #[n(4)]
+    pub evidence: Vec<EvidenceCommitment>,
+}
+
+/// A contract at a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ContractVersion {
+    /// The contract.
+    #[n(0)]
+    pub contract: Digest,
+    /// Its version, from 1.
+    #[n(1)]
+    pub version: u32,
+}
+
+/// Evidence by kind and commitment; the bytes travel to the owners' nodes and the oracles.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct EvidenceCommitment {
+    /// `credential`; other kinds are refused until a verifier for them exists.
+    #[n(0)]
+    pub kind: String,
+    /// `H(COMMITMENT, [salt, bytes])`.
+    #[n(1)]
+    pub commitment: Digest,
+}
+
+/// `requests.cancel`, by the requester.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Cancel {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+}
+
+/// `requests.decline`, by the node key of an owner whose contract the request names.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Decline {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+    /// The contract under which it is declined.
+    #[n(1)]
+    pub contract: Digest,
+    /// The stable code of the reason.
+    #[n(2)]
+    pub code: String,
+}
+
+/// `requests.approve`, by one of the contract's approvers, once each.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Approve {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+    /// The contract approved under.
+    #[n(1)]
+    pub contract: Digest,
+    /// False objects: one objection refuses the request.
+    #[n(2)]
+    pub approve: bool,
+}
+
+/// The outcome of checking one evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Appraisal {
+    /// The evidence's kind.
+    #[n(0)]
+    pub kind: String,
+    /// The evidence's commitment.
+    #[n(1)]
+    pub commitment: Digest,
+    /// What it proves: accredited claims.
+    #[n(2)]
+    pub claims: Vec<String>,
+    /// Who vouches: `issuer` for a credential signed by an accredited issuer, `none` where nothing is proven.
+    #[n(3)]
+    pub trust: String,
+    /// Why it proves no more: a stable code, or `ok`.
+    #[n(4)]
+    pub code: String,
+}
+
+/// What the oracles sign, under [`Label::VERDICT`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Verdict {
+    /// The chain.
+    #[n(0)]
+    pub chain: Digest,
+    /// The oracles' epoch.
+    #[n(1)]
+    pub epoch: u64,
+    /// The request.
+    #[n(2)]
+    pub request: Digest,
+    /// Each contract judged, with the digest of its terms and of its policy.
+    #[n(3)]
+    pub contracts: Vec<Judged>,
+    /// What each evidence proves, in the request's order.
+    #[n(4)]
+    pub appraisals: Vec<Appraisal>,
+    /// `ok`, or the code of the refusal.
+    #[n(5)]
+    pub decision: String,
+    /// Facts that only the owner can see and that the oracles took from it, by name.
+    #[n(6)]
+    pub owner_asserted: Vec<String>,
+    /// When it was decided, Unix milliseconds: the time the policy saw.
+    #[n(7)]
+    pub decided: u64,
+    /// After this the verdict gives no grant, Unix milliseconds.
+    #[n(8)]
+    pub not_after: u64,
+}
+
+/// One contract in a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Judged {
+    /// The contract and version.
+    #[n(0)]
+    pub contract: ContractVersion,
+    /// `H(TERMS, [terms])`.
+    #[n(1)]
+    pub terms: Digest,
+    /// Digest of the policy text that was run.
+    #[n(2)]
+    pub policy: Digest,
+    /// The approvers counted, sorted.
+    #[n(3)]
+    pub approvals: Vec<PublicKey>,
+}
+
+/// `verdicts.record`, by any member's node key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct VerdictRecord {
+    /// The verdict as signed.
+    #[n(0)]
+    pub verdict: Verdict,
+    /// The threshold signature.
+    #[n(1)]
+    pub signature: Signature,
+    /// The members whose oracles took part.
+    #[n(2)]
+    pub signers: Vec<String>,
+}
+
+/// `grants.issue`, by the node key of the owner, under an allowing verdict. The grant's identity is the transaction's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct GrantIssue {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+    /// The contract, of means `release`.
+    #[n(1)]
+    pub contract: Digest,
+    /// First moment, Unix milliseconds.
+    #[n(2)]
+    pub not_before: u64,
+    /// Last moment, Unix milliseconds.
+    #[n(3)]
+    pub not_after: u64,
+}
+
+/// `grants.revoke`, by the owner's node key or operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct GrantRevoke {
+    /// The grant.
+    #[n(0)]
+    pub grant: Digest,
+}
+
+/// `releases.record`, by the owner's node key, before the first byte leaves: the one redemption of a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ReleaseRecord {
+    /// The grant.
+    #[n(0)]
+    pub grant: Digest,
+    /// The root of the object released: the registered one.
+    #[n(1)]
+    pub root: Digest,
+    /// SHA-256 of the recipient stanzas made for the requester.
+    #[n(2)]
+    pub stanzas: Digest,
+    /// The weakest suite among those stanzas.
+    #[n(3)]
+    pub suite: Suite,
+    /// The holder's signature under [`Label::PROOF_OF_POSSESSION`] over [`redemption`].
+    #[n(4)]
+    pub possession: Signature,
+    /// The moment the holder signed, Unix milliseconds.
+    #[n(5)]
+    pub signed: u64,
+}
+
+/// What the holder of a grant signs to redeem it: chain, grant, time.
+pub fn redemption(chain: &Digest, grant: &Digest, signed: u64) -> Vec<u8> {
+    [chain.as_ref(), grant.as_ref(), &signed.to_be_bytes()].concat()
+}
+
+/// `results.record`, by the node key of each party of a computation, when its share is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ResultRecord {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+    /// The party's contract.
+    #[n(1)]
+    pub contract: Digest,
+    /// The session: `H(SESSION, [request])`.
+    #[n(2)]
+    pub session: Digest,
+    /// The protocol: `additive`.
+    #[n(3)]
+    pub protocol: String,
+    /// What it assumes: `semi-honest`.
+    #[n(4)]
+    pub adversary: String,
+    /// The parties in order.
+    #[n(5)]
+    pub parties: Vec<String>,
+    /// Digest of the program.
+    #[n(6)]
+    pub program: Digest,
+    /// SHA-256 of the sealed share.
+    #[n(7)]
+    pub share: Digest,
+    /// True where any part was simulated; a contract may refuse it.
+    #[n(8)]
+    pub simulated: bool,
+}
+
+/// A credential: an accredited issuer vouches for claims about a key. Sent as evidence of kind `credential`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Credential {
+    /// What is signed.
+    #[n(0)]
+    pub body: CredentialBody,
+    /// The issuer's signature under [`Label::CREDENTIAL`].
+    #[n(1)]
+    pub signature: Signature,
+}
+
+/// What an issuer signs.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct CredentialBody {
+    /// The issuer's key.
+    #[n(0)]
+    pub issuer: PublicKey,
+    /// The key the claims are about.
+    #[n(1)]
+    pub subject: PublicKey,
+    /// The subject's name, for the people who approve.
+    #[n(2)]
+    pub name: String,
+    /// What is vouched for.
+    #[n(3)]
+    pub claims: Vec<String>,
+    /// First moment, Unix milliseconds.
+    #[n(4)]
+    pub not_before: u64,
+    /// Last moment, Unix milliseconds.
+    #[n(5)]
+    pub not_after: u64,
+}
+
+/// A payload that stays off the ledger, with the salt that makes its commitment hiding.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Opening {
+    /// 32 random bytes.
+    #[n(0)]
+    pub salt: Fixed<32>,
+    /// The payload.
+    #[n(1)]
+    pub payload: Bytes,
+}
+
+impl Opening {
+    /// Salts a payload.
+    pub fn new(payload: Vec<u8>) -> Self {
+        Self { salt: Fixed(crypto::random()), payload: payload.into() }
+    }
+
+    /// The commitment: `H(COMMITMENT, [salt, payload])`.
+    pub fn commitment(&self) -> Digest {
+        hash(Label::COMMITMENT, &[self.salt.as_ref(), &self.payload])
+    }
+}

@@ -1,0 +1,298 @@
+//! What the contracts keep in the world state.
+
+use crypto::{Digest, PublicKey};
+use minicbor::{Decode, Encode};
+use policy::Terms;
+use serde::{Deserialize, Serialize};
+
+use crate::message::{Apply, AssetRegister, MemberCard, OraclesConfirm, ReleaseRecord, ResultRecord, Verdict};
+
+/// What a principal may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Role {
+    /// Offers contracts over the member's assets.
+    #[n(0)]
+    Owner,
+    /// Applies under contracts.
+    #[n(1)]
+    Requester,
+    /// Approves requests.
+    #[n(2)]
+    Approver,
+    /// Reads the audit trail and exports receipts.
+    #[n(3)]
+    Auditor,
+    /// Supervises the consortium.
+    #[n(4)]
+    Regulator,
+    /// Administers the member's node.
+    #[n(5)]
+    Operator,
+    /// A machine that registers data.
+    #[n(6)]
+    Device,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Member {
+    /// Its card.
+    #[n(0)]
+    pub card: MemberCard,
+    /// Whether it may accredit issuers.
+    #[n(1)]
+    pub regulator: bool,
+    /// When it joined, Unix milliseconds.
+    #[n(2)]
+    pub joined: u64,
+}
+
+/// An invitation not yet used.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Invitation {
+    /// The name it is for.
+    #[n(0)]
+    pub name: String,
+    /// Last moment, Unix milliseconds.
+    #[n(1)]
+    pub expires: u64,
+    /// Whether the newcomer may accredit issuers.
+    #[n(2)]
+    pub regulator: bool,
+}
+
+/// A principal of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Principal {
+    /// The member.
+    #[n(0)]
+    pub member: String,
+    /// Name within the member.
+    #[n(1)]
+    pub name: String,
+    /// The key.
+    #[n(2)]
+    pub key: PublicKey,
+    /// What it may do.
+    #[n(3)]
+    pub roles: Vec<Role>,
+    /// Revoked principals may do nothing.
+    #[n(4)]
+    pub revoked: bool,
+}
+
+/// An accredited issuer of credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct AccreditedIssuer {
+    /// A name people know.
+    #[n(0)]
+    pub name: String,
+    /// Its key.
+    #[n(1)]
+    pub key: PublicKey,
+    /// The claims it may vouch for.
+    #[n(2)]
+    pub claims: Vec<String>,
+    /// The member that accredited it.
+    #[n(3)]
+    pub by: String,
+    /// A revoked issuer's credentials prove nothing.
+    #[n(4)]
+    pub revoked: bool,
+}
+
+/// An epoch of the oracles.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OracleEpoch {
+    /// What the participants confirmed.
+    #[n(0)]
+    pub group: OraclesConfirm,
+    /// When the last one confirmed, Unix milliseconds.
+    #[n(1)]
+    pub since: u64,
+}
+
+/// A registered asset.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Asset {
+    /// Identity: `H(ASSET, [chain, owner, name])`.
+    #[n(0)]
+    pub id: Digest,
+    /// The owning member.
+    #[n(1)]
+    pub owner: String,
+    /// As registered.
+    #[n(2)]
+    pub registered: AssetRegister,
+    /// When, Unix milliseconds.
+    #[n(3)]
+    pub since: u64,
+    /// Retired assets take no new contracts or requests.
+    #[n(4)]
+    pub retired: bool,
+}
+
+/// Whether a contract is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Standing {
+    /// In force.
+    #[n(0)]
+    Active,
+    /// Paused by its owner.
+    #[n(1)]
+    Suspended,
+    /// Ended by its owner.
+    #[n(2)]
+    Revoked,
+}
+
+/// A contract at its newest version.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Contract {
+    /// Identity: the transaction that offered it.
+    #[n(0)]
+    pub id: Digest,
+    /// The owning member.
+    #[n(1)]
+    pub owner: String,
+    /// From 1.
+    #[n(2)]
+    pub version: u32,
+    /// The terms at this version.
+    #[n(3)]
+    pub terms: Terms,
+    /// Whether it is in force.
+    #[n(4)]
+    pub standing: Standing,
+    /// When this version was offered, Unix milliseconds.
+    #[n(5)]
+    pub since: u64,
+    /// The transaction of this version.
+    #[n(6)]
+    pub transaction: Digest,
+}
+
+/// One approval or objection.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Approval {
+    /// The contract approved under.
+    #[n(0)]
+    pub contract: Digest,
+    /// Who.
+    #[n(1)]
+    pub approver: PublicKey,
+    /// False objects.
+    #[n(2)]
+    pub approve: bool,
+    /// The transaction.
+    #[n(3)]
+    pub transaction: Digest,
+}
+
+/// Where a request stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "detail")]
+pub enum Phase {
+    /// Waiting for approvals and the oracles.
+    #[n(0)]
+    Pending,
+    /// The oracles allowed it.
+    #[n(1)]
+    Allowed,
+    /// Refused, with the code.
+    #[n(2)]
+    Refused(#[n(0)] String),
+    /// Withdrawn by the requester.
+    #[n(3)]
+    Cancelled,
+    /// Released, or every party's result recorded.
+    #[n(4)]
+    Done,
+}
+
+/// A request and all that happened to it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Request {
+    /// Identity: the transaction that applied.
+    #[n(0)]
+    pub id: Digest,
+    /// Who applied.
+    #[n(1)]
+    pub requester: PublicKey,
+    /// What was applied for.
+    #[n(2)]
+    pub apply: Apply,
+    /// When, Unix milliseconds.
+    #[n(3)]
+    pub since: u64,
+    /// Where it stands.
+    #[n(4)]
+    pub phase: Phase,
+    /// Approvals and objections so far.
+    #[n(5)]
+    pub approvals: Vec<Approval>,
+    /// The verdict and its transaction.
+    #[n(6)]
+    pub verdict: Option<Verdict>,
+    /// The verdict's transaction, or the declining one.
+    #[n(7)]
+    pub decided: Option<Digest>,
+    /// The grant, when issued.
+    #[n(8)]
+    pub grant: Option<Digest>,
+    /// The transactions that ended it: the release, or the parties' results.
+    #[n(9)]
+    pub ended: Vec<Digest>,
+    /// The parties' results so far.
+    #[n(10)]
+    pub results: Vec<ResultRecord>,
+}
+
+/// A grant.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Grant {
+    /// Identity: the transaction that issued it.
+    #[n(0)]
+    pub id: Digest,
+    /// The request.
+    #[n(1)]
+    pub request: Digest,
+    /// The contract.
+    #[n(2)]
+    pub contract: Digest,
+    /// The owner of the asset.
+    #[n(3)]
+    pub owner: String,
+    /// The asset.
+    #[n(4)]
+    pub asset: Digest,
+    /// The only key that may redeem it.
+    #[n(5)]
+    pub holder: PublicKey,
+    /// First moment, Unix milliseconds.
+    #[n(6)]
+    pub not_before: u64,
+    /// Last moment, Unix milliseconds.
+    #[n(7)]
+    pub not_after: u64,
+    /// Revoked grants open nothing.
+    #[n(8)]
+    pub revoked: bool,
+    /// The one redemption.
+    #[n(9)]
+    pub redeemed: Option<ReleaseRecord>,
+}

@@ -1,0 +1,78 @@
+//! SHA-256 under a label.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{self, SHA256};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use wire::Fixed;
+
+use crate::Label;
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct Digest(#[n(0)] pub Fixed<32>);
+
+impl Digest {
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(Fixed(bytes))
+    }
+}
+
+impl AsRef<[u8]> for Digest {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::str::FromStr for Digest {
+    type Err = wire::text::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// `SHA-256(len(label) as u8 ‖ label ‖ (len(part) as u64 big-endian ‖ part)*)`: no two lists of parts collide.
+pub fn hash(label: Label, parts: &[&[u8]]) -> Digest {
+    let mut context = digest::Context::new(&SHA256);
+    context.update(&label.prefix());
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    finish(context)
+}
+
+/// Plain SHA-256 of the concatenated parts, for formats that others define.
+pub fn sha256(parts: &[&[u8]]) -> Digest {
+    let mut context = digest::Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    finish(context)
+}
+
+fn finish(context: digest::Context) -> Digest {
+    let bytes: [u8; 32] = context.finish().as_ref().try_into().expect("SHA-256 yields 32 bytes");
+    bytes.into()
+}

@@ -1,0 +1,77 @@
+//! Domain separation: which protocol step a hash or signature belongs to.
+
+/// A domain label. Two uses never share one; `docs/spec/labels.md` lists them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(&'static str);
+
+impl Label {
+    /// Digest and signature of a ledger transaction.
+    pub const TRANSACTION: Self = Self("sottovoce/v1/transaction");
+    /// Digest of a block header.
+    pub const HEADER: Self = Self("sottovoce/v1/header");
+    /// Digest of the genesis: the chain's name.
+    pub const GENESIS: Self = Self("sottovoce/v1/genesis");
+    /// Digest of a transaction's events.
+    pub const EVENTS: Self = Self("sottovoce/v1/events");
+    /// Leaf of the transaction log.
+    pub const OUTCOME: Self = Self("sottovoce/v1/outcome");
+    /// Hash of a key in the world state.
+    pub const STATE_KEY: Self = Self("sottovoce/v1/state-key");
+    /// Salted commitment to a payload that stays off the ledger.
+    pub const COMMITMENT: Self = Self("sottovoce/v1/commitment");
+    /// Identity of an asset.
+    pub const ASSET: Self = Self("sottovoce/v1/asset");
+    /// Digest of a contract's terms.
+    pub const TERMS: Self = Self("sottovoce/v1/terms");
+    /// Digest of a policy text.
+    pub const POLICY: Self = Self("sottovoce/v1/policy");
+    /// Digest of a declarative program.
+    pub const PROGRAM: Self = Self("sottovoce/v1/program");
+    /// Digest of an appraisal.
+    pub const APPRAISAL: Self = Self("sottovoce/v1/appraisal");
+    /// The oracles' verdict.
+    pub const VERDICT: Self = Self("sottovoce/v1/verdict");
+    /// Proof that a requester holds a key.
+    pub const PROOF_OF_POSSESSION: Self = Self("sottovoce/v1/proof-of-possession");
+    /// An issuer's signature over a credential.
+    pub const CREDENTIAL: Self = Self("sottovoce/v1/credential");
+    /// Digest of a grant token.
+    pub const GRANT: Self = Self("sottovoce/v1/grant");
+    /// Digest of an invitation's secret.
+    pub const INVITATION: Self = Self("sottovoce/v1/invitation");
+    /// Fingerprint of a consortium.
+    pub const CONSORTIUM: Self = Self("sottovoce/v1/consortium");
+    /// Messages of a distributed key generation.
+    pub const DKG: Self = Self("sottovoce/v1/dkg");
+    /// Core of a sealed object.
+    pub const OBJECT_CORE: Self = Self("sottovoce/v1/object-core");
+    /// Recipient stanzas of a sealed object.
+    pub const STANZAS: Self = Self("sottovoce/v1/stanzas");
+    /// Info string of HPKE key wraps.
+    pub const WRAP: Self = Self("sottovoce/v1/wrap");
+    /// Keys derived from a data key.
+    pub const DERIVE: Self = Self("sottovoce/v1/derive");
+    /// Identifier of a public key.
+    pub const KEY_ID: Self = Self("sottovoce/v1/key-id");
+    /// A key store's file.
+    pub const KEY_STORE: Self = Self("sottovoce/v1/key-store");
+    /// A party's sealed share of a result.
+    pub const RESULT_SHARE: Self = Self("sottovoce/v1/result-share");
+    /// A session of joint computation.
+    pub const SESSION: Self = Self("sottovoce/v1/session");
+    /// Entry of a node's audit trail.
+    pub const AUDIT: Self = Self("sottovoce/v1/audit");
+
+    /// The label's text.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The label as a prefix: one length byte, then the text.
+    pub(crate) fn prefix(self) -> Vec<u8> {
+        let length = u8::try_from(self.0.len()).expect("labels are shorter than 256 bytes");
+        let mut prefix = vec![length];
+        prefix.extend_from_slice(self.0.as_bytes());
+        prefix
+    }
+}

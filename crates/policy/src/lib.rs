@@ -1,0 +1,3 @@
+//! Decides whether a request satisfies a contract's Cedar policy, and explains why.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all of them: unit, property, official vectors, crash, end-to-end, interop.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+need() { command -v "$1" >/dev/null || { echo "test.sh: $1 is missing: $2" >&2; exit 1; }; }
+need cargo "install Rust 1.94 or newer from https://rustup.rs"
+need cc "install a C compiler, for example: apt-get install gcc"
+need python3 "the independent readers in interop/ are Python 3.11 or newer"
+
+# The independent readers need one package; it goes into a private environment, never into the system's.
+venv="$PWD/target/interop-venv"
+if ! "$venv/bin/python3" -c 'import cryptography' 2>/dev/null; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check 'cryptography>=44,<50'
+fi
+export PATH="$venv/bin:$PATH"
+
+# The release profile is the only one, so that the demo, the benches and the tests share every artifact.
+cargo build --release --workspace --all-targets
+cargo test --release --workspace --no-fail-fast
