@@ -4,6 +4,30 @@
 //! [`message`], what it keeps is in [`record`], its rules beside it. [`chain`] reads the same facts back out of a
 //! receipt, offline. A transaction that breaks a rule is recorded with its [`code`] and changes nothing.
 //!
+//! ```
+//! use contracts::Contracts;
+//! use contracts::message::{Founding, MemberCard};
+//! use crypto::SigningKey;
+//! use crypto::kem::{PrivateKey, Suite};
+//! use ledger::Application;
+//!
+//! let [operator, node, cosigner] = [(); 3].map(|()| SigningKey::generate().public());
+//! let founder = MemberCard {
+//!     name: "health-authority".into(),
+//!     operator,
+//!     node,
+//!     cosigner,
+//!     tls: crypto::sha256(&[b"subject public key info"]),
+//!     recipient: PrivateKey::generate(Suite::XWing).public().clone(),
+//!     address: "https://127.0.0.1:7001".into(),
+//! };
+//! let founding = wire::to_vec(&Founding { founder, regulator: true });
+//! let first = Contracts.genesis(&founding)?;
+//! assert!(first.iter().any(|write| write.key == b"member/health-authority"));
+//! assert_eq!(Contracts.genesis(b"something else").unwrap_err().code, contracts::code::MALFORMED.code);
+//! # Ok::<(), ledger::Failure>(())
+//! ```
+//!
 //! Public: what a client signs ([`message`]), what a node reads ([`record`], [`read`]), what an auditor checks
 //! ([`chain`]). The format page is `docs/spec/contracts.md`.
 
@@ -18,6 +42,7 @@ pub mod record;
 mod application;
 mod assets;
 mod grants;
+mod key;
 mod members;
 mod offers;
 mod oracles;
@@ -25,3 +50,9 @@ mod requests;
 mod verdicts;
 
 pub use application::Contracts;
+pub use assets::SEALED_OBJECT;
+pub use grants::{ADVERSARY, PROTOCOL, session};
+pub use members::{MAX_INVITATION, MAX_MEMBERS};
+pub use oracles::MAX_ORACLES;
+pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};
+pub use verdicts::{MAX_AGE, MAX_AHEAD, MAX_LIFE};

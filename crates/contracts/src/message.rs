@@ -117,7 +117,8 @@ pub struct Issuer {
     pub claims: Vec<String>,
 }
 
-/// `oracles.confirm`, by the node key of each participant: the epoch begins when all have confirmed the same.
+/// `oracles.confirm`, by members' node keys: the epoch begins when every participant, and a majority of the members,
+/// have confirmed the same. Without the majority any single member could appoint itself.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
 pub struct OraclesConfirm {

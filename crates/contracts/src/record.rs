@@ -45,7 +45,7 @@ pub struct Member {
     /// Whether it may accredit issuers.
     #[n(1)]
     pub regulator: bool,
-    /// When it joined, Unix milliseconds.
+    /// When it joined, Unix milliseconds; 0 for the founder, whose time is the genesis.
     #[n(2)]
     pub joined: u64,
 }
@@ -63,6 +63,34 @@ pub struct Invitation {
     /// Whether the newcomer may accredit issuers.
     #[n(2)]
     pub regulator: bool,
+}
+
+/// Whose a member's key is and what for; no key serves two.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct MemberKey {
+    /// The member.
+    #[n(0)]
+    pub member: String,
+    /// What the key is for.
+    #[n(1)]
+    pub duty: Duty,
+}
+
+/// What a member's key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Duty {
+    /// Administration.
+    #[n(0)]
+    Operator,
+    /// What the node does by itself.
+    #[n(1)]
+    Node,
+    /// Checkpoints.
+    #[n(2)]
+    Cosigner,
 }
 
 /// A principal of a member.
@@ -117,6 +145,24 @@ pub struct OracleEpoch {
     /// When the last one confirmed, Unix milliseconds.
     #[n(1)]
     pub since: u64,
+    /// The confirming transactions, in the order of the members' names.
+    #[n(2)]
+    pub confirmations: Vec<Digest>,
+}
+
+/// One member's confirmation of an oracle epoch that has not begun.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Confirmation {
+    /// The member.
+    #[n(0)]
+    pub member: String,
+    /// What it confirmed.
+    #[n(1)]
+    pub group: OraclesConfirm,
+    /// The transaction.
+    #[n(2)]
+    pub transaction: Digest,
 }
 
 /// A registered asset.
@@ -138,6 +184,9 @@ pub struct Asset {
     /// Retired assets take no new contracts or requests.
     #[n(4)]
     pub retired: bool,
+    /// The transaction that registered it.
+    #[n(5)]
+    pub transaction: Digest,
 }
 
 /// Whether a contract is in force.
@@ -180,6 +229,21 @@ pub struct Contract {
     pub since: u64,
     /// The transaction of this version.
     #[n(6)]
+    pub transaction: Digest,
+}
+
+/// A contract's terms as they were at a version; kept for the requests made under it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Version {
+    /// The terms.
+    #[n(0)]
+    pub terms: Terms,
+    /// When they were offered, Unix milliseconds.
+    #[n(1)]
+    pub since: u64,
+    /// The transaction.
+    #[n(2)]
     pub transaction: Digest,
 }
 
@@ -247,18 +311,34 @@ pub struct Request {
     /// The verdict and its transaction.
     #[n(6)]
     pub verdict: Option<Verdict>,
-    /// The verdict's transaction, or the declining one.
+    /// The verdict's transaction, or the objecting, declining or cancelling one.
     #[n(7)]
     pub decided: Option<Digest>,
     /// The grant, when issued.
     #[n(8)]
     pub grant: Option<Digest>,
-    /// The transactions that ended it: the release, or the parties' results.
+    /// The transactions that ended it: the release, the parties' results, or the revocation of the grant.
     #[n(9)]
     pub ended: Vec<Digest>,
     /// The parties' results so far.
     #[n(10)]
     pub results: Vec<ResultRecord>,
+    /// The contracts' owners, in the order of the contracts.
+    #[n(11)]
+    pub owners: Vec<String>,
+}
+
+impl Request {
+    /// The owner of one of the request's contracts.
+    pub fn owner_of(&self, contract: &Digest) -> Option<&str> {
+        let at = self.apply.contracts.iter().position(|named| named.contract == *contract)?;
+        self.owners.get(at).map(String::as_str)
+    }
+
+    /// Whether it waits for approvals or a verdict.
+    pub fn is_pending(&self) -> bool {
+        self.phase == Phase::Pending
+    }
 }
 
 /// A grant.
@@ -295,4 +375,34 @@ pub struct Grant {
     /// The one redemption.
     #[n(9)]
     pub redeemed: Option<ReleaseRecord>,
+}
+
+/// What an event tells: enough to find the record it concerns. The data of every event of these contracts.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Notice {
+    /// The block's time, Unix milliseconds.
+    #[n(0)]
+    pub at: u64,
+    /// What it is about: a name, or an identity in hex.
+    #[n(1)]
+    pub subject: String,
+    /// The members it concerns.
+    #[n(2)]
+    pub members: Vec<String>,
+    /// The request it belongs to.
+    #[n(3)]
+    pub request: Option<Digest>,
+    /// A code, a version, a key: what `docs/spec/contracts.md` says for the event's name.
+    #[n(4)]
+    pub detail: String,
+}
+
+/// The validators of an epoch of the ledger, in the order of joining.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct ValidatorSet {
+    /// Each member's cosigner.
+    #[n(0)]
+    pub validators: Vec<ledger::Validator>,
 }

@@ -72,6 +72,33 @@ pub fn sha256(parts: &[&[u8]]) -> Digest {
     finish(context)
 }
 
+/// Plain SHA-256 of bytes that come in pieces.
+#[derive(Clone)]
+pub struct Sha256(digest::Context);
+
+impl Sha256 {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self(digest::Context::new(&SHA256))
+    }
+
+    /// Appends a piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        finish(self.0)
+    }
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 fn finish(context: digest::Context) -> Digest {
     let bytes: [u8; 32] = context.finish().as_ref().try_into().expect("SHA-256 yields 32 bytes");
     bytes.into()

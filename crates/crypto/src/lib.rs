@@ -16,14 +16,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod aead;
 mod hash;
+pub mod kdf;
+pub mod kem;
+pub mod keystore;
 mod label;
 pub mod merkle;
 mod secret;
 mod sign;
 pub mod stream;
+pub mod threshold;
 
-pub use hash::{Digest, hash, sha256};
+pub use hash::{Digest, Sha256, hash, sha256};
 pub use label::Label;
 pub use secret::{Secret, random};
 pub use sign::{InvalidSignature, PublicKey, Signature, SigningKey};

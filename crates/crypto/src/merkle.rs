@@ -65,7 +65,11 @@ impl Frontier {
 ///
 /// # Errors
 /// Whatever `read` returns. `index` must be below `size`.
-pub fn inclusion_path<E>(size: u64, index: u64, mut read: impl FnMut(u32, u64) -> Result<Digest, E>) -> Result<Vec<Digest>, E> {
+pub fn inclusion_path<E>(
+    size: u64,
+    index: u64,
+    mut read: impl FnMut(u32, u64) -> Result<Digest, E>,
+) -> Result<Vec<Digest>, E> {
     assert!(index < size, "the leaf lies in the tree");
     let mut path = Vec::new();
     let (mut start, mut end) = (0, size);
@@ -87,7 +91,11 @@ pub fn inclusion_path<E>(size: u64, index: u64, mut read: impl FnMut(u32, u64) -
 ///
 /// # Errors
 /// Whatever `read` returns.
-pub fn consistency_path<E>(old: u64, new: u64, mut read: impl FnMut(u32, u64) -> Result<Digest, E>) -> Result<Vec<Digest>, E> {
+pub fn consistency_path<E>(
+    old: u64,
+    new: u64,
+    mut read: impl FnMut(u32, u64) -> Result<Digest, E>,
+) -> Result<Vec<Digest>, E> {
     assert!(0 < old && old <= new, "the old tree is a non-empty part of the new one");
     let mut path = Vec::new();
     let (mut start, mut end, mut whole) = (0, new, true);
@@ -174,7 +182,8 @@ pub fn verify_consistency(old: u64, old_root: &Digest, new: u64, new_root: &Dige
 
 /// Root of the leaves in `start..end`, from its complete subtrees.
 fn range<E>(start: u64, end: u64, read: &mut impl FnMut(u32, u64) -> Result<Digest, E>) -> Result<Digest, E> {
-    let roots = complete(start, end).into_iter().map(|(level, index)| read(level, index)).collect::<Result<Vec<_>, E>>()?;
+    let roots =
+        complete(start, end).into_iter().map(|(level, index)| read(level, index)).collect::<Result<Vec<_>, E>>()?;
     Ok(fold(&roots).expect("a range is never empty"))
 }
 
@@ -246,7 +255,15 @@ mod tests {
                 let path = inclusion_path(size, index, reader(&store)).unwrap();
                 assert!(verify_inclusion(&root, size, index, &leaves[index as usize], &path));
                 assert!(!verify_inclusion(&root, size, index ^ 1, &leaves[index as usize], &path) || size == 1);
-                assert!(!verify_inclusion(&root, size, index, &leaves[index as usize], &path[..path.len().saturating_sub(1)]) || path.is_empty());
+                assert!(
+                    !verify_inclusion(
+                        &root,
+                        size,
+                        index,
+                        &leaves[index as usize],
+                        &path[..path.len().saturating_sub(1)]
+                    ) || path.is_empty()
+                );
             }
             for old in 1..=size {
                 let path = consistency_path(old, size, reader(&store)).unwrap();

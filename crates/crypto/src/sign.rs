@@ -60,6 +60,11 @@ impl SigningKey {
         PublicKey(Fixed(self.0.verifying_key().to_bytes()))
     }
 
+    /// The RFC 8032 seed, for a key store.
+    pub(crate) fn seed(&self) -> crate::Secret<[u8; 32]> {
+        crate::Secret::new(self.0.to_bytes())
+    }
+
     /// Signs under a label: the message signed is `len(label) as u8 ‖ label ‖ message`.
     pub fn sign(&self, label: Label, message: &[u8]) -> Signature {
         self.sign_raw(&labelled(label, message))

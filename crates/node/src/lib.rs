@@ -1,3 +1,40 @@
 //! Runs one member's server: API, ledger replica, oracle, proxy, jobs and audit.
+//!
+//! [`setup`] makes a node's directory, [`run`] runs it until told to stop. Inside, [`service::Node`](service) holds the
+//! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
+//! `particulars` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
+//! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`.
 
 #![forbid(unsafe_code)]
+
+mod api;
+mod assets;
+mod audit;
+mod auth;
+mod boot;
+mod clock;
+mod compute;
+pub mod config;
+mod dkg;
+mod errors;
+mod extract;
+mod guard;
+mod judge;
+mod limit;
+mod message;
+mod metrics;
+mod oracle;
+mod particulars;
+mod peers;
+mod problem;
+mod proxy;
+mod replica;
+mod requests;
+mod server;
+mod service;
+pub mod setup;
+mod store;
+mod tls;
+mod token;
+
+pub use boot::{BootError, run};

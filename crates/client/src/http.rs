@@ -1,0 +1,286 @@
+//! HTTPS to one node: pooled connections, timeouts, bounded answers, bodies that stream both ways.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crypto::Digest;
+use futures_util::TryStreamExt as _;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use tokio_util::io::ReaderStream;
+
+use crate::api::Problem;
+use crate::tls::{self, Identity};
+
+/// A request's body.
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Longest answer that is read into memory: 16 MiB.
+pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// A node's HTTPS endpoint with its pooled connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Endpoint {
+    address: String,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    patience: Duration,
+}
+
+impl Endpoint {
+    /// The node at `address` (`https://host:port`) whose TLS key has the SPKI digest `pin`; as `identity` where a
+    /// member's node calls another.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn new(address: &str, pin: Digest, identity: Option<&Identity>) -> Result<Self, Error> {
+        let address = checked_address(address)?;
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls::client_config(pin, identity).as_ref().clone())
+            .https_only()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(64)
+            .build(connector);
+        Ok(Self { address, client, patience: PATIENCE })
+    }
+
+    /// Waits up to `patience` for an answer's head and for each piece of its body, in place of 30 seconds.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// `https://host:port`, without a slash at the end.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The `@target-uri` of a path and query at this endpoint.
+    pub fn target_uri(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
+    /// Sends a request; the answer's body is still to be read. `path` holds path and query.
+    ///
+    /// # Errors
+    /// [`Error::Transport`], [`Error::Timeout`], [`Error::Problem`] for a refusal in our form, [`Error::Status`] for any
+    /// other answer outside 2xx.
+    pub async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
+        let uri: Uri = self.target_uri(path).parse().map_err(|_| Error::Address(self.target_uri(path)))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        let response = timeout(self.patience, self.client.request(request)).await.map_err(|_| Error::Timeout)??;
+        let status = response.status();
+        let answer = Answer { response, patience: self.patience };
+        if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
+    }
+}
+
+/// An answer of status 2xx.
+#[derive(Debug)]
+pub struct Answer {
+    response: Response<Incoming>,
+    patience: Duration,
+}
+
+impl Answer {
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Body`] when the connection breaks before the end.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let frame = timeout(self.patience, self.response.body_mut().frame()).await.map_err(|_| Error::Timeout)?;
+            match frame.transpose().map_err(Error::Body)?.map(Frame::into_data) {
+                None => return Ok(None),
+                Some(Ok(data)) => return Ok(Some(data)),
+                // Trailers carry nothing for us.
+                Some(Err(_)) => {}
+            }
+        }
+    }
+
+    /// The whole body, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`], and as [`Answer::chunk`].
+    pub async fn bytes(mut self, limit: usize) -> Result<Vec<u8>, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if chunk.len() > limit - body.len() {
+                return Err(Error::TooLong { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The body as text, of at most [`MAX_ANSWER`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] unless it is UTF-8; as [`Answer::bytes`].
+    pub async fn text(self) -> Result<String, Error> {
+        String::from_utf8(self.bytes(MAX_ANSWER).await?).map_err(|source| Error::Malformed(source.to_string()))
+    }
+
+    /// The body as JSON, of at most [`MAX_ANSWER`] bytes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] unless it holds a `T`; as [`Answer::bytes`].
+    pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let body = self.bytes(MAX_ANSWER).await?;
+        serde_json::from_slice(&body).map_err(|source| Error::Malformed(source.to_string()))
+    }
+
+    async fn refusal(self, status: StatusCode) -> Error {
+        let ours =
+            self.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(PROBLEM.as_bytes()));
+        let body = match self.bytes(MAX_PROBLEM).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice(&body) {
+            Ok(problem) if ours => Error::Problem(Box::new(problem)),
+            _ => Error::Status(status),
+        }
+    }
+}
+
+/// A body of these bytes.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// No body.
+pub fn empty() -> Body {
+    full(Bytes::new())
+}
+
+/// The headers and body bytes of a JSON request.
+pub fn json<T: Serialize>(value: &T) -> (HeaderMap, Vec<u8>) {
+    let body = serde_json::to_vec(value).expect("our API types have string keys only and serialise without errors");
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+    (headers, body)
+}
+
+/// The headers and body of a request that streams a file.
+///
+/// # Errors
+/// [`Error::Io`] when the file cannot be opened.
+pub async fn file(path: &Path) -> Result<(HeaderMap, Body), Error> {
+    let file = tokio::fs::File::open(path).await?;
+    let length = file.metadata().await?.len();
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (CONTENT_LENGTH, HeaderValue::from(length)),
+    ]);
+    let stream = ReaderStream::with_capacity(file, PIECE).map_ok(Frame::data);
+    Ok((headers, StreamBody::new(stream).boxed_unsync()))
+}
+
+/// Why a request brought no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not an address of the form `https://host:port`.
+    #[error("`{0}` is not an address of the form https://host:port")]
+    Address(String),
+    /// The node cannot be reached, is not the pinned one, or broke the connection.
+    #[error("cannot reach the node{}", reason(.0))]
+    Transport(#[from] ClientError),
+    /// The node did not answer in time.
+    #[error("the node did not answer in time")]
+    Timeout,
+    /// The answer's body broke off.
+    #[error("the answer broke off")]
+    Body(#[source] hyper::Error),
+    /// The node refused, and says why.
+    #[error("{}: {}", .0.code, .0.detail)]
+    Problem(Box<Problem>),
+    /// The node refused, in a form that is not ours.
+    #[error("the node answered with status {0}")]
+    Status(StatusCode),
+    /// The answer is longer than is accepted.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// Bytes accepted.
+        limit: usize,
+    },
+    /// The answer is not of the expected form.
+    #[error("the node's answer is malformed: {0}")]
+    Malformed(String),
+    /// A local file cannot be read or written.
+    #[error("cannot read or write a local file")]
+    Io(#[from] io::Error),
+}
+
+/// The innermost cause, which is what tells a refused connection from a wrong key.
+fn reason(error: &ClientError) -> String {
+    let Some(mut cause) = std::error::Error::source(error) else { return String::new() };
+    // An I/O error hides what it wraps from `source`.
+    while let Some(inner) = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+        None => cause.source(),
+    } {
+        cause = inner;
+    }
+    match cause.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure)) => {
+            ": its TLS key is not the pinned one".to_owned()
+        }
+        _ => format!(": {cause}"),
+    }
+}
+
+fn checked_address(address: &str) -> Result<String, Error> {
+    let refuse = || Error::Address(address.to_owned());
+    let uri: Uri = address.parse().map_err(|_| refuse())?;
+    let plain = uri.path() == "/" && uri.query().is_none();
+    match uri.authority() {
+        Some(authority) if plain && uri.scheme() == Some(&Scheme::HTTPS) && !authority.as_str().contains('@') => {
+            Ok(format!("https://{authority}"))
+        }
+        _ => Err(refuse()),
+    }
+}
+
+const CONNECT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Shorter than the node's own idle timeout of 60 s, so that it is rarely the node that closes first.
+const IDLE: Duration = Duration::from_secs(45);
+const PIECE: usize = 256 * 1024;
+const PROBLEM: &str = "application/problem+json";
+const MAX_PROBLEM: usize = 64 * 1024;

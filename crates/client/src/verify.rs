@@ -1,0 +1,54 @@
+//! Offline verification: a receipt's text and the pinned consortium's text in, the story of a request out.
+//!
+//! No network, no clock, no key: whoever holds the two files can check them, and so can `interop/`'s readers.
+
+use contracts::chain::{self, Account};
+use ledger::{Consortium, ConsortiumError, Receipt, ReceiptError, VerifiedReceipt};
+
+/// What a receipt proves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verified {
+    /// The transactions, their outcomes and who cosigned.
+    pub receipt: VerifiedReceipt,
+    /// The request's life that they tell.
+    pub account: Account,
+    /// The consortium's name.
+    pub consortium: String,
+    /// The consortium's fingerprint, for people to compare.
+    pub fingerprint: String,
+}
+
+/// Verifies a receipt of a request's life against a pinned consortium.
+///
+/// # Errors
+/// [`Error`] says which of the two files is at fault, and why.
+pub fn verify(receipt: &str, consortium: &str) -> Result<Verified, Error> {
+    verify_under(receipt, &Consortium::parse(consortium)?)
+}
+
+/// As [`verify`], under a consortium read before.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_under(receipt: &str, consortium: &Consortium) -> Result<Verified, Error> {
+    let receipt = Receipt::parse(receipt)?.verify(consortium)?;
+    let account = chain::check(&receipt, consortium)?;
+    let (name, fingerprint) = (consortium.name.clone(), consortium.fingerprint());
+    Ok(Verified { receipt, account, consortium: name, fingerprint })
+}
+
+/// Why a receipt proves nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The consortium file is malformed.
+    #[error("the consortium file is malformed")]
+    Consortium(#[from] ConsortiumError),
+    /// The receipt is malformed, forged, or another consortium's.
+    #[error("the receipt does not verify")]
+    Receipt(#[from] ReceiptError),
+    /// The transactions are genuine but do not tell one request's life.
+    #[error("the receipt's transactions do not tell one request's life")]
+    Chain(#[from] chain::Error),
+}

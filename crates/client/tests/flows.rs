@@ -1,0 +1,147 @@
+//! The client's checks on what nodes hand it: shares of a result, and receipts.
+
+use std::sync::Arc;
+
+use client::flow::Ephemeral;
+use client::result::{open, session, share_info};
+use client::{Error, verify};
+use contracts::message::{Apply, ContractVersion, ResultRecord};
+use contracts::record::{Phase, Request};
+use crypto::kem::{PrivateKey, Suite, seal};
+use crypto::{Digest, SigningKey, sha256};
+use mpc::additive::Party;
+use query::{Program, Table};
+
+const PROGRAM: &str = "decimals = 0\nminimum_group = 1\n[[outputs]]\nname = \"rows\"\ncount = \"*\"\n[[outputs]]\nname = \"sum\"\nsum = \"x\"\n";
+
+struct World {
+    request: Request,
+    owners: Vec<String>,
+    shares: Vec<client::api::ResultShare>,
+    program: Program,
+    ephemeral: Ephemeral,
+}
+
+/// Two parties compute over one table each, as nodes do.
+fn world() -> World {
+    let program = Program::from_toml(PROGRAM).unwrap();
+    let owners = vec!["a".to_owned(), "b".to_owned()];
+    let id = Digest::from([9; 32]);
+    let session = session(&id);
+    let key = PrivateKey::generate(Suite::X25519);
+    let ephemeral = key.public().clone();
+
+    let mut parties: Vec<_> = (0..2).map(|index| Party::new(session, index, 2).unwrap()).collect();
+    let mut mail: Vec<_> = parties.iter_mut().flat_map(|party| party.step(vec![]).unwrap().0).collect();
+    for (index, party) in parties.iter_mut().enumerate() {
+        let (own, rest): (Vec<_>, _) = mail.into_iter().partition(|envelope| usize::from(envelope.to) == index);
+        mail = rest;
+        party.step(own).unwrap();
+    }
+    let contracts: Vec<_> =
+        [1, 2].map(|byte| ContractVersion { contract: Digest::from([byte; 32]), version: 1 }).to_vec();
+    let (mut shares, mut results) = (vec![], vec![]);
+    for (party, (owner, named)) in parties.into_iter().zip(owners.iter().zip(&contracts)) {
+        let table = Table::read(&b"x\n1\n2\n3\n"[..]).unwrap();
+        let share = party.share(&program.local(&table, 2).unwrap()).unwrap();
+        let sealed = wire::to_vec(&seal(&ephemeral, &share_info(owner), session.as_ref(), &share.to_bytes()).unwrap());
+        results.push(ResultRecord {
+            request: id,
+            contract: named.contract,
+            session,
+            protocol: "additive".into(),
+            adversary: "semi-honest".into(),
+            parties: owners.clone(),
+            program: program.digest(),
+            share: sha256(&[&sealed]),
+            simulated: false,
+        });
+        let transaction = Digest::from([3; 32]);
+        shares.push(client::api::ResultShare { party: owner.clone(), sealed: sealed.into(), transaction });
+    }
+    let apply = Apply { contracts, purpose: "research".into(), ephemeral, justification: id, evidence: vec![] };
+    let request = Request {
+        id,
+        requester: SigningKey::from_seed(&[1; 32]).public(),
+        apply,
+        since: 0,
+        phase: Phase::Done,
+        approvals: vec![],
+        verdict: None,
+        decided: None,
+        grant: None,
+        ended: vec![],
+        results,
+        owners: owners.clone(),
+    };
+    World { request, owners, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
+}
+
+impl World {
+    fn open(&self) -> Result<query::Answer, Error> {
+        open(&self.request, &self.owners, &self.shares, &self.program, &self.ephemeral)
+    }
+}
+
+#[test]
+fn adds_up_the_recorded_shares() {
+    let answer = world().open().unwrap();
+    let cell = &answer.groups[query::ALL]["sum"];
+    assert_eq!((cell.value, cell.n), (Some(12.0), 6));
+    assert_eq!(answer.groups[query::ALL]["rows"].value, Some(6.0));
+}
+
+#[test]
+fn names_the_party_whose_share_is_not_the_recorded_one() {
+    let party = |world: World| match world.open() {
+        Err(Error::Share { party, .. }) => party,
+        other => panic!("{other:?}"),
+    };
+    let mut changed = world();
+    changed.shares[1].sealed.0[60] ^= 1;
+    assert_eq!(party(changed), "b");
+
+    // Recorded as it is, but not what was sealed to the requester.
+    let mut changed = world();
+    changed.shares[0].sealed.0[60] ^= 1;
+    changed.request.results[0].share = sha256(&[&changed.shares[0].sealed]);
+    assert_eq!(party(changed), "a");
+
+    // Another party's genuine share in its place.
+    let mut moved = world();
+    moved.shares[1].sealed = moved.shares[0].sealed.clone();
+    moved.request.results[1].share = moved.request.results[0].share;
+    assert_eq!(party(moved), "b");
+
+    let mut missing = world();
+    missing.request.results.remove(1);
+    assert_eq!(party(missing), "b");
+    let mut other = world();
+    other.request.results[0].session = Digest::from([0; 32]);
+    assert_eq!(party(other), "a");
+    let mut other = world();
+    other.request.results[1].program = Digest::from([0; 32]);
+    assert_eq!(party(other), "b");
+
+    let mut stranger = world();
+    stranger.ephemeral = Ephemeral::Held(Arc::new(PrivateKey::generate(Suite::X25519)));
+    assert_eq!(party(stranger), "a");
+
+    let mut short = world();
+    short.shares.pop();
+    assert!(matches!(short.open(), Err(Error::Unfit(_))));
+}
+
+#[test]
+fn a_receipt_needs_its_consortium() {
+    assert!(matches!(verify::verify("", ""), Err(verify::Error::Consortium(_))));
+    let key = SigningKey::from_seed(&[1; 32]).public();
+    let chain = Digest::from([2; 32]);
+    let consortium = format!(
+        "format = \"sottovoce-consortium/v1\"\nname = \"t\"\nchain = \"{chain}\"\n\
+         [[epochs]]\nnumber = 1\n[[epochs.validators]]\nname = \"a\"\nkey = \"{key}\"\n"
+    );
+    for receipt in ["", "sottovoce-receipt/v1\n", "sottovoce-receipt/v1\n\n\n"] {
+        assert!(matches!(verify::verify(receipt, &consortium), Err(verify::Error::Receipt(_))));
+    }
+}

@@ -1,0 +1,145 @@
+//! Dispatch: from a transaction to the rule that it must satisfy.
+
+use std::collections::BTreeMap;
+
+use crypto::{Digest, PublicKey};
+use ledger::{Application, Context, Effects, Epoch, Event, Failure, State, VerifiedTransaction, Write};
+use minicbor::{Decode, Encode};
+use wire::Limits;
+
+use crate::record::{Duty, MemberKey, Notice};
+use crate::{assets, code, grants, key, members, offers, oracles, read, requests, verdicts};
+
+/// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Contracts;
+
+impl Application for Contracts {
+    fn genesis(&self, application: &[u8]) -> Result<Vec<Write>, Failure> {
+        members::found(&decode(application)?)
+    }
+
+    fn execute(&self, state: &dyn State, context: &Context, tx: &VerifiedTransaction) -> Result<Effects, Failure> {
+        let transaction = tx.transaction();
+        let mut world = World {
+            state,
+            chain: context.chain,
+            now: context.time,
+            sender: transaction.sender,
+            id: tx.id(),
+            writes: BTreeMap::new(),
+            events: Vec::new(),
+        };
+        let w = &mut world;
+        let bytes: &[u8] = &transaction.arguments;
+        match (transaction.contract.as_str(), transaction.method.as_str()) {
+            ("members", "invite") => members::invite(w, &decode(bytes)?),
+            ("members", "join") => members::join(w, decode(bytes)?),
+            ("members", "principal_add") => members::principal_add(w, decode(bytes)?),
+            ("members", "principal_revoke") => members::principal_revoke(w, &decode(bytes)?),
+            ("members", "issuer_accredit") => members::issuer_accredit(w, decode(bytes)?),
+            ("members", "issuer_revoke") => members::issuer_revoke(w, &decode(bytes)?),
+            ("oracles", "confirm") => oracles::confirm(w, decode(bytes)?),
+            ("assets", "register") => assets::register(w, decode(bytes)?),
+            ("assets", "retire") => assets::retire(w, &decode(bytes)?),
+            ("contracts", "offer") => offers::offer(w, decode(bytes)?),
+            ("contracts", "amend") => offers::amend(w, decode(bytes)?),
+            ("contracts", "suspend") => offers::suspend(w, &decode(bytes)?),
+            ("contracts", "resume") => offers::resume(w, &decode(bytes)?),
+            ("contracts", "revoke") => offers::revoke(w, &decode(bytes)?),
+            ("requests", "apply") => requests::apply(w, decode(bytes)?),
+            ("requests", "cancel") => requests::cancel(w, &decode(bytes)?),
+            ("requests", "decline") => requests::decline(w, decode(bytes)?),
+            ("requests", "approve") => requests::approve(w, &decode(bytes)?),
+            ("verdicts", "record") => verdicts::record(w, decode(bytes)?),
+            ("grants", "issue") => grants::issue(w, &decode(bytes)?),
+            ("grants", "revoke") => grants::revoke(w, &decode(bytes)?),
+            ("releases", "record") => grants::release(w, decode(bytes)?),
+            ("results", "record") => grants::result(w, decode(bytes)?),
+            (contract, method) => Err(code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))),
+        }?;
+        Ok(world.effects())
+    }
+
+    fn epoch(&self, state: &dyn State) -> Result<Epoch, Failure> {
+        Ok(read::epoch(state)?)
+    }
+}
+
+/// One transaction's view: the state before it, who sent it and when, and what it changes so far.
+pub(crate) struct World<'a> {
+    pub(crate) state: &'a dyn State,
+    pub(crate) chain: Digest,
+    /// The block's time, Unix milliseconds.
+    pub(crate) now: u64,
+    pub(crate) sender: PublicKey,
+    /// The transaction, and the identity of what it creates.
+    pub(crate) id: Digest,
+    writes: BTreeMap<String, Option<Vec<u8>>>,
+    events: Vec<Event>,
+}
+
+impl World<'_> {
+    pub(crate) fn get<T>(&self, key: &str) -> Result<Option<T>, Failure>
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()>,
+    {
+        Ok(read::get(self.state, key)?)
+    }
+
+    pub(crate) fn put<T: Encode<()>>(&mut self, key: String, value: &T) {
+        self.writes.insert(key, Some(wire::to_vec(value)));
+    }
+
+    pub(crate) fn put_bytes(&mut self, key: String, value: Vec<u8>) {
+        self.writes.insert(key, Some(value));
+    }
+
+    pub(crate) fn remove(&mut self, key: String) {
+        self.writes.insert(key, None);
+    }
+
+    pub(crate) fn emit(&mut self, name: &str, notice: Notice) {
+        self.events.push(Event { name: name.into(), data: wire::to_vec(&notice).into() });
+    }
+
+    /// A notice of now.
+    pub(crate) fn notice(&self, subject: impl ToString) -> Notice {
+        Notice { at: self.now, subject: subject.to_string(), members: vec![], request: None, detail: String::new() }
+    }
+
+    /// The member whose node key sent this.
+    pub(crate) fn node(&self) -> Result<String, Failure> {
+        self.duty(Duty::Node)?.ok_or_else(|| code::NOT_PERMITTED.refuse("only a member's node may do this"))
+    }
+
+    /// The member whose operator sent this.
+    pub(crate) fn operator(&self) -> Result<String, Failure> {
+        self.duty(Duty::Operator)?.ok_or_else(|| code::NOT_PERMITTED.refuse("only a member's operator may do this"))
+    }
+
+    /// The member that the sender serves in this duty.
+    pub(crate) fn duty(&self, duty: Duty) -> Result<Option<String>, Failure> {
+        let held: Option<MemberKey> = self.get(&key::member_key(&self.sender))?;
+        Ok(held.filter(|held| held.duty == duty).map(|held| held.member))
+    }
+
+    fn effects(self) -> Effects {
+        Effects { writes: self.writes.into_iter().map(|(key, value)| write(key, value)).collect(), events: self.events }
+    }
+}
+
+/// A write as the ledger takes it.
+pub(crate) fn write(key: String, value: Option<Vec<u8>>) -> Write {
+    Write { key: key.into_bytes(), value }
+}
+
+fn decode<T>(bytes: &[u8]) -> Result<T, Failure>
+where
+    T: Encode<()> + for<'b> Decode<'b, ()>,
+{
+    wire::from_slice(bytes, Limits::small()).map_err(|error| match error {
+        wire::Error::TooLong { .. } => code::OVERSIZE.refuse(error.to_string()),
+        _ => code::MALFORMED.refuse(error.to_string()),
+    })
+}

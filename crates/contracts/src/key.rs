@@ -1,0 +1,103 @@
+//! Where each record stands in the world state: short ASCII paths.
+
+use crypto::{Digest, PublicKey};
+
+use crate::message::ContractVersion;
+
+pub(crate) const MEMBERS: &str = "member/";
+pub(crate) const ISSUERS: &str = "issuer/";
+pub(crate) const ASSETS: &str = "asset/";
+pub(crate) const CONTRACTS: &str = "contract/";
+pub(crate) const EPOCHS: &str = "validators/epoch/";
+pub(crate) const EPOCH: &str = "validators/current";
+pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
+pub(crate) const ORACLES: &str = "oracles/current";
+
+pub(crate) fn member(name: &str) -> String {
+    format!("{MEMBERS}{name}")
+}
+
+/// Whose key: operators', nodes' and cosigners' keys.
+pub(crate) fn member_key(key: &PublicKey) -> String {
+    format!("member-key/{key}")
+}
+
+/// The member whose node has a TLS key.
+pub(crate) fn tls(spki: &Digest) -> String {
+    format!("tls/{spki}")
+}
+
+pub(crate) fn invitation(token: &Digest) -> String {
+    format!("invitation/{token}")
+}
+
+/// The validators of an epoch; numbers are padded so that their order is the keys' order.
+pub(crate) fn epoch(number: u64) -> String {
+    format!("{EPOCHS}{number:020}")
+}
+
+pub(crate) fn principal(key: &PublicKey) -> String {
+    format!("principal/{key}")
+}
+
+pub(crate) fn principals_of(member: &str) -> String {
+    format!("principal-of/{member}/")
+}
+
+pub(crate) fn issuer(key: &PublicKey) -> String {
+    format!("{ISSUERS}{key}")
+}
+
+pub(crate) fn issuer_name(name: &str) -> String {
+    format!("issuer-name/{name}")
+}
+
+pub(crate) fn oracle_epoch(number: u64) -> String {
+    format!("{ORACLE_EPOCHS}{number:020}")
+}
+
+pub(crate) fn confirmations(number: u64) -> String {
+    format!("oracles/pending/{number:020}/")
+}
+
+pub(crate) fn asset(id: &Digest) -> String {
+    format!("{ASSETS}{id}")
+}
+
+pub(crate) fn contract(id: &Digest) -> String {
+    format!("{CONTRACTS}{id}")
+}
+
+pub(crate) fn version(version: &ContractVersion) -> String {
+    format!("contract-version/{}/{:010}", version.contract, version.version)
+}
+
+pub(crate) fn request(id: &Digest) -> String {
+    format!("request/{id}")
+}
+
+pub(crate) fn requests_of(requester: &PublicKey) -> String {
+    format!("request-by-requester/{requester}/")
+}
+
+pub(crate) fn requests_under(contract: &Digest) -> String {
+    format!("request-by-contract/{contract}/")
+}
+
+/// Requests in which the member's node or approvers may have something to do.
+pub(crate) fn open(owner: &str) -> String {
+    format!("open/{owner}/")
+}
+
+pub(crate) fn pending_count(requester: &PublicKey) -> String {
+    format!("pending-count/{requester}")
+}
+
+/// The end of an index key: time first, so that pages come in the order of application.
+pub(crate) fn stamped(prefix: &str, since: u64, id: &Digest) -> String {
+    format!("{prefix}{since:016x}-{id}")
+}
+
+pub(crate) fn grant(id: &Digest) -> String {
+    format!("grant/{id}")
+}

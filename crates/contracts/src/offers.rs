@@ -1,0 +1,183 @@
+//! Contracts: offered, amended, suspended, resumed and revoked by the asset's owner.
+
+use crypto::Digest;
+use ledger::Failure;
+use policy::{Adversary, Means, Terms, Visibility};
+use query::Program;
+
+use crate::application::World;
+use crate::message::{Amend, ContractState, ContractVersion, Offer};
+use crate::record::{Contract, Duty, Member, Notice, Role, Standing, Version};
+use crate::{assets, code, key, read};
+
+pub(crate) fn offer(world: &mut World<'_>, offer: Offer) -> Result<(), Failure> {
+    let owner = check_terms(world, &offer.terms)?;
+    permit(world, &owner)?;
+    let contract = Contract {
+        id: world.id,
+        owner,
+        version: 1,
+        terms: offer.terms,
+        standing: Standing::Active,
+        since: world.now,
+        transaction: world.id,
+    };
+    keep(world, &contract, true);
+    tell(world, "contract.offered", &contract);
+    Ok(())
+}
+
+pub(crate) fn amend(world: &mut World<'_>, amend: Amend) -> Result<(), Failure> {
+    let mut contract = owned(world, &amend.contract)?;
+    if contract.standing == Standing::Revoked {
+        return Err(code::CONTRACT_NOT_IN_FORCE.refuse("a revoked contract stays revoked"));
+    }
+    if amend.terms.asset != contract.terms.asset {
+        return Err(code::TERMS_INVALID.refuse("an amendment keeps the asset; offer another contract instead"));
+    }
+    check_terms(world, &amend.terms)?;
+    contract.version = contract.version.checked_add(1).ok_or_else(|| code::TOO_MANY.refuse("no more versions"))?;
+    contract.terms = amend.terms;
+    contract.since = world.now;
+    contract.transaction = world.id;
+    keep(world, &contract, true);
+    tell(world, "contract.amended", &contract);
+    Ok(())
+}
+
+pub(crate) fn suspend(world: &mut World<'_>, state: &ContractState) -> Result<(), Failure> {
+    stand(world, &state.contract, &[Standing::Active], Standing::Suspended, "contract.suspended")
+}
+
+pub(crate) fn resume(world: &mut World<'_>, state: &ContractState) -> Result<(), Failure> {
+    stand(world, &state.contract, &[Standing::Suspended], Standing::Active, "contract.resumed")
+}
+
+pub(crate) fn revoke(world: &mut World<'_>, state: &ContractState) -> Result<(), Failure> {
+    stand(world, &state.contract, &[Standing::Active, Standing::Suspended], Standing::Revoked, "contract.revoked")
+}
+
+/// A contract.
+pub(crate) fn find(world: &World<'_>, id: &Digest) -> Result<Contract, Failure> {
+    world.get(&key::contract(id))?.ok_or_else(|| code::UNKNOWN_CONTRACT.refuse(format!("no contract {id}")))
+}
+
+/// The terms that a request was made under; they outlive amendments.
+pub(crate) fn terms_at(world: &World<'_>, version: &ContractVersion) -> Result<Terms, Failure> {
+    let kept: Version = world
+        .get(&key::version(version))?
+        .ok_or_else(|| code::CONTRACT_CHANGED.refuse(format!("no version {}", version.version)))?;
+    Ok(kept.terms)
+}
+
+/// A contract that is in force now: active, and inside the window of its newest terms.
+pub(crate) fn in_force(world: &World<'_>, id: &Digest) -> Result<Contract, Failure> {
+    let contract = find(world, id)?;
+    if contract.standing != Standing::Active {
+        return Err(code::CONTRACT_NOT_IN_FORCE.refuse(format!("the contract is {:?}", contract.standing)));
+    }
+    if !contract.terms.window.contains(world.now) {
+        return Err(code::CONTRACT_NOT_IN_FORCE.refuse("the contract's window does not contain this moment"));
+    }
+    Ok(contract)
+}
+
+/// As [`in_force`], still at the version that was read, and over an asset that is not retired.
+pub(crate) fn unchanged(world: &World<'_>, version: &ContractVersion) -> Result<Contract, Failure> {
+    let contract = in_force(world, &version.contract)?;
+    if contract.version != version.version {
+        let message = format!("the contract is at version {}, not {}", contract.version, version.version);
+        return Err(code::CONTRACT_CHANGED.refuse(message));
+    }
+    assets::active(world, &contract.terms.asset)?;
+    Ok(contract)
+}
+
+fn stand(world: &mut World<'_>, id: &Digest, from: &[Standing], to: Standing, event: &str) -> Result<(), Failure> {
+    let mut contract = owned(world, id)?;
+    if !from.contains(&contract.standing) {
+        return Err(code::CONTRACT_NOT_IN_FORCE.refuse(format!("the contract is {:?}", contract.standing)));
+    }
+    contract.standing = to;
+    keep(world, &contract, false);
+    tell(world, event, &contract);
+    Ok(())
+}
+
+/// The contract, if the sender may act for its owner.
+fn owned(world: &World<'_>, id: &Digest) -> Result<Contract, Failure> {
+    let contract = find(world, id)?;
+    permit(world, &contract.owner)?;
+    Ok(contract)
+}
+
+/// The sender is the owner's operator, or its principal with role `owner`.
+fn permit(world: &World<'_>, owner: &str) -> Result<(), Failure> {
+    let operator = world.duty(Duty::Operator)?.is_some_and(|member| member == owner);
+    let principal = read::active_principal(world.state, &world.sender)?
+        .is_some_and(|principal| principal.member == owner && principal.roles.contains(&Role::Owner));
+    match operator || principal {
+        true => Ok(()),
+        false => {
+            Err(code::NOT_PERMITTED.refuse(format!("only `{owner}`'s operator or principals with role `owner` may")))
+        }
+    }
+}
+
+fn keep(world: &mut World<'_>, contract: &Contract, new_version: bool) {
+    world.put(key::contract(&contract.id), contract);
+    if new_version {
+        let version = ContractVersion { contract: contract.id, version: contract.version };
+        let Contract { terms, since, transaction, .. } = contract.clone();
+        world.put(key::version(&version), &Version { terms, since, transaction });
+    }
+}
+
+fn tell(world: &mut World<'_>, event: &str, contract: &Contract) {
+    let notice = Notice {
+        members: vec![contract.owner.clone()],
+        detail: contract.version.to_string(),
+        ..world.notice(contract.id)
+    };
+    world.emit(event, notice);
+}
+
+/// All that terms must satisfy; gives the asset's owner.
+fn check_terms(world: &World<'_>, terms: &Terms) -> Result<String, Failure> {
+    terms.check().map_err(|error| code::TERMS_INVALID.refuse(error.to_string()))?;
+    let asset = assets::active(world, &terms.asset)?;
+    for approver in &terms.approvals.approvers {
+        let known = read::active_principal(world.state, approver)?
+            .is_some_and(|known| known.member == asset.owner && known.roles.contains(&Role::Approver));
+        if !known {
+            let message = format!("{approver} is not an approver of `{}`", asset.owner);
+            return Err(code::UNKNOWN_APPROVER.refuse(message));
+        }
+    }
+    if let Visibility::Members(members) = &terms.visibility {
+        for name in members {
+            if world.get::<Member>(&key::member(name))?.is_none() {
+                return Err(code::UNKNOWN_MEMBER.refuse(format!("`{name}` is not a member")));
+            }
+        }
+    }
+    match terms.means {
+        Means::Release => {}
+        Means::Compute => check_computation(terms)?,
+    }
+    Ok(asset.owner)
+}
+
+/// The program, and what `additive`, the one protocol of this version, can promise.
+fn check_computation(terms: &Terms) -> Result<(), Failure> {
+    let bytes = terms.program.as_ref().expect("checked terms of `compute` carry a program");
+    let program = Program::from_bytes(bytes).map_err(|error| code::PROGRAM_INVALID.refuse(error.to_string()))?;
+    if program.minimum_group() < terms.minimum_group {
+        let message = format!("the program says {}, the terms {}", program.minimum_group(), terms.minimum_group);
+        return Err(code::MINIMUM_GROUP_TOO_SMALL.refuse(message));
+    }
+    if terms.adversary != Adversary::SemiHonest || terms.tolerate_dropouts != 0 {
+        return Err(code::NO_PROTOCOL.refuse("`additive` survives semi-honest parties and no dropouts"));
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! Typed reads of the world state, for nodes and for the rules themselves.
+
+use crypto::{Digest, PublicKey};
+use ledger::{Consortium, Epoch, Failure, State, Unreadable};
+use minicbor::{Decode, Encode};
+
+use crate::message::{Apply, ContractVersion};
+use crate::record::{
+    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Request,
+    ValidatorSet, Version,
+};
+use crate::{assets, key};
+
+/// Most items of a page.
+pub const MAX_PAGE: usize = 200;
+
+/// Part of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in the listing's order.
+    pub items: Vec<T>,
+    /// Where the next page starts; absent on the last one.
+    pub next: Option<String>,
+}
+
+/// Why a record could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The store holds something else than these contracts wrote.
+    #[error("the record at `{key}` is damaged: {detail}")]
+    Damaged {
+        /// Where.
+        key: String,
+        /// What the reader found.
+        detail: String,
+    },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { code: "unreadable".into(), message: error.to_string(), fatal: true }
+    }
+}
+
+/// A member by name.
+///
+/// # Errors
+/// [`Error`], as every function here: the store failed or is damaged.
+pub fn member(state: &dyn State, name: &str) -> Result<Option<Member>, Error> {
+    get(state, &key::member(name))
+}
+
+/// All members, by name.
+pub fn members(state: &dyn State) -> Result<Vec<Member>, Error> {
+    all(state, key::MEMBERS)
+}
+
+/// Whose operator, node or cosigner key it is.
+pub fn member_key(state: &dyn State, key: &PublicKey) -> Result<Option<MemberKey>, Error> {
+    get(state, &key::member_key(key))
+}
+
+/// The name of the member whose node has this TLS key (SHA-256 of its subject public key info).
+pub fn member_by_tls(state: &dyn State, spki: &Digest) -> Result<Option<String>, Error> {
+    get(state, &key::tls(spki))
+}
+
+/// A principal by key, revoked or not.
+pub fn principal(state: &dyn State, key: &PublicKey) -> Result<Option<Principal>, Error> {
+    get(state, &key::principal(key))
+}
+
+/// A principal by key, if not revoked.
+pub fn active_principal(state: &dyn State, key: &PublicKey) -> Result<Option<Principal>, Error> {
+    Ok(principal(state, key)?.filter(|principal| !principal.revoked))
+}
+
+/// A member's principals by name; of a name that passed on, the newest holder.
+pub fn principals_of(
+    state: &dyn State,
+    member: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Principal>, Error> {
+    follow(state, &key::principals_of(member), after, limit, |holder: PublicKey| key::principal(&holder))
+}
+
+/// An issuer by key, revoked or not.
+pub fn issuer(state: &dyn State, key: &PublicKey) -> Result<Option<AccreditedIssuer>, Error> {
+    get(state, &key::issuer(key))
+}
+
+/// Issuers, revoked ones among them.
+pub fn issuers(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<AccreditedIssuer>, Error> {
+    page(state, key::ISSUERS, after, limit)
+}
+
+/// An asset.
+pub fn asset(state: &dyn State, id: &Digest) -> Result<Option<Asset>, Error> {
+    get(state, &key::asset(id))
+}
+
+/// An asset by owner and name.
+pub fn asset_named(state: &dyn State, chain: &Digest, owner: &str, name: &str) -> Result<Option<Asset>, Error> {
+    asset(state, &assets::identity(chain, owner, name))
+}
+
+/// Assets, retired ones among them.
+pub fn assets(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Asset>, Error> {
+    page(state, key::ASSETS, after, limit)
+}
+
+/// A contract at its newest version.
+pub fn contract(state: &dyn State, id: &Digest) -> Result<Option<Contract>, Error> {
+    get(state, &key::contract(id))
+}
+
+/// Contracts at their newest versions, ended ones among them.
+pub fn contracts(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Contract>, Error> {
+    page(state, key::CONTRACTS, after, limit)
+}
+
+/// A contract's terms at a version.
+pub fn version(state: &dyn State, version: &ContractVersion) -> Result<Option<Version>, Error> {
+    get(state, &key::version(version))
+}
+
+/// A request.
+pub fn request(state: &dyn State, id: &Digest) -> Result<Option<Request>, Error> {
+    get(state, &key::request(id))
+}
+
+/// A requester's requests, oldest first.
+pub fn requests_of(
+    state: &dyn State,
+    requester: &PublicKey,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Request>, Error> {
+    follow(state, &key::requests_of(requester), after, limit, |id: Digest| key::request(&id))
+}
+
+/// Requests under a contract, oldest first.
+pub fn requests_under(
+    state: &dyn State,
+    contract: &Digest,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Request>, Error> {
+    follow(state, &key::requests_under(contract), after, limit, |id: Digest| key::request(&id))
+}
+
+/// Requests under any contract of a member in which its node or approvers may have something to do, oldest first:
+/// pending ones, and allowed ones until the grant is issued or the result is complete.
+pub fn open_requests(
+    state: &dyn State,
+    owner: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Request>, Error> {
+    follow(state, &key::open(owner), after, limit, |id: Digest| key::request(&id))
+}
+
+/// A grant.
+pub fn grant(state: &dyn State, id: &Digest) -> Result<Option<Grant>, Error> {
+    get(state, &key::grant(id))
+}
+
+/// The oracles in force; none before the first epoch.
+pub fn oracles(state: &dyn State) -> Result<Option<OracleEpoch>, Error> {
+    oracle_epoch(state, oracle_epoch_number(state)?)
+}
+
+/// The oracles of an epoch.
+pub fn oracle_epoch(state: &dyn State, number: u64) -> Result<Option<OracleEpoch>, Error> {
+    get(state, &key::oracle_epoch(number))
+}
+
+/// The number of the oracle epoch in force; 0 before the first.
+pub fn oracle_epoch_number(state: &dyn State) -> Result<u64, Error> {
+    Ok(get(state, key::ORACLES)?.unwrap_or(0))
+}
+
+/// What members have confirmed of an epoch that has not begun, by member.
+pub fn confirmations(state: &dyn State, number: u64) -> Result<Vec<Confirmation>, Error> {
+    all(state, &key::confirmations(number))
+}
+
+/// The validators in force.
+pub fn epoch(state: &dyn State) -> Result<Epoch, Error> {
+    let number = get(state, key::EPOCH)?.unwrap_or(0);
+    let set: ValidatorSet = need(state, &key::epoch(number))?;
+    Ok(Epoch { number, validators: set.validators })
+}
+
+/// The consortium with all its epochs so far: what a reader pins to check receipts offline.
+pub fn consortium(state: &dyn State, chain: &Digest, name: &str) -> Result<Consortium, Error> {
+    let sets: Vec<ValidatorSet> = all(state, key::EPOCHS)?;
+    let oracles: Vec<OracleEpoch> = all(state, key::ORACLE_EPOCHS)?;
+    let epochs = (1..).zip(sets).map(|(number, set)| Epoch { number, validators: set.validators });
+    let oracles = oracles.into_iter().map(|OracleEpoch { group, .. }| ledger::Oracles {
+        epoch: group.epoch,
+        threshold: group.threshold,
+        participants: group.participants,
+        key: group.key,
+    });
+    Ok(Consortium {
+        format: Consortium::FORMAT.into(),
+        name: name.into(),
+        chain: *chain,
+        epochs: epochs.collect(),
+        oracles: oracles.collect(),
+    })
+}
+
+/// The transactions that belong to a request, as [`crate::chain::check`] wants them in one receipt: registrations of the
+/// assets, offers and amendments it was made under, the application, approvals, the confirmations of the oracles that
+/// judged, then verdict, decline or cancellation, grant, release or results. None where there is no such request.
+///
+/// For the receipt of a later refusal, add the refused transaction.
+pub fn chain_ids(state: &dyn State, request: &Digest) -> Result<Vec<Digest>, Error> {
+    let Some(request) = self::request(state, request)? else { return Ok(vec![]) };
+    let mut ids = contract_ids(state, &request.apply)?;
+    ids.push(request.id);
+    ids.extend(request.approvals.iter().map(|approval| approval.transaction));
+    if let Some(verdict) = &request.verdict
+        && let Some(oracles) = oracle_epoch(state, verdict.epoch)?
+    {
+        ids.extend(oracles.confirmations);
+    }
+    ids.extend(request.decided);
+    ids.extend(request.grant);
+    ids.extend(request.ended);
+    // An objection both is an approval and decides.
+    let mut seen = std::collections::BTreeSet::new();
+    ids.retain(|id| seen.insert(*id));
+    Ok(ids)
+}
+
+/// The transactions behind the contracts that an application names, for the receipt of one that was refused at once.
+/// Contracts and versions that do not exist have none.
+pub fn contract_ids(state: &dyn State, apply: &Apply) -> Result<Vec<Digest>, Error> {
+    let mut ids = Vec::new();
+    for wanted in &apply.contracts {
+        let Some(version) = version(state, wanted)? else { continue };
+        if let Some(asset) = asset(state, &version.terms.asset)? {
+            ids.push(asset.transaction);
+        }
+        ids.push(wanted.contract);
+        if version.transaction != wanted.contract {
+            ids.push(version.transaction);
+        }
+    }
+    Ok(ids)
+}
+
+/// The record under a key. What these contracts wrote is canonical, so only its shape is checked.
+pub(crate) fn get<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> Result<Option<T>, Error> {
+    state.get(key.as_bytes())?.map(|bytes| decode(key, &bytes)).transpose()
+}
+
+fn need<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> Result<T, Error> {
+    get(state, key)?.ok_or_else(|| Error::Damaged { key: key.into(), detail: "it is absent".into() })
+}
+
+fn decode<T: for<'b> Decode<'b, ()>>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+    minicbor::decode(bytes).map_err(|error| Error::Damaged { key: key.into(), detail: error.to_string() })
+}
+
+/// All records under a prefix, for lists that the rules keep short.
+fn all<T: for<'b> Decode<'b, ()>>(state: &dyn State, prefix: &str) -> Result<Vec<T>, Error> {
+    let mut records = Vec::new();
+    let mut after = None;
+    loop {
+        let Page { items, next } = page(state, prefix, after.as_deref(), MAX_PAGE)?;
+        records.extend(items);
+        after = next;
+        if after.is_none() {
+            return Ok(records);
+        }
+    }
+}
+
+/// A page of records; `after` is [`Page::next`] of the page before.
+fn page<T: for<'b> Decode<'b, ()>>(
+    state: &dyn State,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<T>, Error> {
+    let limit = limit.clamp(1, MAX_PAGE);
+    let after = after.map(|after| format!("{prefix}{after}"));
+    let mut pairs = state.scan(prefix.as_bytes(), after.as_deref().map(str::as_bytes), limit + 1)?;
+    let more = pairs.len() > limit;
+    pairs.truncate(limit);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let next = pairs.last().filter(|_| more).map(|(key, _)| text(&key[prefix.len()..]));
+    let items = pairs.iter().map(|(key, value)| decode(&text(key), value)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next })
+}
+
+/// A page of an index whose entries lead to records.
+fn follow<I, T>(
+    state: &dyn State,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+    lead: impl Fn(I) -> String,
+) -> Result<Page<T>, Error>
+where
+    I: Encode<()> + for<'b> Decode<'b, ()>,
+    T: for<'b> Decode<'b, ()>,
+{
+    let Page { items, next } = page::<I>(state, prefix, after, limit)?;
+    let items = items.into_iter().map(|entry| need(state, &lead(entry))).collect::<Result<_, _>>()?;
+    Ok(Page { items, next })
+}

@@ -1,0 +1,9 @@
+//! Every rule of the contracts with its code, chains read back from receipts, and random histories.
+
+mod chains;
+mod histories;
+mod ledgers;
+mod members;
+mod offers;
+mod spine;
+mod world;

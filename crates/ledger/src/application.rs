@@ -1,0 +1,149 @@
+//! What runs on the ledger: deterministic, bounded, and unknown to it.
+
+use std::borrow::Cow;
+
+use crypto::Digest;
+
+use crate::{Epoch, Event, VerifiedTransaction};
+
+/// A deterministic state machine. Two runs over the same state and transaction give the same bytes on any machine: no
+/// clock but [`Context::time`], no randomness, no iteration over unordered maps.
+pub trait Application: Send + Sync {
+    /// The first state, from [`crate::Genesis::application`].
+    ///
+    /// # Errors
+    /// Any [`Failure`] refuses the genesis.
+    fn genesis(&self, application: &[u8]) -> Result<Vec<Write>, Failure>;
+
+    /// Runs one transaction. `state` shows what the transactions before it wrote.
+    ///
+    /// # Errors
+    /// A [`Failure`] with a code refuses the transaction: the code is recorded, nothing is written. A fatal one stops
+    /// the block.
+    fn execute(
+        &self,
+        state: &dyn State,
+        context: &Context,
+        transaction: &VerifiedTransaction,
+    ) -> Result<Effects, Failure>;
+
+    /// The validators in force in this state.
+    ///
+    /// # Errors
+    /// Any [`Failure`] stops the block.
+    fn epoch(&self, state: &dyn State) -> Result<Epoch, Failure>;
+}
+
+/// The world state as of one moment: an ordered map of byte strings.
+pub trait State {
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the store fails.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable>;
+
+    /// At most `limit` pairs whose keys start with `prefix` and come after `after` (a whole key), in order of keys.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the store fails.
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable>;
+}
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// The block around a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The chain.
+    pub chain: Digest,
+    /// The block's height.
+    pub height: u64,
+    /// The block's time, Unix milliseconds.
+    pub time: u64,
+    /// The transaction's place in the block.
+    pub position: u32,
+}
+
+/// What a transaction that succeeded changes and reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Changes of the state; of two to one key the later counts.
+    pub writes: Vec<Write>,
+    /// Reports, bound into the log.
+    pub events: Vec<Event>,
+}
+
+/// One change of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The new value; `None` removes the key.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Write {
+    /// Sets a value.
+    pub fn put(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        Self { key: key.into(), value: Some(value.into()) }
+    }
+
+    /// Removes a key.
+    pub fn remove(key: impl Into<Vec<u8>>) -> Self {
+        Self { key: key.into(), value: None }
+    }
+}
+
+/// Why an application did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Failure {
+    /// Stable and machine-readable, recorded on the ledger: 1–64 bytes.
+    pub code: Cow<'static, str>,
+    /// For people; not recorded.
+    pub message: String,
+    /// The node cannot go on (its store failed): nothing is recorded.
+    pub fatal: bool,
+}
+
+impl Failure {
+    /// A refusal with a stable code.
+    pub fn refuse(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), fatal: false }
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(source: Unreadable) -> Self {
+        Self { code: "unreadable".into(), message: source.to_string(), fatal: true }
+    }
+}
+
+/// The store failed to read the state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the state cannot be read: {0}")]
+pub struct Unreadable(pub String);
+
+/// What one transaction may do at most; more is refused with the code `effects_too_large`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Writes.
+    pub writes: usize,
+    /// Bytes of a key; keys are never empty.
+    pub key: usize,
+    /// Bytes of all keys and values together.
+    pub write_bytes: usize,
+    /// Events.
+    pub events: usize,
+    /// Bytes of all events' names and data together.
+    pub event_bytes: usize,
+    /// Bytes of a code.
+    pub code: usize,
+}
+
+impl Limits {
+    /// The limits of this version of the ledger: part of what validators agree on.
+    pub const V1: Self =
+        Self { writes: 1024, key: 256, write_bytes: 1 << 20, events: 64, event_bytes: 256 * 1024, code: 64 };
+}

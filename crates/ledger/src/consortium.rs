@@ -1,0 +1,346 @@
+//! Who answers for a chain: epochs of validators, and the pinned file that names them to an offline reader.
+
+use std::collections::BTreeSet;
+
+use crypto::{Digest, Label, PublicKey, hash};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::Genesis;
+
+/// One that orders and cosigns.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Validator {
+    /// The member's name: 1–64 characters of `a-z 0-9 . -`; also its C2SP key name.
+    #[n(0)]
+    pub name: String,
+    /// Its cosigning key.
+    #[n(1)]
+    pub key: PublicKey,
+}
+
+/// The validators of a stretch of the chain, in their agreed order.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Number; grows with every change of validators.
+    #[n(0)]
+    pub number: u64,
+    /// Validators; names and keys are distinct.
+    #[n(1)]
+    pub validators: Vec<Validator>,
+}
+
+impl Epoch {
+    /// Cosignatures that make a checkpoint final: `n − ⌊(n − 1) / 3⌋`.
+    pub fn quorum(&self) -> usize {
+        let n = self.validators.len();
+        n - n.saturating_sub(1) / 3
+    }
+
+    /// The validator of this name and its place.
+    pub fn validator(&self, name: &str) -> Option<(usize, &Validator)> {
+        self.validators.iter().enumerate().find(|(_, validator)| validator.name == name)
+    }
+
+    /// Whether there is a validator, and names and keys are well-formed and distinct.
+    pub(crate) fn check(&self) -> Result<(), ConsortiumError> {
+        let count = self.validators.len();
+        if !(1..=MAX_VALIDATORS).contains(&count) {
+            return Err(ConsortiumError::Count { what: "validators", found: count, limit: MAX_VALIDATORS });
+        }
+        distinct(self.validators.iter().map(|validator| validator.name.as_str()))?;
+        distinct(self.validators.iter().map(|validator| validator.key))?;
+        self.validators.iter().try_for_each(|validator| check_name(&validator.name))
+    }
+}
+
+/// The pinned file: what an offline reader must know, from a source it trusts, before it can verify anything.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Consortium {
+    /// [`Consortium::FORMAT`].
+    #[n(0)]
+    pub format: String,
+    /// The consortium's name, for people: 1–64 bytes without control characters.
+    #[n(1)]
+    pub name: String,
+    /// The chain.
+    #[n(2)]
+    pub chain: Digest,
+    /// Every epoch whose receipts are to be accepted, by increasing number.
+    #[n(3)]
+    pub epochs: Vec<Epoch>,
+    /// Every oracle group whose verdicts are to be accepted, by increasing epoch.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oracles: Vec<Oracles>,
+}
+
+/// A group that signs verdicts together.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Oracles {
+    /// Number of the oracle epoch; independent of the validators' epochs.
+    #[n(0)]
+    pub epoch: u64,
+    /// Signatures needed.
+    #[n(1)]
+    pub threshold: u16,
+    /// Members, in the order of their indices.
+    #[n(2)]
+    pub participants: Vec<String>,
+    /// The group's key.
+    #[n(3)]
+    pub key: PublicKey,
+}
+
+impl Consortium {
+    /// The format's name.
+    pub const FORMAT: &str = "sottovoce-consortium/v1";
+
+    /// A consortium with nothing but its chain; add its epochs.
+    pub fn new(genesis: &Genesis) -> Self {
+        let format = Self::FORMAT.to_owned();
+        Self { format, name: genesis.name.clone(), chain: genesis.chain(), epochs: vec![], oracles: vec![] }
+    }
+
+    /// Reads the TOML file. Unknown keys, repeated names and numbers out of order are refused.
+    ///
+    /// # Errors
+    /// [`ConsortiumError`].
+    pub fn parse(text: &str) -> Result<Self, ConsortiumError> {
+        if text.len() > MAX_FILE {
+            return Err(ConsortiumError::Count { what: "bytes", found: text.len(), limit: MAX_FILE });
+        }
+        let consortium: Self = toml::from_str(text).map_err(|source| ConsortiumError::Toml(source.to_string()))?;
+        consortium.check()?;
+        Ok(consortium)
+    }
+
+    /// Writes the TOML file.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a consortium has only tables, strings and numbers below 2^63")
+    }
+
+    /// Whether it could have been parsed.
+    ///
+    /// # Errors
+    /// [`ConsortiumError`].
+    pub fn check(&self) -> Result<(), ConsortiumError> {
+        if self.format != Self::FORMAT {
+            return Err(ConsortiumError::Format { found: self.format.clone() });
+        }
+        if !(1..=64).contains(&self.name.len()) || self.name.chars().any(char::is_control) {
+            return Err(ConsortiumError::Name { found: self.name.clone() });
+        }
+        if !(1..=MAX_EPOCHS).contains(&self.epochs.len()) {
+            return Err(ConsortiumError::Count { what: "epochs", found: self.epochs.len(), limit: MAX_EPOCHS });
+        }
+        if self.oracles.len() > MAX_EPOCHS {
+            return Err(ConsortiumError::Count { what: "oracles", found: self.oracles.len(), limit: MAX_EPOCHS });
+        }
+        increasing("epochs", self.epochs.iter().map(|epoch| epoch.number))?;
+        increasing("oracles", self.oracles.iter().map(|oracles| oracles.epoch))?;
+        self.epochs.iter().try_for_each(Epoch::check)?;
+        for oracles in &self.oracles {
+            let count = oracles.participants.len();
+            if !(1..=MAX_VALIDATORS).contains(&count) {
+                return Err(ConsortiumError::Count { what: "participants", found: count, limit: MAX_VALIDATORS });
+            }
+            if !(1..=count).contains(&usize::from(oracles.threshold)) {
+                return Err(ConsortiumError::Threshold { found: oracles.threshold, participants: count });
+            }
+            distinct(oracles.participants.iter().map(String::as_str))?;
+            oracles.participants.iter().try_for_each(|name| check_name(name))?;
+        }
+        Ok(())
+    }
+
+    /// The epoch of this number.
+    pub fn epoch(&self, number: u64) -> Option<&Epoch> {
+        self.epochs.iter().find(|epoch| epoch.number == number)
+    }
+
+    /// The oracles of this epoch.
+    pub fn oracles(&self, epoch: u64) -> Option<&Oracles> {
+        self.oracles.iter().find(|oracles| oracles.epoch == epoch)
+    }
+
+    /// `H(CONSORTIUM, [canonical cbor])`: of the content, whatever the file's layout.
+    pub fn digest(&self) -> Digest {
+        hash(Label::CONSORTIUM, &[&wire::to_vec(self)])
+    }
+
+    /// [`Consortium::digest`] for people to compare: sixteen groups of four hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let digest = self.digest().to_string();
+        let groups: Vec<&str> = (0..digest.len()).step_by(4).map(|at| &digest[at..at + 4]).collect();
+        groups.join(" ")
+    }
+}
+
+/// Why a consortium is not well-formed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsortiumError {
+    /// Not TOML of the expected form.
+    #[error("the consortium file cannot be read: {0}")]
+    Toml(String),
+    /// Another format or version.
+    #[error("the format is `{found}`, expected `{}`", Consortium::FORMAT)]
+    Format {
+        /// Format found.
+        found: String,
+    },
+    /// A name with forbidden characters or length.
+    #[error("the name `{found}` is not well-formed")]
+    Name {
+        /// Name found.
+        found: String,
+    },
+    /// Too few or too many.
+    #[error("{found} {what} where 1 to {limit} are accepted")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// Number found.
+        found: usize,
+        /// Number accepted.
+        limit: usize,
+    },
+    /// A name or key stands twice in one group.
+    #[error("`{found}` stands twice in one group")]
+    Repeated {
+        /// What is repeated.
+        found: String,
+    },
+    /// Numbers do not increase.
+    #[error("the numbers of the {what} do not increase at {found}")]
+    Order {
+        /// Of what.
+        what: &'static str,
+        /// The number out of order.
+        found: u64,
+    },
+    /// A threshold no group of that size can have.
+    #[error("a threshold of {found} among {participants} participants")]
+    Threshold {
+        /// Threshold found.
+        found: u16,
+        /// Participants.
+        participants: usize,
+    },
+}
+
+fn check_name(name: &str) -> Result<(), ConsortiumError> {
+    // Names are C2SP key names as well: no spaces, no plus sign.
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
+    match (1..=64).contains(&name.len()) && name.bytes().all(good) {
+        true => Ok(()),
+        false => Err(ConsortiumError::Name { found: name.to_owned() }),
+    }
+}
+
+fn distinct<T: Ord + std::fmt::Display>(items: impl Iterator<Item = T>) -> Result<(), ConsortiumError> {
+    let mut seen = BTreeSet::new();
+    for item in items {
+        if seen.contains(&item) {
+            return Err(ConsortiumError::Repeated { found: item.to_string() });
+        }
+        seen.insert(item);
+    }
+    Ok(())
+}
+
+fn increasing(what: &'static str, numbers: impl Iterator<Item = u64>) -> Result<(), ConsortiumError> {
+    let mut last = None;
+    for number in numbers {
+        // TOML integers are signed.
+        if last.is_some_and(|last| number <= last) || i64::try_from(number).is_err() {
+            return Err(ConsortiumError::Order { what, found: number });
+        }
+        last = Some(number);
+    }
+    Ok(())
+}
+
+const MAX_VALIDATORS: usize = 128;
+const MAX_EPOCHS: usize = 1024;
+const MAX_FILE: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Consortium {
+        let validator = |name: &str, seed| Validator {
+            name: name.into(),
+            key: crypto::SigningKey::from_seed(&[seed; 32]).public(),
+        };
+        Consortium {
+            format: Consortium::FORMAT.into(),
+            name: "Trial".into(),
+            chain: Digest::from([1; 32]),
+            epochs: vec![
+                Epoch { number: 0, validators: vec![validator("a", 1)] },
+                Epoch { number: 3, validators: vec![validator("a", 1), validator("b.c", 2)] },
+            ],
+            oracles: vec![Oracles {
+                epoch: 1,
+                threshold: 1,
+                participants: vec!["a".into()],
+                key: validator("", 9).key,
+            }],
+        }
+    }
+
+    #[test]
+    fn round_trip_and_fingerprint() {
+        let text = sample().to_toml();
+        assert_eq!(Consortium::parse(&text).unwrap(), sample());
+        let reordered = format!("# a comment\n{text}");
+        assert_eq!(Consortium::parse(&reordered).unwrap().fingerprint(), sample().fingerprint());
+        assert_eq!(sample().fingerprint().len(), 16 * 5 - 1);
+        let mut other = sample();
+        other.epochs[1].validators.swap(0, 1);
+        assert_ne!(other.fingerprint(), sample().fingerprint());
+    }
+
+    #[test]
+    fn refuses_what_is_not_well_formed() {
+        let text = sample().to_toml();
+        let refused = [
+            format!("extra = 1\n{text}"),
+            text.replace("name = \"b.c\"", "name = \"a\""),
+            text.replace("name = \"b.c\"", "name = \"b c\""),
+            text.replace("name = \"b.c\"", "name = \"b+c\""),
+            text.replace("name = \"b.c\"", "name = \"b.c\"\nweight = 3"),
+            text.replace("number = 3", "number = 0"),
+            text.replace("threshold = 1", "threshold = 2"),
+            text.replace("/v1", "/v2"),
+            text.replace(
+                &sample().epochs[1].validators[1].key.to_string(),
+                &sample().epochs[0].validators[0].key.to_string(),
+            ),
+            text[..text.find("[[epochs]]").unwrap()].to_owned(),
+        ];
+        for refused in refused {
+            assert_ne!(refused, text);
+            assert!(Consortium::parse(&refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn quorums() {
+        for (validators, quorum) in [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (10, 7), (100, 67)] {
+            let validator = Validator { name: "a".into(), key: sample().oracles[0].key };
+            assert_eq!(Epoch { number: 0, validators: vec![validator; validators] }.quorum(), quorum);
+        }
+    }
+}

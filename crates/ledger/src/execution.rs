@@ -1,0 +1,164 @@
+//! Runs a block's transactions over a state without changing it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use crate::{
+    Application, Context, Effects, Failure, Limits, OK, Outcome, Pair, State, Unreadable, VerifiedTransaction, Write,
+};
+
+/// A state with changes laid over it.
+pub(crate) struct Overlay<'a> {
+    base: &'a dyn State,
+    changes: Changes,
+}
+
+/// Key → new value, or none where the key is removed.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+impl<'a> Overlay<'a> {
+    pub(crate) const fn new(base: &'a dyn State) -> Self {
+        Self { base, changes: BTreeMap::new() }
+    }
+
+    /// Runs one transaction; a refused one changes nothing.
+    ///
+    /// # Errors
+    /// Fatal failures only.
+    pub(crate) fn run(
+        &mut self,
+        application: &dyn Application,
+        context: &Context,
+        transaction: &VerifiedTransaction,
+    ) -> Result<Outcome, Failure> {
+        let effects = application.execute(self, context, transaction).and_then(check);
+        match effects {
+            Ok(Effects { writes, events }) => {
+                self.write(writes);
+                Ok(Outcome { code: OK.into(), events })
+            }
+            Err(failure) if failure.fatal => Err(failure),
+            Err(Failure { code, .. }) => {
+                // A code that cannot be recorded is the application's mistake; every node records it alike.
+                let good = (1..=Limits::V1.code).contains(&code.len()) && code != OK;
+                Ok(Outcome { code: if good { code.into() } else { "invalid_code".into() }, events: vec![] })
+            }
+        }
+    }
+
+    pub(crate) fn write(&mut self, writes: Vec<Write>) {
+        self.changes.extend(writes.into_iter().map(|write| (write.key, write.value)));
+    }
+
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+}
+
+impl State for Overlay<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        match self.changes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+        let start = match after {
+            Some(after) if after >= prefix => Excluded(after),
+            _ => Included(prefix),
+        };
+        let range = || self.changes.range::<[u8], _>((start, Unbounded)).take_while(|(key, _)| key.starts_with(prefix));
+        let removed = range().filter(|(_, value)| value.is_none()).count();
+        // Enough from below that `limit` remain even when every removal hits one of them.
+        let mut pairs: BTreeMap<_, _> =
+            self.base.scan(prefix, after, limit.saturating_add(removed))?.into_iter().collect();
+        for (key, value) in range() {
+            match value {
+                Some(value) => pairs.insert(key.clone(), value.clone()),
+                None => pairs.remove(key),
+            };
+        }
+        Ok(pairs.into_iter().take(limit).collect())
+    }
+}
+
+/// Nothing, before the genesis.
+pub(crate) struct Empty;
+
+impl State for Empty {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: &[u8], _: Option<&[u8]>, _: usize) -> Result<Vec<Pair>, Unreadable> {
+        Ok(vec![])
+    }
+}
+
+/// Holds effects to [`Limits::V1`].
+fn check(effects: Effects) -> Result<Effects, Failure> {
+    let limits = Limits::V1;
+    let Effects { writes, events } = &effects;
+    let keys = writes.iter().all(|write| (1..=limits.key).contains(&write.key.len()));
+    let write_bytes: usize =
+        writes.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
+    let event_bytes: usize = events.iter().map(|event| event.name.len() + event.data.len()).sum();
+    let fits = keys
+        && writes.len() <= limits.writes
+        && write_bytes <= limits.write_bytes
+        && events.len() <= limits.events
+        && event_bytes <= limits.event_bytes;
+    match fits {
+        true => Ok(effects),
+        false => Err(Failure::refuse("effects_too_large", "the transaction changes or reports too much")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl State for Map {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+            let wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+            Ok(self.0.iter().filter(|(key, _)| wanted(key)).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
+        }
+    }
+
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0u8..3, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlay_reads_like_the_written_map(
+            base in prop::collection::btree_map(key(), any::<Vec<u8>>(), 0..20),
+            writes in prop::collection::vec((key(), prop::option::of(any::<Vec<u8>>())), 0..20),
+            prefix in prop::collection::vec(0u8..3, 0..3),
+            after in prop::option::of(key()),
+            limit in 0usize..10,
+        ) {
+            let base = Map(base);
+            let mut overlay = Overlay::new(&base);
+            overlay.write(writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect());
+            let mut written = Map(base.0.clone());
+            for (key, value) in writes {
+                match value {
+                    Some(value) => written.0.insert(key, value),
+                    None => written.0.remove(&key),
+                };
+            }
+            prop_assert_eq!(overlay.scan(&prefix, after.as_deref(), limit), written.scan(&prefix, after.as_deref(), limit));
+            prop_assert_eq!(overlay.get(&prefix), written.get(&prefix));
+        }
+    }
+}

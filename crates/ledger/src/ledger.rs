@@ -1,0 +1,382 @@
+//! The engine: executes, commits, refuses to fork, and answers.
+
+mod answers;
+mod commit;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use commit::{Prepared, found, store_block};
+use crypto::Digest;
+use crypto::merkle::Frontier;
+use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
+
+use crate::execution::Overlay;
+use crate::store::{self, IDS, META};
+use crate::{
+    Application, Block, Committed, Context, Epoch, Error, Genesis, Header, Refusal, VerifiedTransaction, View,
+};
+
+/// One chain in one file. All methods take `&self`; one thread writes at a time, readers never wait for it.
+pub struct Ledger {
+    database: Database,
+    application: Arc<dyn Application>,
+    genesis: Genesis,
+    chain: Digest,
+    writer: Mutex<Tip>,
+    head: RwLock<Header>,
+    durable: AtomicU64,
+    observers: RwLock<Vec<Observer>>,
+}
+
+/// Is told the height of each new block, on the thread that committed it: must return at once.
+type Observer = Box<dyn Fn(u64) + Send + Sync>;
+
+/// What the next block builds on.
+struct Tip {
+    header: Header,
+    frontier: Frontier,
+    epoch: Epoch,
+}
+
+/// What [`Ledger::propose`] made of a batch.
+#[derive(Debug)]
+pub struct Proposed {
+    /// The new block; none where every transaction was refused.
+    pub block: Option<Block>,
+    /// What became of each transaction, in the batch's order.
+    pub results: Vec<Result<Committed, Refusal>>,
+}
+
+impl Ledger {
+    /// Opens the ledger in a file, or founds it there. A file left by a crash opens at its last durable block.
+    ///
+    /// # Errors
+    /// [`Error::OtherChain`] when the file holds another chain, [`Error::Damaged`] when its newest block does not fit its
+    /// log and state, [`Error::Application`] or [`Error::Epoch`] when the application refuses the genesis, and
+    /// [`Error::Store`].
+    pub fn open(path: &Path, application: Arc<dyn Application>, genesis: Genesis) -> Result<Self, Error> {
+        if !path.exists() {
+            // A crash while the store is laid out leaves a file that no one can open: it gets its name when it is whole.
+            let mut draft = path.as_os_str().to_owned();
+            draft.push(".founding");
+            if Path::new(&draft).exists() {
+                fs::remove_file(&draft)?;
+            }
+            drop(Self::start(Builder::new().create(&draft)?, application.clone(), genesis.clone())?);
+            fs::rename(&draft, path)?;
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Self::start(Builder::new().set_cache_size(CACHE).open(path)?, application, genesis)
+    }
+
+    /// [`Ledger::open`] over any storage, empty or founded. A crash while it is being founded may leave it neither.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_backend(
+        backend: impl StorageBackend,
+        application: Arc<dyn Application>,
+        genesis: Genesis,
+    ) -> Result<Self, Error> {
+        Self::start(Builder::new().set_cache_size(CACHE).create_with_backend(backend)?, application, genesis)
+    }
+
+    fn start(database: Database, application: Arc<dyn Application>, genesis: Genesis) -> Result<Self, Error> {
+        let chain = genesis.chain();
+        let read = database.begin_read()?;
+        match read.open_table(META) {
+            Err(TableError::TableDoesNotExist(_)) => found(&database, &*application, &genesis)?,
+            Err(source) => return Err(source.into()),
+            Ok(_) => {
+                let found = store::genesis(&read)?.chain();
+                if found != chain {
+                    return Err(Error::OtherChain { found, expected: chain });
+                }
+            }
+        }
+        let read = database.begin_read()?;
+        let header = store::newest(&read)?;
+        let frontier = store::frontier(&read, header.log_size)?;
+        if frontier.root() != header.log_root {
+            return Err(Error::Damaged("the log's root is not the newest header's"));
+        }
+        let view = View::new(&read)?;
+        view.check_root()?;
+        let epoch = epoch(&*application, &view)?;
+        drop((view, read));
+        Ok(Self {
+            database,
+            application,
+            genesis,
+            chain,
+            durable: AtomicU64::new(header.height),
+            head: RwLock::new(header.clone()),
+            writer: Mutex::new(Tip { header, frontier, epoch }),
+            observers: RwLock::default(),
+        })
+    }
+
+    /// Makes the next block from a batch, in its order, and commits it durably. Its time is `now` (Unix milliseconds),
+    /// or the previous block's where the clock stands behind it.
+    ///
+    /// # Errors
+    /// [`Error::BlockSize`], [`Error::Application`], [`Error::Store`]: nothing was committed.
+    pub fn propose(&self, batch: Vec<VerifiedTransaction>, now: u64) -> Result<Proposed, Error> {
+        check_size(&batch)?;
+        let mut tip = self.lock();
+        let time = now.max(tip.header.time);
+        let mut accepted = Vec::new();
+        let mut refusals = Vec::new();
+        let read = self.database.begin_read()?;
+        let mut replays = Replays::new(&read)?;
+        for transaction in batch {
+            match transaction.check_expiry(time).and(replays.check(&transaction)?) {
+                Ok(()) => {
+                    refusals.push(None);
+                    accepted.push(transaction);
+                }
+                Err(refusal) => refusals.push(Some(refusal)),
+            }
+        }
+        drop((replays, read));
+        let mut committed = Vec::new().into_iter();
+        let mut block = None;
+        if !accepted.is_empty() {
+            let prepared = self.prepare(&tip, time, accepted)?;
+            let transactions = prepared.entries.iter().map(|entry| entry.transaction.clone()).collect();
+            block = Some(Block { header: prepared.header.clone(), transactions });
+            committed = self.commit(&mut tip, prepared, true)?.into_iter();
+        }
+        drop(tip);
+        let results = refusals.into_iter().map(|refusal| match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(committed.next().expect("every accepted transaction was committed")),
+        });
+        let proposed = Proposed { block, results: results.collect() };
+        self.announce(proposed.block.as_ref());
+        Ok(proposed)
+    }
+
+    /// Checks a block made elsewhere, executes it and commits it: every signature is verified and every header field
+    /// must be what executing gives. A block that is already here is accepted again; another at its height never.
+    ///
+    /// With `durable` false the block is not yet forced to disk: a crash may lose it, and with it those after it, until
+    /// [`Ledger::flush`]. `now` in Unix milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Gap`], [`Error::Fork`], [`Error::Diverged`], [`Error::Time`], [`Error::Refused`], [`Error::BlockSize`]: the
+    /// block is wrong; [`Error::Application`], [`Error::Store`]: this node is. Nothing was committed.
+    pub fn apply(&self, block: &Block, now: u64, durable: bool) -> Result<(), Error> {
+        let header = &block.header;
+        let height = header.height;
+        let mut tip = self.lock();
+        if height <= tip.header.height {
+            let kept = self.header(height)?.ok_or(Error::UnknownBlock(height))?.digest();
+            let found = header.digest();
+            return if found == kept { Ok(()) } else { Err(Error::Fork { height, found, kept }) };
+        }
+        if height != tip.header.height + 1 {
+            return Err(Error::Gap { found: height, head: tip.header.height });
+        }
+        let diverged = |field| Error::Diverged { height, field };
+        if header.chain != self.chain {
+            return Err(diverged("chain"));
+        }
+        if header.previous != tip.header.digest() {
+            return Err(diverged("previous"));
+        }
+        let (earliest, latest) = (tip.header.time, now.saturating_add(MAX_SKEW).max(tip.header.time));
+        if !(earliest..=latest).contains(&header.time) {
+            return Err(Error::Time { height, found: header.time, earliest, latest });
+        }
+        let transactions = self.check_block(block)?;
+        let prepared = self.prepare(&tip, header.time, transactions)?;
+        let fields = [
+            ("log size", prepared.header.log_size == header.log_size),
+            ("log root", prepared.header.log_root == header.log_root),
+            ("state root", prepared.header.state_root == header.state_root),
+            ("epoch", prepared.header.epoch == header.epoch),
+            ("header", prepared.header == *header),
+        ];
+        if let Some((field, _)) = fields.iter().find(|(_, same)| !same) {
+            return Err(diverged(field));
+        }
+        let late = height - self.durable_height() >= MAX_UNFLUSHED;
+        self.commit(&mut tip, prepared, durable || late)?;
+        drop(tip);
+        self.announce(Some(block));
+        Ok(())
+    }
+
+    /// Forces every committed block to disk.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn flush(&self) -> Result<(), Error> {
+        let tip = self.lock();
+        if self.durable_height() < tip.header.height {
+            self.database.begin_write()?.commit()?;
+            self.durable.store(tip.header.height, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The newest block that no crash can lose.
+    pub fn durable_height(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Has `observer` told the height of each new block, on the thread that committed it: it must return at once.
+    pub fn observe(&self, observer: impl Fn(u64) + Send + Sync + 'static) {
+        self.observers.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(observer));
+    }
+
+    /// What the chain was founded on.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The chain.
+    pub const fn chain(&self) -> Digest {
+        self.chain
+    }
+
+    /// The newest block's header.
+    pub fn head(&self) -> Header {
+        self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Tip> {
+        // The tip changes only after a commit, in one assignment: a panic elsewhere leaves it whole.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self, block: Option<&Block>) {
+        if let Some(block) = block {
+            let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
+            observers.iter().for_each(|observer| observer(block.header.height));
+        }
+    }
+
+    /// Signatures, expiry and replays of a block made elsewhere.
+    fn check_block(&self, block: &Block) -> Result<Vec<VerifiedTransaction>, Error> {
+        let Header { height, time, .. } = block.header;
+        if block.transactions.len() > MAX_BLOCK_TRANSACTIONS {
+            return Err(Error::BlockSize { transactions: block.transactions.len(), bytes: 0 });
+        }
+        let verified = VerifiedTransaction::verify_all(block.transactions.clone(), &self.chain);
+        let mut transactions = Vec::with_capacity(verified.len());
+        let read = self.database.begin_read()?;
+        let mut replays = Replays::new(&read)?;
+        for (position, result) in verified.into_iter().enumerate() {
+            let refused = |source| Error::Refused { height, position, source };
+            let transaction = result.map_err(refused)?;
+            transaction.check_expiry(time).map_err(refused)?;
+            replays.check(&transaction)?.map_err(refused)?;
+            transactions.push(transaction);
+        }
+        if transactions.is_empty() {
+            return Err(Error::BlockSize { transactions: 0, bytes: 0 });
+        }
+        check_size(&transactions)?;
+        Ok(transactions)
+    }
+
+    /// Executes the next block without storing anything.
+    fn prepare(&self, tip: &Tip, time: u64, transactions: Vec<VerifiedTransaction>) -> Result<Prepared, Error> {
+        let view = self.view()?;
+        let height = tip.header.height + 1;
+        let mut overlay = Overlay::new(&view);
+        let mut frontier = tip.frontier.clone();
+        let mut subtrees = Vec::new();
+        let mut entries = Vec::new();
+        for (transaction, position) in transactions.into_iter().zip(0..) {
+            let context = Context { chain: self.chain, height, time, position };
+            let outcome = overlay.run(&*self.application, &context, &transaction).map_err(Error::Application)?;
+            let (id, transaction) = (transaction.id(), transaction.into_signed());
+            let entry = Committed { index: frontier.size(), height, position, transaction, outcome };
+            frontier.push(entry.leaf(), |level, index, digest| subtrees.push((level, index, digest)));
+            entries.push((id, entry));
+        }
+        let epoch = epoch(&*self.application, &overlay)?;
+        let changes = view.compare(overlay.into_changes())?;
+        let (state_root, nodes) = view.update(&changes, height)?;
+        let header = Header {
+            chain: self.chain,
+            height,
+            previous: tip.header.digest(),
+            time,
+            log_size: frontier.size(),
+            log_root: frontier.root(),
+            state_root,
+            epoch: tip.epoch.number,
+        };
+        let (ids, entries) = entries.into_iter().unzip();
+        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch })
+    }
+
+    fn commit(&self, tip: &mut Tip, prepared: Prepared, durable: bool) -> Result<Vec<Committed>, Error> {
+        store_block(&self.database, &prepared, None, durable)?;
+        let Prepared { header, entries, frontier, epoch, .. } = prepared;
+        if durable {
+            self.durable.store(header.height, Ordering::Release);
+        }
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
+        *tip = Tip { header, frontier, epoch };
+        Ok(entries)
+    }
+}
+
+/// Finds transactions that are already on the ledger or stand twice in a batch.
+struct Replays {
+    ids: redb::ReadOnlyTable<&'static [u8; 32], u64>,
+    seen: std::collections::HashSet<Digest>,
+}
+
+impl Replays {
+    fn new(read: &redb::ReadTransaction) -> Result<Self, Error> {
+        Ok(Self { ids: read.open_table(IDS)?, seen: Default::default() })
+    }
+
+    fn check(&mut self, transaction: &VerifiedTransaction) -> Result<Result<(), Refusal>, Error> {
+        let id = transaction.id();
+        let fresh = self.ids.get(id.as_bytes())?.is_none() && self.seen.insert(id);
+        Ok(if fresh { Ok(()) } else { Err(Refusal::Replayed { id }) })
+    }
+}
+
+fn epoch(application: &dyn Application, state: &dyn crate::State) -> Result<Epoch, Error> {
+    let epoch = application.epoch(state).map_err(Error::Application)?;
+    epoch.check().map_err(Error::Epoch)?;
+    Ok(epoch)
+}
+
+fn check_size(transactions: &[VerifiedTransaction]) -> Result<(), Error> {
+    let bytes = transactions.iter().map(VerifiedTransaction::size).sum();
+    if transactions.len() > MAX_BLOCK_TRANSACTIONS || bytes > MAX_BLOCK_BYTES {
+        return Err(Error::BlockSize { transactions: transactions.len(), bytes });
+    }
+    Ok(())
+}
+
+/// States of this many blocks before the newest can still be read and proven.
+pub const HISTORY: u64 = 10_000;
+
+/// Most transactions of a block.
+pub const MAX_BLOCK_TRANSACTIONS: usize = 1_000;
+
+/// Most bytes of a block's transactions: 8 MiB.
+pub const MAX_BLOCK_BYTES: usize = 8 << 20;
+
+/// A block's time may be this far ahead of the clock of the node that applies it: ten seconds, in milliseconds.
+pub const MAX_SKEW: u64 = 10_000;
+
+/// Most blocks that a crash could lose on a follower.
+const MAX_UNFLUSHED: u64 = 256;
+
+/// The store's cache in memory: 64 MiB.
+const CACHE: usize = 64 << 20;

@@ -1,0 +1,118 @@
+//! Stores a block: all of it or nothing.
+
+use crypto::{Digest, merkle, merkle::Frontier};
+use jmt::storage::TreeUpdateBatch;
+use redb::{Database, Durability};
+
+use super::{HISTORY, epoch};
+use crate::execution::{Empty, Overlay};
+use crate::state::{self, Change};
+use crate::store::{
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE_NODES, STALE_VALUES, STATE, TREE,
+};
+use crate::{Application, Committed, Epoch, Error, Genesis, Header};
+
+/// A block that was executed and not yet stored.
+pub(super) struct Prepared {
+    pub(super) header: Header,
+    pub(super) ids: Vec<Digest>,
+    pub(super) entries: Vec<Committed>,
+    pub(super) changes: Vec<Change>,
+    pub(super) nodes: TreeUpdateBatch,
+    pub(super) subtrees: Vec<(u32, u64, Digest)>,
+    pub(super) frontier: Frontier,
+    /// In force from the next block on.
+    pub(super) epoch: Epoch,
+}
+
+/// Stores the genesis.
+pub(super) fn found(database: &Database, application: &dyn Application, genesis: &Genesis) -> Result<(), Error> {
+    let writes = application.genesis(&genesis.application).map_err(Error::Application)?;
+    let mut overlay = Overlay::new(&Empty);
+    overlay.write(writes);
+    let epoch = epoch(application, &overlay)?;
+    let changes = overlay.into_changes().into_iter().map(|(key, new)| Change { key, old: None, new });
+    let changes: Vec<_> = changes.filter(|change| change.new.is_some()).collect();
+    let (state_root, nodes) = state::found(&changes)?;
+    let chain = genesis.chain();
+    let header = Header {
+        chain,
+        height: 0,
+        previous: chain,
+        time: genesis.created,
+        log_size: 0,
+        log_root: merkle::empty(),
+        state_root,
+        epoch: epoch.number,
+    };
+    let frontier = Frontier::default();
+    let prepared = Prepared { header, ids: vec![], entries: vec![], changes, nodes, subtrees: vec![], frontier, epoch };
+    store_block(database, &prepared, Some(genesis), true)
+}
+
+/// Stores a block in one transaction: all of it or nothing.
+pub(super) fn store_block(
+    database: &Database,
+    block: &Prepared,
+    genesis: Option<&Genesis>,
+    durable: bool,
+) -> Result<(), Error> {
+    let height = block.header.height;
+    let mut write = database.begin_write()?;
+    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    if let Some(genesis) = genesis {
+        write.open_table(META)?.insert("genesis", wire::to_vec(genesis).as_slice())?;
+        // Readers open every table; it must exist from the start.
+        write.open_table(COSIGNATURES)?;
+        write.open_table(COSIGNED)?;
+    }
+    {
+        write.open_table(HEADERS)?.insert(height, wire::to_vec(&block.header).as_slice())?;
+        write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
+        let (mut ids, mut entries) = (write.open_table(IDS)?, write.open_table(ENTRIES)?);
+        for (id, entry) in block.ids.iter().zip(&block.entries) {
+            ids.insert(id.as_bytes(), entry.index)?;
+            entries.insert(entry.index, entry.to_bytes().as_slice())?;
+        }
+        let mut tree = write.open_table(TREE)?;
+        for (level, index, digest) in &block.subtrees {
+            let level = u8::try_from(*level).expect("a tree of u64 leaves has at most 64 levels");
+            tree.insert((level, *index), digest.as_bytes())?;
+        }
+        let (mut state, mut past) = (write.open_table(STATE)?, write.open_table(PAST)?);
+        let mut stale_values = write.open_table(STALE_VALUES)?;
+        for Change { key, old, new } in &block.changes {
+            let key = key.as_slice();
+            match new {
+                Some(value) => state.insert(key, value.as_slice())?,
+                None => state.remove(key)?,
+            };
+            if height > 0 {
+                past.insert((key, height), old.as_deref())?;
+                stale_values.insert((height, key), ())?;
+            }
+        }
+        let (mut nodes, mut stale_nodes) = (write.open_table(NODES)?, write.open_table(STALE_NODES)?);
+        for (key, node) in block.nodes.node_batch.nodes() {
+            let node = borsh::to_vec(node).expect("writing to a Vec cannot fail");
+            nodes.insert(state::node_key(key).as_slice(), node.as_slice())?;
+        }
+        for stale in &block.nodes.stale_node_index_batch {
+            stale_nodes.insert((stale.stale_since_version, state::node_key(&stale.node_key).as_slice()), ())?;
+        }
+        // States before `oldest` are no longer kept: what was needed only for them goes.
+        if let Some(oldest) = height.checked_sub(HISTORY) {
+            let end = (oldest + 1, [].as_slice());
+            for item in stale_nodes.extract_from_if(..end, |_, ()| true)? {
+                nodes.remove(item?.0.value().1)?;
+            }
+            for item in stale_values.extract_from_if(..end, |_, ()| true)? {
+                let (key, _) = item?;
+                let (height, key) = key.value();
+                past.remove((key, height))?;
+            }
+        }
+    }
+    write.commit()?;
+    Ok(())
+}

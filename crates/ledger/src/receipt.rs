@@ -1,0 +1,239 @@
+//! Receipts: text files that prove transactions and their outcomes to whoever holds the consortium file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crypto::{Digest, merkle};
+use wire::text;
+
+use crate::{Checkpoint, Committed, Consortium, VerifiedTransaction};
+
+/// A receipt that was read, but not verified: nothing in it can be believed yet.
+///
+/// Its text is `docs/spec/receipt.md`'s; every byte of it is covered by a hash, a signature or the one valid spelling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    entries: Vec<(Committed, Vec<Digest>)>,
+    checkpoint: Checkpoint,
+    /// Signature lines, without line ends: they mean something only beside an epoch's keys.
+    signatures: Vec<String>,
+}
+
+impl Receipt {
+    /// Puts a receipt together; entries by increasing index, cosignatures as in [`Checkpoint::note`].
+    pub(crate) fn new(entries: Vec<(Committed, Vec<Digest>)>, checkpoint: Checkpoint, note: &str) -> Self {
+        let body = checkpoint.body();
+        let signatures = note[body.len()..].trim_start_matches('\n').lines().map(str::to_owned).collect();
+        Self { entries, checkpoint, signatures }
+    }
+
+    /// Reads a receipt.
+    ///
+    /// # Errors
+    /// [`ReceiptError::TooLong`], [`ReceiptError::Form`].
+    pub fn parse(text: &str) -> Result<Self, ReceiptError> {
+        if text.len() > MAX_BYTES {
+            return Err(ReceiptError::TooLong { found: text.len(), limit: MAX_BYTES });
+        }
+        let receipt = Self::read(text).ok_or(ReceiptError::Form)?;
+        // One spelling only: numbers, white space, line ends, order.
+        if receipt.to_string() != text {
+            return Err(ReceiptError::Form);
+        }
+        Ok(receipt)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix(FORMAT)?.strip_prefix('\n')?;
+        let (head, note) = rest.split_once("\n\n")?;
+        let mut entries = Vec::new();
+        let mut lines = head.split('\n');
+        while let Some(entry) = lines.next() {
+            let (index, record) = entry.strip_prefix("entry ")?.split_once(' ')?;
+            let committed = Committed::from_bytes(index.parse().ok()?, &text::base64(record).ok()?).ok()?;
+            let path = match lines.next()?.strip_prefix("path ")? {
+                "-" => Vec::new(),
+                path => {
+                    let path = text::base64(path).ok()?;
+                    let (digests, []) = path.as_chunks::<32>() else { return None };
+                    digests.iter().map(|digest| Digest::from(*digest)).collect()
+                }
+            };
+            if path.len() > 64 || entries.len() == MAX_ENTRIES {
+                return None;
+            }
+            entries.push((committed, path));
+        }
+        let (body, signatures) = note.split_once("\n\n")?;
+        let checkpoint = Checkpoint::parse_body(&format!("{body}\n"))?;
+        let signatures = signatures.lines().map(str::to_owned).collect();
+        Some(Self { entries, checkpoint, signatures })
+    }
+
+    /// Verifies everything against the pinned consortium: chain, every transaction's signature, every leaf's path to the
+    /// root, and that exactly a quorum of the epoch's validators cosigned, in their order.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedReceipt, ReceiptError> {
+        let checkpoint = self.checkpoint;
+        if checkpoint.chain != consortium.chain {
+            return Err(ReceiptError::Chain { found: checkpoint.chain, expected: consortium.chain });
+        }
+        let epoch = consortium.epoch(checkpoint.epoch).ok_or(ReceiptError::UnknownEpoch { found: checkpoint.epoch })?;
+        let quorum = epoch.quorum();
+        if self.signatures.len() != quorum {
+            return Err(ReceiptError::Quorum { found: self.signatures.len(), expected: quorum });
+        }
+        let mut cosigners = Vec::new();
+        let mut next = 0;
+        for (at, line) in self.signatures.iter().enumerate() {
+            let refused = ReceiptError::Cosignature { at };
+            let (place, validator, cosignature) = Checkpoint::parse_signature(line, epoch).ok_or(refused.clone())?;
+            if place < next {
+                return Err(ReceiptError::CosignatureOrder { at });
+            }
+            checkpoint.verify(&validator.key, &cosignature).map_err(|_| refused)?;
+            next = place + 1;
+            cosigners.push(validator.name.clone());
+        }
+        let mut last = None;
+        for (committed, path) in &self.entries {
+            let index = committed.index;
+            if last.is_some_and(|last| index <= last) {
+                return Err(ReceiptError::EntryOrder { index });
+            }
+            last = Some(index);
+            if !merkle::verify_inclusion(&checkpoint.root, checkpoint.size, index, &committed.leaf(), path) {
+                return Err(ReceiptError::Inclusion { index });
+            }
+            VerifiedTransaction::verify(committed.transaction.clone(), &consortium.chain)
+                .map_err(|source| ReceiptError::Transaction { index, source })?;
+        }
+        let entries = self.entries.iter().map(|(committed, _)| committed.clone()).collect();
+        Ok(VerifiedReceipt { entries, checkpoint, epoch: checkpoint.epoch, cosigners })
+    }
+
+    /// What it claims, unverified: for showing a receipt that was refused.
+    pub fn danger_unverified_entries(&self) -> impl Iterator<Item = &Committed> {
+        self.entries.iter().map(|(committed, _)| committed)
+    }
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}")?;
+        for (committed, path) in &self.entries {
+            writeln!(f, "entry {} {}", committed.index, text::to_base64(&committed.to_bytes()))?;
+            match path.as_slice() {
+                [] => writeln!(f, "path -")?,
+                path => {
+                    let path: Vec<u8> = path.iter().flat_map(|digest| *digest.as_bytes()).collect();
+                    writeln!(f, "path {}", text::to_base64(&path))?;
+                }
+            }
+        }
+        write!(f, "\n{}\n", self.checkpoint.body())?;
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = ReceiptError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+/// What a receipt proves: these transactions, with these outcomes, stand in the log that these validators cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedReceipt {
+    /// By increasing index.
+    pub entries: Vec<Committed>,
+    /// The checkpoint that covers them.
+    pub checkpoint: Checkpoint,
+    /// The epoch whose validators cosigned.
+    pub epoch: u64,
+    /// Who cosigned, in the epoch's order.
+    pub cosigners: Vec<String>,
+}
+
+/// Why a receipt was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// The text is too long.
+    #[error("the receipt has {found} bytes, at most {limit} are accepted")]
+    TooLong {
+        /// Bytes found.
+        found: usize,
+        /// Bytes accepted.
+        limit: usize,
+    },
+    /// The text is not a receipt in its one valid spelling.
+    #[error("the text is not a well-formed receipt")]
+    Form,
+    /// It is of another chain than the pinned one.
+    #[error("the receipt is of chain {found}, the consortium file pins {expected}")]
+    Chain {
+        /// Chain found.
+        found: Digest,
+        /// Chain pinned.
+        expected: Digest,
+    },
+    /// The consortium file does not name this epoch's validators.
+    #[error("the consortium file does not know epoch {found}; get its newest version from a source you trust")]
+    UnknownEpoch {
+        /// Epoch found.
+        found: u64,
+    },
+    /// Not exactly a quorum of cosignatures.
+    #[error("{found} cosignatures where exactly {expected} make a quorum")]
+    Quorum {
+        /// Cosignatures found.
+        found: usize,
+        /// The quorum.
+        expected: usize,
+    },
+    /// A cosignature is not a valid one by a validator of the epoch.
+    #[error("cosignature {at} is not a validator's of this epoch, or does not verify")]
+    Cosignature {
+        /// Its place, from 0.
+        at: usize,
+    },
+    /// Cosignatures are repeated, or not in the epoch's order.
+    #[error("cosignature {at} is repeated or out of order")]
+    CosignatureOrder {
+        /// Its place, from 0.
+        at: usize,
+    },
+    /// Entries are repeated, or not by increasing index.
+    #[error("entry {index} is repeated or out of order")]
+    EntryOrder {
+        /// The entry's index.
+        index: u64,
+    },
+    /// An entry is not in the log that was cosigned.
+    #[error("entry {index} is not in the log that was cosigned")]
+    Inclusion {
+        /// The entry's index.
+        index: u64,
+    },
+    /// An entry's transaction does not hold by itself.
+    #[error("entry {index}: {source}")]
+    Transaction {
+        /// The entry's index.
+        index: u64,
+        /// Why.
+        source: crate::Refusal,
+    },
+}
+
+const FORMAT: &str = "sottovoce-receipt/v1";
+
+/// Longest receipt: 4 MiB.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Most entries of a receipt.
+pub(crate) const MAX_ENTRIES: usize = 256;

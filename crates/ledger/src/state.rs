@@ -1,0 +1,297 @@
+//! The world state: a flat ordered table for reading, a Jellyfish Merkle tree for its root and proofs.
+
+use crypto::{Digest, Label, hash, sha256};
+use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
+use jmt::{KeyHash, RootHash, Sha256Jmt};
+use minicbor::{Decode, Encode};
+use redb::{ReadOnlyTable, ReadTransaction};
+use serde::{Deserialize, Serialize};
+use wire::Bytes;
+
+use crate::store::{self, HEADERS, NODES, PAST, STATE};
+use crate::{Error, HISTORY, Header, Pair, State, Unreadable};
+
+/// A consistent snapshot of the ledger's state after one block; blocks that follow do not change it.
+pub struct View {
+    header: Header,
+    headers: ReadOnlyTable<u64, &'static [u8]>,
+    state: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    past: ReadOnlyTable<(&'static [u8], u64), Option<&'static [u8]>>,
+    nodes: Nodes,
+}
+
+impl View {
+    pub(crate) fn new(read: &ReadTransaction) -> Result<Self, Error> {
+        Ok(Self {
+            header: store::newest(read)?,
+            headers: read.open_table(HEADERS)?,
+            state: read.open_table(STATE)?,
+            past: read.open_table(PAST)?,
+            nodes: Nodes(read.open_table(NODES)?),
+        })
+    }
+
+    /// The block after which this is the state.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// A key's value, or its absence, with a proof.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn prove(&self, key: &[u8]) -> Result<Proven, Error> {
+        self.prove_at(self.header.height, key)
+    }
+
+    /// The same as of an earlier block, at most [`HISTORY`] before.
+    ///
+    /// # Errors
+    /// [`Error::UnknownBlock`], [`Error::Pruned`], [`Error::Store`], [`Error::Damaged`].
+    pub fn prove_at(&self, height: u64, key: &[u8]) -> Result<Proven, Error> {
+        let oldest = self.header.height.saturating_sub(HISTORY);
+        if height < oldest {
+            return Err(Error::Pruned { found: height, oldest });
+        }
+        let header = self.headers.get(height)?.ok_or(Error::UnknownBlock(height))?;
+        let header: Header = store::decode(header.value())?;
+        let replaced = self.past.range((key, height + 1)..=(key, u64::MAX))?.next().transpose()?;
+        let value = match replaced {
+            Some((_, value)) => value.value().map(<[u8]>::to_vec),
+            None => self.state.get(key)?.map(|value| value.value().to_vec()),
+        };
+        let (_, proof) = Sha256Jmt::new(&self.nodes)
+            .get_with_proof(key_hash(key), height)
+            .map_err(|_| Error::Damaged("the state tree"))?;
+        let proof = StateProof::from_jmt(&borsh::to_vec(&proof).expect("writing to a Vec cannot fail"))?;
+        Ok(Proven { header, key: Bytes(key.to_vec()), value: value.map(Bytes), proof })
+    }
+
+    /// The tree's next version: its root and what to store.
+    pub(crate) fn update(&self, changes: &[Change], version: u64) -> Result<(Digest, TreeUpdateBatch), Error> {
+        grow(&self.nodes, changes, version)
+    }
+
+    /// What `changes` truly change, with the values they replace.
+    pub(crate) fn compare(
+        &self,
+        changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<Vec<Change>, Error> {
+        let mut different = Vec::new();
+        for (key, new) in changes {
+            let old = self.state.get(key.as_slice())?.map(|value| value.value().to_vec());
+            if old != new {
+                different.push(Change { key, old, new });
+            }
+        }
+        Ok(different)
+    }
+
+    /// Whether the tree has the root that the header states.
+    pub(crate) fn check_root(&self) -> Result<(), Error> {
+        let root = Sha256Jmt::new(&self.nodes).get_root_hash(self.header.height);
+        match root.is_ok_and(|RootHash(root)| root == *self.header.state_root.as_bytes()) {
+            true => Ok(()),
+            false => Err(Error::Damaged("the state's root is not the newest header's")),
+        }
+    }
+}
+
+impl State for View {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        let value = self.state.get(key).map_err(Error::from)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let start = match after {
+            Some(after) if after >= prefix => Excluded(after),
+            _ => Included(prefix),
+        };
+        let mut pairs = Vec::new();
+        for item in self.state.range::<&[u8]>((start, Unbounded)).map_err(Error::from)? {
+            let (key, value) = item.map_err(Error::from)?;
+            if pairs.len() == limit || !key.value().starts_with(prefix) {
+                break;
+            }
+            pairs.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        Ok(pairs)
+    }
+}
+
+/// A key that a block changes.
+pub(crate) struct Change {
+    pub(crate) key: Vec<u8>,
+    pub(crate) old: Option<Vec<u8>>,
+    pub(crate) new: Option<Vec<u8>>,
+}
+
+/// The first version of the tree: nothing is stored yet.
+pub(crate) fn found(changes: &[Change]) -> Result<(Digest, TreeUpdateBatch), Error> {
+    grow(&Nothing, changes, 0)
+}
+
+fn grow(nodes: &impl TreeReader, changes: &[Change], version: u64) -> Result<(Digest, TreeUpdateBatch), Error> {
+    let values = changes.iter().map(|change| (key_hash(&change.key), change.new.clone()));
+    let (RootHash(root), mut batch) =
+        Sha256Jmt::new(nodes).put_value_set(values, version).map_err(|_| Error::Damaged("the state tree"))?;
+    // A version without changes copies its root and forgets to say that the old one is stale.
+    if let Some(before) = version.checked_sub(1) {
+        let node_key = NodeKey::new(before, std::iter::empty().collect());
+        batch.stale_node_index_batch.insert(jmt::storage::StaleNodeIndex { stale_since_version: version, node_key });
+    }
+    Ok((root.into(), batch))
+}
+
+/// A key's place in the tree: `H(STATE_KEY, [key])`.
+fn key_hash(key: &[u8]) -> KeyHash {
+    KeyHash(*hash(Label::STATE_KEY, &[key]).as_bytes())
+}
+
+/// A node's place in the store: version big-endian, then one byte for each nibble of its path.
+pub(crate) fn node_key(key: &NodeKey) -> Vec<u8> {
+    let mut bytes = key.version().to_be_bytes().to_vec();
+    bytes.extend(key.nibble_path().nibbles().map(u8::from));
+    bytes
+}
+
+struct Nodes(ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl TreeReader for Nodes {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        let bytes = self.0.get(node_key(key).as_slice())?;
+        bytes.map(|bytes| Ok(borsh::from_slice(bytes.value())?)).transpose()
+    }
+
+    fn get_value_option(&self, _: jmt::Version, _: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
+        // Values are read from the flat table; a proof needs only their hashes, which the leaves hold.
+        Ok(Some(Vec::new()))
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        anyhow::bail!("asked for only when a tree is restored")
+    }
+}
+
+struct Nothing;
+
+impl TreeReader for Nothing {
+    fn get_node_option(&self, _: &NodeKey) -> anyhow::Result<Option<Node>> {
+        Ok(None)
+    }
+
+    fn get_value_option(&self, _: jmt::Version, _: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        Ok(None)
+    }
+}
+
+/// A key's value, or its absence, in the state after a block.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Proven {
+    /// The block.
+    #[n(0)]
+    pub header: Header,
+    /// The key.
+    #[n(1)]
+    pub key: Bytes,
+    /// Its value; `None` where it is absent.
+    #[n(2)]
+    pub value: Option<Bytes>,
+    /// The proof against [`Header::state_root`].
+    #[n(3)]
+    pub proof: StateProof,
+}
+
+impl Proven {
+    /// Whether it holds under the block with this header digest: [`crate::Checkpoint::header`] of a cosigned checkpoint.
+    pub fn verify(&self, header: &Digest) -> bool {
+        self.header.digest() == *header
+            && self.proof.verify(&self.header.state_root, &self.key, self.value.as_ref().map(|value| &**value))
+    }
+}
+
+/// The path from a key's place in the state tree to its root.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct StateProof {
+    /// Key hash and value hash of the only leaf in the subtree where the key belongs; `None` where it is empty.
+    #[n(0)]
+    pub leaf: Option<(Digest, Digest)>,
+    /// The siblings, deepest first; at most 256.
+    #[n(1)]
+    pub siblings: Vec<Digest>,
+}
+
+impl StateProof {
+    /// Whether `key` has this value, or is absent, under this root.
+    pub fn verify(&self, root: &Digest, key: &[u8], value: Option<&[u8]>) -> bool {
+        let KeyHash(place) = key_hash(key);
+        let depth = self.siblings.len();
+        let holds = match (value, self.leaf) {
+            (Some(value), Some((leaf, found))) => *leaf.as_bytes() == place && found == sha256(&[value]),
+            (Some(_), None) => false,
+            // Another key's leaf stands where this key's would: it shares the whole path down to there.
+            (None, Some((leaf, _))) => *leaf.as_bytes() != place && shared_bits(leaf.as_bytes(), &place) >= depth,
+            (None, None) => true,
+        };
+        if !holds || depth > 256 {
+            return false;
+        }
+        let start = self.leaf.map_or(Digest::from(*EMPTY), |(key, value)| leaf_hash(&key, &value));
+        let computed = self.siblings.iter().zip((0..depth).rev()).fold(start, |digest, (sibling, bit)| {
+            match place[bit / 8] >> (7 - bit % 8) & 1 {
+                1 => inner_hash(sibling, &digest),
+                _ => inner_hash(&digest, sibling),
+            }
+        });
+        computed == *root
+    }
+
+    /// Reads the tree's own proof, whose fields are private, by its Borsh form.
+    fn from_jmt(bytes: &[u8]) -> Result<Self, Error> {
+        #[derive(borsh::BorshDeserialize)]
+        struct Proof {
+            leaf: Option<([u8; 32], [u8; 32])>,
+            siblings: Vec<Sibling>,
+        }
+        #[derive(borsh::BorshDeserialize)]
+        enum Sibling {
+            Empty,
+            Inner([u8; 32], [u8; 32]),
+            Leaf([u8; 32], [u8; 32]),
+        }
+        let Proof { leaf, siblings } = borsh::from_slice(bytes).map_err(|_| Error::Damaged("a state proof"))?;
+        let leaf = leaf.map(|(key, value)| (key.into(), value.into()));
+        let digest = |sibling| match sibling {
+            Sibling::Empty => Digest::from(*EMPTY),
+            Sibling::Inner(left, right) => inner_hash(&left.into(), &right.into()),
+            Sibling::Leaf(key, value) => leaf_hash(&key.into(), &value.into()),
+        };
+        Ok(Self { leaf, siblings: siblings.into_iter().map(digest).collect() })
+    }
+}
+
+fn leaf_hash(key: &Digest, value: &Digest) -> Digest {
+    sha256(&[b"JMT::LeafNode", key.as_ref(), value.as_ref()])
+}
+
+fn inner_hash(left: &Digest, right: &Digest) -> Digest {
+    sha256(&[b"JMT::IntrnalNode", left.as_ref(), right.as_ref()])
+}
+
+fn shared_bits(a: &[u8; 32], b: &[u8; 32]) -> usize {
+    match a.iter().zip(b).position(|(a, b)| a != b) {
+        Some(byte) => byte * 8 + (a[byte] ^ b[byte]).leading_zeros() as usize,
+        None => 256,
+    }
+}
+
+/// Stands for an empty subtree.
+const EMPTY: &[u8; 32] = b"SPARSE_MERKLE_PLACEHOLDER_HASH__";

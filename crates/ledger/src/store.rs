@@ -1,0 +1,87 @@
+//! The tables, and reading single things from them.
+
+use crypto::{Digest, merkle::Frontier};
+use redb::{ReadTransaction, ReadableTable, TableDefinition};
+
+use crate::{Committed, Epoch, Error, Genesis, Header};
+
+/// `genesis` → its CBOR.
+pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Height → header.
+pub(crate) const HEADERS: TableDefinition<u64, &[u8]> = TableDefinition::new("headers");
+/// Leaf index → [`Committed::to_bytes`].
+pub(crate) const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
+/// Transaction id → leaf index.
+pub(crate) const IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("ids");
+/// (Level, index) → root of a complete subtree of the log.
+pub(crate) const TREE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition::new("tree");
+/// Key → value, newest state, in order.
+pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
+/// State tree: version ‖ nibbles → node.
+pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
+/// (Key, height) → the value that the block of this height replaced.
+pub(crate) const PAST: TableDefinition<(&[u8], u64), Option<&[u8]>> = TableDefinition::new("past");
+/// (Height, key of [`NODES`]) → no longer needed for states from this height on.
+pub(crate) const STALE_NODES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-nodes");
+/// (Height, key of [`STATE`]) → its entry in [`PAST`] is no longer needed for states from this height on.
+pub(crate) const STALE_VALUES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-values");
+/// Number → epoch.
+pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epochs");
+/// (Height, validator) → cosignature.
+pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("cosignatures");
+/// Log size → height, where a quorum cosigned.
+pub(crate) const COSIGNED: TableDefinition<u64, u64> = TableDefinition::new("cosigned");
+
+pub(crate) fn genesis(read: &ReadTransaction) -> Result<Genesis, Error> {
+    let table = read.open_table(META)?;
+    let bytes = table.get("genesis")?.ok_or(Error::Damaged("no genesis"))?;
+    decode(bytes.value())
+}
+
+pub(crate) fn newest(read: &ReadTransaction) -> Result<Header, Error> {
+    let table = read.open_table(HEADERS)?;
+    let (_, bytes) = table.last()?.ok_or(Error::Damaged("no header"))?;
+    decode(bytes.value())
+}
+
+pub(crate) fn header(read: &ReadTransaction, height: u64) -> Result<Option<Header>, Error> {
+    read.open_table(HEADERS)?.get(height)?.map(|bytes| decode(bytes.value())).transpose()
+}
+
+pub(crate) fn index(read: &ReadTransaction, id: &Digest) -> Result<Option<u64>, Error> {
+    Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|index| index.value()))
+}
+
+pub(crate) fn entries(read: &ReadTransaction, from: u64, to: u64) -> Result<Vec<Committed>, Error> {
+    let table = read.open_table(ENTRIES)?;
+    let mut entries = Vec::new();
+    for item in table.range(from..to)? {
+        let (index, bytes) = item?;
+        let entry = Committed::from_bytes(index.value(), bytes.value()).map_err(|_| Error::Damaged("an entry"))?;
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+pub(crate) fn epoch(read: &ReadTransaction, number: u64) -> Result<Option<Epoch>, Error> {
+    read.open_table(EPOCHS)?.get(number)?.map(|bytes| decode(bytes.value())).transpose()
+}
+
+/// A reader of complete subtrees, as [`crypto::merkle`] wants it.
+pub(crate) fn subtrees(read: &ReadTransaction) -> Result<impl FnMut(u32, u64) -> Result<Digest, Error>, Error> {
+    let table = read.open_table(TREE)?;
+    Ok(move |level, index| {
+        let level = u8::try_from(level).expect("a tree of u64 leaves has at most 64 levels");
+        let digest = table.get((level, index))?.ok_or(Error::Damaged("a missing subtree"))?;
+        Ok(Digest::from(*digest.value()))
+    })
+}
+
+pub(crate) fn frontier(read: &ReadTransaction, size: u64) -> Result<Frontier, Error> {
+    Frontier::load(size, subtrees(read)?)
+}
+
+/// Our own bytes, which were canonical when they were written.
+pub(crate) fn decode<T: for<'b> minicbor::Decode<'b, ()>>(bytes: &[u8]) -> Result<T, Error> {
+    minicbor::decode(bytes).map_err(|_| Error::Damaged("a record"))
+}

@@ -1,0 +1,296 @@
+//! What a principal signs, and the proof that it was checked.
+
+use std::thread;
+
+use crypto::{Digest, Label, PublicKey, Signature, SigningKey, hash};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use wire::{Bytes, Fixed};
+
+/// What fixes a chain for good; its digest is the chain's name.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Genesis {
+    /// For people: 1–64 bytes.
+    #[n(0)]
+    pub name: String,
+    /// When the chain was founded, Unix milliseconds; the time of the first header.
+    #[n(1)]
+    pub created: u64,
+    /// What [`crate::Application::genesis`] is given.
+    #[n(2)]
+    pub application: Bytes,
+    /// Random, so that two chains never share a name.
+    #[n(3)]
+    pub nonce: Fixed<16>,
+}
+
+impl Genesis {
+    /// The chain: `H(GENESIS, [cbor])`.
+    pub fn chain(&self) -> Digest {
+        hash(Label::GENESIS, &[&wire::to_vec(self)])
+    }
+}
+
+/// A call of one method of one contract by one key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Transaction {
+    /// [`Genesis::chain`] of the only chain on which it is valid.
+    #[n(0)]
+    pub chain: Digest,
+    /// Who signs.
+    #[n(1)]
+    pub sender: PublicKey,
+    /// Random, so that the same call can be made twice on purpose.
+    #[n(2)]
+    pub nonce: Fixed<16>,
+    /// Last moment, exclusive, Unix milliseconds; at most [`EXPIRY_WINDOW`] after the block's time.
+    #[n(3)]
+    pub expires: u64,
+    /// Contract: 1–32 characters of `a-z 0-9 _ -`.
+    #[n(4)]
+    pub contract: String,
+    /// Method: 1–32 characters of `a-z 0-9 _ -`.
+    #[n(5)]
+    pub method: String,
+    /// Canonical CBOR that the method defines; at most [`MAX_ARGUMENTS`].
+    #[n(6)]
+    pub arguments: Bytes,
+}
+
+impl Transaction {
+    /// The identity and idempotency key: `H(TRANSACTION, [cbor])`. It does not cover the signature.
+    pub fn id(&self) -> Digest {
+        hash(Label::TRANSACTION, &[&wire::to_vec(self)])
+    }
+
+    /// Signs with a key in memory, which must be [`Transaction::sender`]'s.
+    pub fn sign(self, key: &SigningKey) -> SignedTransaction {
+        let signature = key.sign(Label::TRANSACTION, &wire::to_vec(&self));
+        SignedTransaction { transaction: self, signature }
+    }
+
+    /// Signs with a key that stays in a store: `signer` is given label and message.
+    ///
+    /// # Errors
+    /// Those of `signer`.
+    pub fn sign_with<E>(
+        self,
+        signer: impl FnOnce(Label, &[u8]) -> Result<Signature, E>,
+    ) -> Result<SignedTransaction, E> {
+        let signature = signer(Label::TRANSACTION, &wire::to_vec(&self))?;
+        Ok(SignedTransaction { transaction: self, signature })
+    }
+
+    /// Everything that can be said of its form without a clock, a chain or a key.
+    fn check_form(&self) -> Result<(), Refusal> {
+        for (field, name) in [("contract", &self.contract), ("method", &self.method)] {
+            let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+            if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(good) {
+                return Err(Refusal::Malformed(format!("{field} is not 1 to {MAX_NAME} characters of a-z 0-9 _ -")));
+            }
+        }
+        match self.arguments.len() {
+            found if found > MAX_ARGUMENTS => Err(Refusal::Oversize { found, limit: MAX_ARGUMENTS }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A transaction as it travels: not yet checked.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct SignedTransaction {
+    /// What is signed.
+    #[n(0)]
+    pub transaction: Transaction,
+    /// Under [`Label::TRANSACTION`], over the transaction's canonical CBOR.
+    #[n(1)]
+    pub signature: Signature,
+}
+
+impl SignedTransaction {
+    /// [`Transaction::id`].
+    pub fn id(&self) -> Digest {
+        self.transaction.id()
+    }
+
+    /// Canonical CBOR.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        wire::to_vec(self)
+    }
+
+    /// Reads canonical CBOR from an untrusted sender.
+    ///
+    /// # Errors
+    /// [`Refusal::Oversize`], [`Refusal::Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        wire::from_slice(bytes, wire::Limits::small()).map_err(|source| match source {
+            wire::Error::TooLong { found, limit } => Refusal::Oversize { found, limit },
+            source => Refusal::Malformed(source.to_string()),
+        })
+    }
+}
+
+/// A transaction whose form, chain and signature were checked; having one is the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedTransaction {
+    signed: SignedTransaction,
+    id: Digest,
+    size: usize,
+}
+
+impl VerifiedTransaction {
+    /// Checks form, chain and signature. Expiry and replay are checked when a block is made, by its time.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`], [`Refusal::Oversize`], [`Refusal::WrongChain`], [`Refusal::BadSignature`].
+    pub fn verify(signed: SignedTransaction, chain: &Digest) -> Result<Self, Refusal> {
+        let transaction = &signed.transaction;
+        transaction.check_form()?;
+        if transaction.chain != *chain {
+            return Err(Refusal::WrongChain { found: transaction.chain, expected: *chain });
+        }
+        let bytes = wire::to_vec(transaction);
+        transaction.sender.verify(Label::TRANSACTION, &bytes, &signed.signature).map_err(|_| Refusal::BadSignature)?;
+        let id = hash(Label::TRANSACTION, &[&bytes]);
+        Ok(Self { signed, id, size: bytes.len() + SIGNATURE })
+    }
+
+    /// [`VerifiedTransaction::verify`] for many, on all cores; results in the same order.
+    pub fn verify_all(signed: Vec<SignedTransaction>, chain: &Digest) -> Vec<Result<Self, Refusal>> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let share = signed.len().div_ceil(threads).max(MIN_SHARE);
+        if signed.len() <= share {
+            return signed.into_iter().map(|signed| Self::verify(signed, chain)).collect();
+        }
+        let verify = |share: &[SignedTransaction]| -> Vec<_> {
+            share.iter().map(|signed| Self::verify(signed.clone(), chain)).collect()
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = signed.chunks(share).map(|share| scope.spawn(move || verify(share))).collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("verification does not panic")).collect()
+        })
+    }
+
+    /// [`Transaction::id`].
+    pub const fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// What was signed.
+    pub const fn transaction(&self) -> &Transaction {
+        &self.signed.transaction
+    }
+
+    /// With its signature.
+    pub const fn signed(&self) -> &SignedTransaction {
+        &self.signed
+    }
+
+    /// With its signature, by value.
+    pub fn into_signed(self) -> SignedTransaction {
+        self.signed
+    }
+
+    /// Bytes of its canonical CBOR, with its signature.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether it may enter a block of this time.
+    ///
+    /// # Errors
+    /// [`Refusal::Expired`], [`Refusal::ExpiryTooFar`].
+    pub(crate) fn check_expiry(&self, time: u64) -> Result<(), Refusal> {
+        let expires = self.transaction().expires;
+        if expires <= time {
+            return Err(Refusal::Expired { expires, time });
+        }
+        if expires - time > EXPIRY_WINDOW {
+            return Err(Refusal::ExpiryTooFar { expires, time });
+        }
+        Ok(())
+    }
+}
+
+/// Why a transaction does not enter a block. It leaves no trace on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its bytes or fields are not of the required form.
+    #[error("the transaction is malformed: {0}")]
+    Malformed(String),
+    /// It is too long.
+    #[error("the transaction has {found} bytes where at most {limit} are accepted")]
+    Oversize {
+        /// Bytes found.
+        found: usize,
+        /// Bytes accepted.
+        limit: usize,
+    },
+    /// It was signed for another chain.
+    #[error("the transaction is for chain {found}, this is chain {expected}")]
+    WrongChain {
+        /// Chain named by the transaction.
+        found: Digest,
+        /// This chain.
+        expected: Digest,
+    },
+    /// Its signature does not verify under its sender's key.
+    #[error("the transaction's signature does not verify")]
+    BadSignature,
+    /// Its time has passed.
+    #[error("the transaction expired at {expires}, the block's time is {time}")]
+    Expired {
+        /// Unix milliseconds.
+        expires: u64,
+        /// Unix milliseconds.
+        time: u64,
+    },
+    /// It would stay valid for too long.
+    #[error("the transaction expires at {expires}, more than an hour after the block's time {time}")]
+    ExpiryTooFar {
+        /// Unix milliseconds.
+        expires: u64,
+        /// Unix milliseconds.
+        time: u64,
+    },
+    /// It is already on the ledger, or twice in one block; [`crate::Ledger::committed`] tells its outcome.
+    #[error("the transaction {id} is already on the ledger")]
+    Replayed {
+        /// The transaction.
+        id: Digest,
+    },
+}
+
+impl Refusal {
+    /// The stable, machine-readable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Oversize { .. } => "oversize",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::BadSignature => "bad_signature",
+            Self::Expired { .. } => "expired",
+            Self::ExpiryTooFar { .. } => "expiry_too_far",
+            Self::Replayed { .. } => "replayed",
+        }
+    }
+}
+
+/// A transaction may expire at most this long after the block's time: one hour, in milliseconds.
+pub const EXPIRY_WINDOW: u64 = 60 * 60 * 1000;
+
+/// Longest arguments in bytes.
+pub const MAX_ARGUMENTS: usize = 60 * 1024;
+
+/// Longest contract or method name in bytes.
+const MAX_NAME: usize = 32;
+
+/// Bytes around a transaction: the array's head and the signature.
+const SIGNATURE: usize = 1 + 2 + 64;
+
+/// Below this many signatures per thread, starting a thread costs more than it saves.
+const MIN_SHARE: usize = 8;

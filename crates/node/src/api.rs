@@ -1,0 +1,147 @@
+//! The HTTP API: who may ask what, and where the answer comes from.
+//!
+//! Every route is in one of three parts: [`public`] for anyone, [`people`] for principals and members, [`peers`] for
+//! members' nodes alone.
+
+mod document;
+mod members;
+mod peer;
+mod release;
+mod request;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use client::api::Health;
+use contracts::record::{Principal, Role};
+use contracts::{code, read};
+use http::{StatusCode, header};
+
+use crate::auth::Caller;
+use crate::extract::Json;
+use crate::problem::ApiError;
+use crate::service::Node;
+
+/// The node as handlers see it.
+pub(crate) type Shared = State<Arc<Node>>;
+
+/// Routes that answer at once, and routes that carry files or wait.
+pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
+    let prompt = public().merge(people()).merge(peer::prompt()).with_state(node.clone());
+    let streaming = Router::new()
+        .route("/v1/assets/{name}", put(members::seal))
+        .route("/v1/grants/{id}/redeem", post(release::redeem))
+        .route("/v1/grants/{id}/object", get(release::resume))
+        .route("/v1/requests/{id}/compute", post(release::compute))
+        .merge(peer::waiting())
+        .with_state(node);
+    (prompt, streaming)
+}
+
+fn public() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(document::openapi))
+        .route("/v1/consortium", get(consortium))
+        .route("/v1/checkpoint", get(checkpoint))
+}
+
+fn people() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/v1/transactions", post(members::submit))
+        .route("/v1/transactions/{id}", get(members::transaction))
+        .route("/v1/members", get(members::members))
+        .route("/v1/principals", get(members::principals))
+        .route("/v1/issuers", get(members::issuers))
+        .route("/v1/oracles", get(members::oracles).post(members::establish))
+        .route("/v1/assets", get(members::assets))
+        .route("/v1/contracts", get(members::contracts))
+        .route("/v1/contracts/{id}", get(members::contract))
+        .route("/v1/particulars", put(members::particulars))
+        .route("/v1/audit", get(members::audit))
+        .route("/v1/requests", get(request::list).post(request::apply))
+        .route("/v1/requests/{id}", get(request::show))
+        .route("/v1/requests/{id}/judge", post(request::judge))
+        .route("/v1/requests/{id}/explain", get(request::explain))
+        .route("/v1/requests/{id}/receipt", get(request::receipt))
+        .route("/v1/requests/{id}/grant", get(release::grant))
+        .route("/v1/requests/{id}/share", get(release::share))
+        .route("/v1/inbox", get(request::inbox))
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = Health)))]
+pub(crate) async fn health(State(node): Shared) -> Json<Health> {
+    Json(state(&node, "ok"))
+}
+
+/// The node can serve: its ledger follows and its key store is open.
+#[utoipa::path(get, path = "/ready", tag = "operations", responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(crate) async fn ready(State(node): Shared) -> Response {
+    match node.replica.fault() {
+        None => Json(state(&node, "ok")).into_response(),
+        Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, Json(state(&node, &fault))).into_response(),
+    }
+}
+
+/// Prometheus metrics.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(node): Shared) -> Response {
+    node.height.set(&[], node.replica.height() as f64);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], node.metrics.render()).into_response()
+}
+
+/// The consortium as others pin it: compare its fingerprint by another channel before trusting it.
+#[utoipa::path(get, path = "/v1/consortium", tag = "ledger", responses((status = 200, body = String, content_type = "application/toml")))]
+pub(crate) async fn consortium(State(node): Shared) -> Result<Response, ApiError> {
+    Ok(([(header::CONTENT_TYPE, "application/toml")], node.replica.consortium()?.to_toml()).into_response())
+}
+
+/// The newest checkpoint with a quorum of cosignatures, as a C2SP signed note.
+#[utoipa::path(get, path = "/v1/checkpoint", tag = "ledger", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn checkpoint(State(node): Shared) -> Result<Response, ApiError> {
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], node.replica.checkpoint()?).into_response())
+}
+
+fn state(node: &Node, status: &str) -> Health {
+    Health {
+        status: status.to_owned(),
+        member: node.member.clone(),
+        height: node.replica.height(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The caller as a principal of this node's own member with one of these roles.
+pub(crate) fn own_principal(node: &Node, caller: &Caller, roles: &[Role]) -> Result<Principal, ApiError> {
+    let key = caller.key()?;
+    let view = node.replica.view()?;
+    let principal = read::active_principal(&view, &key)?.filter(|principal| principal.member == node.member);
+    let principal = principal.filter(|principal| principal.roles.iter().any(|role| roles.contains(role)));
+    let named = || roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>().join(" or ");
+    principal.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("this is for principals of {} with the role {}", node.member, named())))
+}
+
+/// Refuses callers that are neither a key nor a member.
+pub(crate) fn known(caller: &Caller) -> Result<(), ApiError> {
+    match caller {
+        Caller::Anonymous => Err(ApiError::new(code::UNAUTHENTICATED, "sign the request (RFC 9421) with your key")),
+        Caller::Key(_) | Caller::Member(_) => Ok(()),
+    }
+}
+
+/// Whether the caller may read the ledger's entries: a member's node or a principal of a member.
+pub(crate) fn insider(node: &Node, caller: &Caller) -> Result<(), ApiError> {
+    known(caller)?;
+    match caller {
+        Caller::Key(key) if read::active_principal(&node.replica.view()?, key)?.is_none() => {
+            Err(ApiError::new(code::NOT_PERMITTED, "only principals of members may read this"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,223 @@
+//! The ledger's records: members, principals, issuers, oracles, assets, contracts, transactions, audit.
+
+use std::io;
+
+use axum::extract::{Request, State};
+use client::api::{AuditEntry, OracleSetup, OracleView, Page, Submission, Submitted, TransactionResult};
+use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal, Role};
+use contracts::{code, read};
+use crypto::Digest;
+use futures_util::StreamExt as _;
+use ledger::{SignedTransaction, VerifiedTransaction};
+use policy::Disclosed;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use utoipa::IntoParams;
+
+use super::{Shared, insider, known, own_principal};
+use crate::auth::Caller;
+use crate::extract::{Json, Path, Query, is_forged};
+use crate::problem::ApiError;
+use crate::{assets, dkg, particulars};
+
+/// A page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    /// Continue after this.
+    pub after: Option<String>,
+    /// At most so many items, up to 200.
+    pub limit: Option<usize>,
+    /// Of this member only.
+    pub member: Option<String>,
+}
+
+impl Paging {
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.unwrap_or(100).clamp(1, 200)
+    }
+}
+
+/// Has signed transactions ordered; answers once they are durable.
+#[utoipa::path(post, path = "/v1/transactions", tag = "ledger", request_body = Submission, responses((status = 200, body = Submitted)))]
+pub(crate) async fn submit(State(node): Shared, caller: Caller, Json(submission): Json<Submission>) -> Result<Json<Submitted>, ApiError> {
+    known(&caller)?;
+    if submission.transactions.is_empty() || submission.transactions.len() > MAX_SUBMISSION {
+        return Err(ApiError::new(code::OVERSIZE, format!("1 to {MAX_SUBMISSION} transactions at once")));
+    }
+    let chain = node.replica.chain();
+    let mut transactions = Vec::new();
+    for bytes in &submission.transactions {
+        transactions.push(VerifiedTransaction::verify(SignedTransaction::from_bytes(bytes)?, &chain)?);
+    }
+    let methods: Vec<String> = transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
+    let placed = node.submit(transactions).await?;
+    for (placed, method) in placed.iter().zip(&methods) {
+        node.audit.record(&caller.actor(), "transaction.submit", &placed.id.to_string(), &placed.code, method).await?;
+    }
+    let results = placed.into_iter().map(|one| TransactionResult { id: one.id, height: one.height, index: one.index, code: one.code });
+    Ok(Json(Submitted { results: results.collect() }))
+}
+
+/// What became of a transaction.
+#[utoipa::path(get, path = "/v1/transactions/{id}", tag = "ledger", params(("id" = String, Path)), responses((status = 200, body = TransactionResult)))]
+pub(crate) async fn transaction(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<TransactionResult>, ApiError> {
+    known(&caller)?;
+    let committed = node.replica.committed(&id)?.ok_or_else(|| ApiError::new(code::NOT_FOUND, format!("transaction {id} is not on this node's ledger")))?;
+    Ok(Json(TransactionResult { id, height: committed.height, index: committed.index, code: committed.outcome.code }))
+}
+
+/// The members.
+#[utoipa::path(get, path = "/v1/members", tag = "consortium", responses((status = 200, body = Vec<Object>)))]
+pub(crate) async fn members(State(node): Shared, caller: Caller) -> Result<Json<Vec<Member>>, ApiError> {
+    known(&caller)?;
+    Ok(Json(read::members(&node.replica.view()?)?))
+}
+
+/// A member's principals.
+#[utoipa::path(get, path = "/v1/principals", tag = "consortium", params(Paging), responses((status = 200, body = Object)))]
+pub(crate) async fn principals(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Principal>>, ApiError> {
+    insider(&node, &caller)?;
+    let member = paging.member.clone().unwrap_or_else(|| node.member.clone());
+    Ok(Json(page(read::principals_of(&node.replica.view()?, &member, paging.after.as_deref(), paging.limit())?)))
+}
+
+/// The accredited issuers of credentials.
+#[utoipa::path(get, path = "/v1/issuers", tag = "consortium", params(Paging), responses((status = 200, body = Object)))]
+pub(crate) async fn issuers(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<AccreditedIssuer>>, ApiError> {
+    known(&caller)?;
+    Ok(Json(page(read::issuers(&node.replica.view()?, paging.after.as_deref(), paging.limit())?)))
+}
+
+/// The oracles in force.
+#[utoipa::path(get, path = "/v1/oracles", tag = "consortium", responses((status = 200, body = OracleView)))]
+pub(crate) async fn oracles(State(node): Shared, caller: Caller) -> Result<Json<OracleView>, ApiError> {
+    known(&caller)?;
+    let group = crate::oracle::current_epoch(&node)?.group;
+    Ok(Json(OracleView { epoch: group.epoch, threshold: group.threshold, participants: group.participants, key: group.key }))
+}
+
+/// Starts a distributed key generation for a new epoch of oracles, coordinated by this node.
+#[utoipa::path(post, path = "/v1/oracles", tag = "consortium", request_body = OracleSetup, responses((status = 200, body = OracleView)))]
+pub(crate) async fn establish(State(node): Shared, caller: Caller, Json(setup): Json<OracleSetup>) -> Result<Json<OracleView>, ApiError> {
+    let operator = own_principal(&node, &caller, &[Role::Operator])?;
+    let subject = setup.participants.join(", ");
+    node.audit.record(&operator.key.to_string(), "oracle.establish", &subject, "ok", &format!("threshold {}", setup.threshold)).await?;
+    let group = dkg::coordinate(&node, setup.participants, setup.threshold).await?;
+    Ok(Json(OracleView { epoch: group.epoch, threshold: group.threshold, participants: group.participants, key: group.key }))
+}
+
+/// How an asset is sealed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sealing {
+    /// `table` (CSV with a header line) or `file`.
+    pub kind: String,
+}
+
+/// Seals the body into this member's vault and registers it.
+#[utoipa::path(put, path = "/v1/assets/{name}", tag = "assets", params(("name" = String, Path), Sealing),
+    request_body(content = String, content_type = "application/octet-stream"), responses((status = 200, body = Object)))]
+pub(crate) async fn seal(
+    State(node): Shared,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(sealing): Query<Sealing>,
+    request: Request,
+) -> Result<Json<Asset>, ApiError> {
+    let principal = own_principal(&node, &caller, &[Role::Owner, Role::Operator])?;
+    if !["table", "file"].contains(&sealing.kind.as_str()) {
+        return Err(ApiError::new(code::MALFORMED, "an asset is a `table` or a `file`"));
+    }
+    if read::asset_named(&node.replica.view()?, &node.replica.chain(), &node.member, &name)?.is_some() {
+        return Err(ApiError::new(code::NAME_TAKEN, format!("{} has an asset `{name}` already", node.member)));
+    }
+    let (pieces, body) = mpsc::channel(8);
+    let limit = node.max_upload;
+    let pump = async move {
+        let mut stream = request.into_body().into_data_stream();
+        let mut total = 0u64;
+        while let Some(piece) = stream.next().await {
+            let piece = match piece {
+                Ok(piece) => {
+                    total += piece.len() as u64;
+                    if total > limit { Err(io::Error::other(format!("the body has more than {limit} bytes"))) } else { Ok(piece) }
+                }
+                Err(error) if is_forged(&error) => Err(io::Error::other("the body is not the one that was signed")),
+                Err(error) => Err(io::Error::other(error.to_string())),
+            };
+            let failed = piece.is_err();
+            // The sealer has stopped reading when it failed; its error is the answer.
+            if pieces.send(piece).await.is_err() || failed {
+                return;
+            }
+        }
+    };
+    let actor = principal.key.to_string();
+    let (_, sealed) = tokio::join!(pump, assets::seal(&node, &actor, name, sealing.kind, body));
+    sealed.map(Json)
+}
+
+/// The registered assets.
+#[utoipa::path(get, path = "/v1/assets", tag = "assets", params(Paging), responses((status = 200, body = Object)))]
+pub(crate) async fn assets(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Asset>>, ApiError> {
+    insider(&node, &caller)?;
+    Ok(Json(page(read::assets(&node.replica.view()?, paging.after.as_deref(), paging.limit())?)))
+}
+
+/// The contracts.
+#[utoipa::path(get, path = "/v1/contracts", tag = "contracts", params(Paging), responses((status = 200, body = Object)))]
+pub(crate) async fn contracts(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Contract>>, ApiError> {
+    known(&caller)?;
+    let listed = read::contracts(&node.replica.view()?, paging.after.as_deref(), paging.limit())?;
+    Ok(Json(page(listed)))
+}
+
+/// A contract.
+#[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts", params(("id" = String, Path)), responses((status = 200, body = Object)))]
+pub(crate) async fn contract(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<Contract>, ApiError> {
+    known(&caller)?;
+    let contract = read::contract(&node.replica.view()?, &id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, id.to_string()))?;
+    Ok(Json(contract))
+}
+
+/// Hands a contract's particulars to its owner's node, where the ledger holds only their commitment.
+#[utoipa::path(put, path = "/v1/particulars", tag = "contracts", request_body = Object, responses((status = 200, body = String)))]
+pub(crate) async fn particulars(State(node): Shared, caller: Caller, Json(disclosed): Json<Disclosed>) -> Result<Json<Digest>, ApiError> {
+    let principal = own_principal(&node, &caller, &[Role::Owner, Role::Operator])?;
+    let commitment = particulars::keep(&node, &disclosed).await?;
+    node.audit.record(&principal.key.to_string(), "contract.particulars", &commitment.to_string(), "ok", "").await?;
+    Ok(Json(commitment))
+}
+
+/// Where to read on in the audit trail.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trail {
+    /// After this sequence number.
+    pub after: Option<i64>,
+    /// At most so many entries, up to 500.
+    pub limit: Option<u32>,
+    /// On this subject only.
+    pub subject: Option<String>,
+}
+
+/// This node's audit trail, for its auditors, operators and regulators.
+#[utoipa::path(get, path = "/v1/audit", tag = "operations", params(Trail), responses((status = 200, body = Vec<AuditEntry>)))]
+pub(crate) async fn audit(State(node): Shared, caller: Caller, Query(trail): Query<Trail>) -> Result<Json<Vec<AuditEntry>>, ApiError> {
+    let reader = own_principal(&node, &caller, &[Role::Auditor, Role::Operator, Role::Regulator])?;
+    node.audit.record(&reader.key.to_string(), "audit.read", trail.subject.as_deref().unwrap_or("all"), "ok", "").await?;
+    let (after, limit) = (trail.after.unwrap_or(0), trail.limit.unwrap_or(100).clamp(1, 500));
+    let entries = match &trail.subject {
+        Some(subject) => node.audit.page_of(subject, after, limit).await?,
+        None => node.audit.page(after, limit).await?,
+    };
+    Ok(Json(entries))
+}
+
+/// A page of the state as the API shows it.
+pub(crate) fn page<T>(page: read::Page<T>) -> Page<T> {
+    Page { items: page.items, next: page.next }
+}
+
+const MAX_SUBMISSION: usize = 64;

@@ -1,0 +1,113 @@
+//! What members' nodes ask each other; every route wants a member's TLS key.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use contracts::code;
+use ledger::VerifiedTransaction;
+use policy::Disclosed;
+
+use super::Shared;
+use crate::auth::Peer;
+use crate::extract::Cbor;
+use crate::message::{
+    AskBlocks, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame, ComputeStart, Cosigned, DkgBroadcast, DkgDone,
+    DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare,
+};
+use crate::problem::ApiError;
+use crate::service::Node;
+use crate::{compute, dkg, oracle, particulars, requests};
+
+type Answer<T> = Result<Cbor<T>, ApiError>;
+
+pub(super) fn prompt() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/peer/v1/transactions", post(transactions))
+        .route("/peer/v1/cosignature", post(cosignature))
+        .route("/peer/v1/cosigned", post(cosigned))
+        .route("/peer/v1/openings", post(openings))
+        .route("/peer/v1/openings/ask", post(ask_openings))
+        .route("/peer/v1/particulars", post(particulars))
+        .route("/peer/v1/oracle/commit", post(oracle_commit))
+        .route("/peer/v1/oracle/sign", post(oracle_sign))
+        .route("/peer/v1/dkg/start", post(dkg_start))
+        .route("/peer/v1/dkg/exchange", post(dkg_exchange))
+        .route("/peer/v1/dkg/finish", post(dkg_finish))
+        .route("/peer/v1/compute/frame", post(compute_frame))
+        .route("/peer/v1/compute/finish", post(compute_finish))
+}
+
+/// Routes that may take longer than an ordinary answer.
+pub(super) fn waiting() -> Router<Arc<Node>> {
+    Router::new().route("/peer/v1/blocks", post(blocks)).route("/peer/v1/compute/start", post(compute_start))
+}
+
+async fn transactions(State(node): Shared, _: Peer, Cbor(forward): Cbor<Forward>) -> Answer<Forwarded> {
+    let chain = node.replica.chain();
+    let verified = forward.transactions.into_iter().map(|signed| VerifiedTransaction::verify(signed, &chain));
+    let results = node.replica.order(verified.collect::<Result<_, _>>()?).await?;
+    Ok(Cbor(Forwarded { results }))
+}
+
+async fn blocks(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskBlocks>) -> Answer<Blocks> {
+    node.replica.blocks(ask).await.map(Cbor)
+}
+
+async fn cosignature(State(node): Shared, Peer(member): Peer, Cbor(cosigned): Cbor<Cosigned>) -> Answer<Done> {
+    if cosigned.signatures.iter().any(|one| one.member != member) {
+        return Err(ApiError::new(code::NOT_PERMITTED, "a member cosigns for itself alone"));
+    }
+    node.replica.keep_cosigned(cosigned).map(Cbor)
+}
+
+async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) -> Answer<Cosigned> {
+    node.replica.cosigned(ask).await.map(Cbor)
+}
+
+async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Openings>) -> Answer<Done> {
+    requests::receive(&node, openings).await.map(Cbor)
+}
+
+async fn ask_openings(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskOpenings>) -> Answer<Openings> {
+    requests::answer_openings(&node, &member, ask).await.map(Cbor)
+}
+
+async fn particulars(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskParticulars>) -> Answer<Disclosed> {
+    particulars::answer(&node, &member, ask).await.map(Cbor)
+}
+
+async fn oracle_commit(State(node): Shared, _: Peer, Cbor(ask): Cbor<OracleAsk>) -> Answer<OracleCommitment> {
+    oracle::commit(&node, ask).await.map(Cbor)
+}
+
+async fn oracle_sign(State(node): Shared, _: Peer, Cbor(package): Cbor<OraclePackage>) -> Answer<OracleShare> {
+    oracle::sign(&node, package).await.map(Cbor)
+}
+
+async fn dkg_start(State(node): Shared, Peer(member): Peer, Cbor(start): Cbor<DkgStart>) -> Answer<DkgBroadcast> {
+    dkg::start(&node, &member, start).await.map(Cbor)
+}
+
+async fn dkg_exchange(State(node): Shared, _: Peer, Cbor(all): Cbor<DkgRoundOne>) -> Answer<DkgRoundTwo> {
+    dkg::exchange(&node, all).await.map(Cbor)
+}
+
+async fn dkg_finish(State(node): Shared, _: Peer, Cbor(round): Cbor<DkgRoundTwo>) -> Answer<DkgDone> {
+    dkg::finish(&node, round).await.map(Cbor)
+}
+
+async fn compute_start(State(node): Shared, Peer(member): Peer, Cbor(start): Cbor<ComputeStart>) -> Answer<Done> {
+    compute::party_only(&node, &start.request, &member, start.height).await?;
+    compute::start(&node, start).await.map(Cbor)
+}
+
+async fn compute_frame(State(node): Shared, Peer(member): Peer, Cbor(frame): Cbor<ComputeFrame>) -> Answer<Done> {
+    compute::receive(&node, &member, frame).await.map(Cbor)
+}
+
+async fn compute_finish(State(node): Shared, Peer(member): Peer, Cbor(finish): Cbor<ComputeFinish>) -> Answer<Done> {
+    compute::party_only(&node, &finish.request, &member, 0).await?;
+    compute::finish(&node, finish).await.map(Cbor)
+}

@@ -1,0 +1,127 @@
+//! From a configuration to a running node, and back down in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use contracts::{Contracts, read};
+use crypto::Secret;
+use crypto::keystore::{self, FileKeys};
+use ledger::{Genesis, Ledger};
+use vault::Vault;
+use wire::Limits;
+
+use crate::audit::{Audit, AuditError};
+use crate::config::{NodeConfig, Ordering};
+use crate::guard::Guard;
+use crate::metrics::Metrics;
+use crate::peers::Peers;
+use crate::problem::ApiError;
+use crate::replica::{self, Replica};
+use crate::server::Server;
+use crate::service::{MINT, Node, TLS};
+use crate::setup::{GENESIS_FILE, KEYS_FILE};
+use crate::store::{Store, StoreError};
+use crate::tls::{self, TlsError};
+use crate::token::Mint;
+use crate::{api, clock};
+
+/// Runs a node until `shutdown` is done; `ready` is told where it listens.
+///
+/// # Errors
+/// [`BootError`] when it cannot start.
+pub async fn run(
+    config: NodeConfig,
+    passphrase: Secret<Vec<u8>>,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), BootError> {
+    let directory = config.data_dir.clone();
+    let clock = clock::system();
+    let metrics = Metrics::new();
+
+    let path = directory.join(KEYS_FILE);
+    let keys = tokio::task::spawn_blocking(move || FileKeys::open(path, &passphrase)).await.map_err(|_| BootError::Interrupted)??;
+    let keys = Arc::new(keys);
+    let identity = tls::identity(&keys.secret(TLS)?, &config.member)?;
+    let genesis = std::fs::read(directory.join(GENESIS_FILE))?;
+    let genesis: Genesis = wire::from_slice(&genesis, Limits::small()).map_err(BootError::Genesis)?;
+    let path = directory.join("ledger.redb");
+    let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
+    let ledger = Arc::new(ledger.await.map_err(|_| BootError::Interrupted)??);
+    let Ordering::Solo { leader } = &config.ordering;
+    let replica = match config.leads() {
+        true => Replica::leader(ledger, clock.clone()),
+        false => Replica::follower(ledger, leader.clone()),
+    };
+    let node = Arc::new(Node {
+        member: config.member.clone(),
+        mint: Mint::new(&keys.secret(MINT)?).map_err(BootError::Mint)?,
+        keys,
+        replica: Arc::new(replica),
+        peers: Peers::new(identity.clone()),
+        store: Store::open(&directory.join("node.sqlite")).await?,
+        audit: Audit::open(&directory.join("audit.sqlite"), clock.clone(), metrics.clone()).await?,
+        vault: Arc::new(Vault::open(directory.join("vault"))?),
+        oracle: Default::default(),
+        keygens: Default::default(),
+        computations: Default::default(),
+        height: metrics.gauge("sottovoce_ledger_height", "Newest block of the replica.", &[]),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        max_upload: config.limits.max_upload_bytes,
+    });
+    node.audit.record("node", "node.start", &config.member, "ok", env!("CARGO_PKG_VERSION")).await?;
+
+    let members = node.clone();
+    let guard = Guard::new(&config, clock, metrics.clone(), move |spki| {
+        // A store that cannot be read knows nobody.
+        read::member_by_tls(&members.replica.view().ok()?, spki).ok().flatten()
+    });
+    let (prompt, streaming) = api::routers(node.clone());
+    let server = Server::bind(config.listen, tls::server_config(&identity), config.limits, metrics).await?;
+    ready(server.local_addr()?);
+    tracing::info!(member = config.member, address = config.address, "the node serves");
+    let ordering = tokio::spawn(replica::run(node.clone()));
+    server.serve(guard.wrap(prompt, streaming), shutdown).await;
+    ordering.abort();
+    node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
+    node.store.close().await;
+    tracing::info!(member = config.member, "the node has stopped");
+    Ok(())
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootError {
+    /// The key store does not open.
+    #[error("the key store does not open")]
+    Keys(#[from] keystore::Error),
+    /// The TLS identity cannot be made.
+    #[error("the TLS identity cannot be made")]
+    Tls(#[from] TlsError),
+    /// The genesis is damaged.
+    #[error("the genesis file is damaged")]
+    Genesis(#[source] wire::Error),
+    /// The ledger does not open.
+    #[error("the ledger does not open")]
+    Ledger(#[from] ledger::Error),
+    /// The key of the grant tokens cannot be used.
+    #[error("the key of the grant tokens cannot be used")]
+    Mint(#[source] ApiError),
+    /// The tables do not open.
+    #[error("the node's tables do not open")]
+    Store(#[from] StoreError),
+    /// The audit trail does not open, or does not take a record.
+    #[error("the audit trail does not open")]
+    Audit(#[from] AuditError),
+    /// The vault does not open.
+    #[error("the vault does not open")]
+    Vault(#[from] vault::Error),
+    /// A file cannot be read, or the port cannot be listened on.
+    #[error("cannot read the node's files or listen on its port")]
+    Io(#[from] std::io::Error),
+    /// The process is stopping.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,260 @@
+//! Joint computation among the owners' nodes: each runs its part of an allowed request and seals its share to the
+//! requester, so that no node learns the result.
+//!
+//! One *attempt* has two phases. *Start*: every party checks the request itself, computes its masked share and holds it.
+//! *Finish*: once all hold one, each records and keeps its share sealed to the requester. A party that fails in the first
+//! phase spoils only the attempt: the next one draws fresh keys.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use contracts::code;
+use client::api::ResultShare;
+use contracts::message::ResultRecord;
+use contracts::read;
+use contracts::record::{Phase, Request};
+use crypto::{Digest, Label, Secret};
+use futures_util::future::join_all;
+use mpc::additive::{Envelope, Party, Status};
+use query::{Program, Table};
+use tokio::sync::mpsc;
+use wire::Fixed;
+
+use crate::judge;
+use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, Done};
+use crate::problem::ApiError;
+use crate::service::Node;
+use crate::store::Share as StoredShare;
+
+/// Attempts under way at this node.
+#[derive(Default)]
+pub(crate) struct Computations {
+    attempts: Mutex<HashMap<Attempt, Seat>>,
+}
+
+/// A request and the attempt at it.
+type Attempt = (Digest, Fixed<16>);
+
+struct Seat {
+    /// Frames from peers; a peer may speak before this party has started.
+    inbox: mpsc::Sender<Envelope>,
+    waiting: Option<mpsc::Receiver<Envelope>>,
+    since: u64,
+}
+
+impl Computations {
+    /// Runs `act` on the attempt's seat, made if need be; forgets attempts that ended long ago.
+    fn seat<R>(&self, attempt: Attempt, now: u64, act: impl FnOnce(&mut Seat) -> R) -> Result<R, ApiError> {
+        let mut attempts = self.attempts.lock().expect("no panic while the attempts are held");
+        attempts.retain(|_, seat| now.saturating_sub(seat.since) < ATTEMPT_LIFE);
+        if attempts.len() >= MAX_ATTEMPTS && !attempts.contains_key(&attempt) {
+            return Err(ApiError::new(code::BUSY, "too many computations are under way"));
+        }
+        let seat = attempts.entry(attempt).or_insert_with(|| {
+            let (inbox, waiting) = mpsc::channel(usize::from(mpc::additive::MAX_PARTIES));
+            Seat { inbox, waiting: Some(waiting), since: now }
+        });
+        Ok(act(seat))
+    }
+}
+
+/// The parties of a request's computation: the owners of its contracts, in the request's order.
+struct Parties {
+    request: Request,
+    members: Vec<String>,
+    /// This node's place.
+    own: u16,
+    program: Program,
+    program_digest: Digest,
+    asset: Digest,
+    contract: Digest,
+}
+
+/// Has every party compute, then finish; returns this node's sealed share.
+///
+/// # Errors
+/// `computation_failed` names the party and the phase.
+pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultShare, ApiError> {
+    let parties = parties(node, request)?;
+    if let Some(share) = own_share(node, request).await? {
+        return Ok(share);
+    }
+    let attempt = Fixed(crypto::random());
+    let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
+    let finish = ComputeFinish { request: *request, attempt };
+    let started = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/start", &start));
+    all(&parties.members, "start", join_all(started).await)?;
+    let finished = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
+    all(&parties.members, "finish", join_all(finished).await)?;
+    own_share(node, request).await?.ok_or_else(|| ApiError::internal("the share is kept before `finish` answers"))
+}
+
+/// Refuses a node that is no party of the request's computation.
+pub(crate) async fn party_only(node: &Node, request: &Digest, member: &str, height: u64) -> Result<(), ApiError> {
+    node.replica.wait_for(height).await?;
+    if parties(node, request)?.members.iter().any(|party| party == member) {
+        return Ok(());
+    }
+    Err(ApiError::new(code::NOT_PERMITTED, "only parties of the computation may run it"))
+}
+
+/// First phase at a party: checks the request itself, reads its own table and computes its masked share.
+pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<Done, ApiError> {
+    node.replica.wait_for(start.height).await?;
+    let parties = parties(node, &start.request)?;
+    let attempt = (start.request, start.attempt);
+    let now = node.now();
+    node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
+
+    let session = judge::session(&start.request);
+    let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
+    let mut inbox = node.computations.seat(attempt, now, |seat| seat.waiting.take())?.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
+    let (outbox, mut status) = party.step(Vec::new()).map_err(failed)?;
+    let local = local(node, &parties);
+    let send = join_all(outbox.into_iter().map(|envelope| send(node, &parties, attempt, envelope)));
+    let (local, sent) = tokio::join!(local, send);
+    let input = local?;
+    sent.into_iter().collect::<Result<Vec<_>, _>>()?;
+    while let Status::Waiting(missing) = &status {
+        let names: Vec<_> = missing.iter().filter_map(|index| parties.members.get(usize::from(*index))).cloned().collect();
+        let frame = tokio::time::timeout(PATIENCE, inbox.recv()).await.ok().flatten();
+        let frame = frame.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
+        status = party.step(vec![frame]).map_err(failed)?.1;
+    }
+    let share = party.share(&input).map_err(failed)?;
+    let ephemeral = &parties.request.apply.ephemeral;
+    let sealed = crypto::kem::seal(ephemeral, &share_info(&node.member), session.as_ref(), &share.to_bytes()).map_err(failed)?;
+    // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
+    let held = StoredShare { party: pending(&start.attempt), sealed: wire::to_vec(&sealed).into(), transaction: Digest::from([0; 32]) };
+    node.store.put_share(&start.request, &held).await?;
+    Ok(Done {})
+}
+
+/// Second phase at a party: records the sealed share of the attempt and keeps it as the result's.
+pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, ApiError> {
+    if own_share(node, &finish.request).await?.is_some() {
+        return Ok(Done {});
+    }
+    let held = kept(node, &finish.request, &pending(&finish.attempt)).await?;
+    let StoredShare { sealed, .. } = held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
+    record(node, &finish.request, sealed).await?;
+    Ok(Done {})
+}
+
+/// Keeps the sealed share, then puts its record on the ledger.
+async fn record(node: &Node, request: &Digest, sealed: wire::Bytes) -> Result<ResultShare, ApiError> {
+    let parties = parties(node, request)?;
+    let record = ResultRecord {
+        request: *request,
+        contract: parties.contract,
+        session: judge::session(request),
+        protocol: "additive".into(),
+        adversary: "semi-honest".into(),
+        parties: parties.members.clone(),
+        program: parties.program_digest,
+        share: crypto::sha256(&[&sealed]),
+        simulated: false,
+    };
+    let transaction = node.prepare("results", "record", &record)?;
+    let id = transaction.id();
+    let kept = StoredShare { party: node.member.clone(), sealed: sealed.clone(), transaction: id };
+    node.store.put_share(request, &kept).await?;
+    node.audit.record("node", "compute.share", &request.to_string(), "ok", "sealed to the requester").await?;
+    node.submit_ok(vec![transaction]).await?;
+    Ok(ResultShare { party: node.member.clone(), sealed, transaction: id })
+}
+
+/// Takes a peer's frame.
+pub(crate) async fn receive(node: &Node, from: &str, frame: ComputeFrame) -> Result<Done, ApiError> {
+    let parties = parties(node, &frame.request)?;
+    if parties.members.get(usize::from(frame.from)).map(String::as_str) != Some(from) {
+        return Err(ApiError::new(code::NOT_PERMITTED, "a party speaks for itself alone"));
+    }
+    let envelope = Envelope { from: frame.from, to: frame.to, body: Secret::new(frame.payload.0) };
+    let inbox = node.computations.seat((frame.request, frame.attempt), node.now(), |seat| seat.inbox.clone())?;
+    inbox.try_send(envelope).map_err(|_| ApiError::new(code::BUSY, "this attempt has had all its messages"))?;
+    Ok(Done {})
+}
+
+/// This node's sealed share of a request's result, if it was made. A share that was kept but whose record did not reach
+/// the ledger (the node stopped between the two) is recorded now.
+pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<ResultShare>, ApiError> {
+    let Some(StoredShare { party, sealed, transaction }) = kept(node, request, &node.member).await? else { return Ok(None) };
+    if node.replica.committed(&transaction)?.is_some_and(|committed| committed.outcome.is_ok()) {
+        return Ok(Some(ResultShare { party, sealed, transaction }));
+    }
+    record(node, request, sealed).await.map(Some)
+}
+
+async fn kept(node: &Node, request: &Digest, party: &str) -> Result<Option<StoredShare>, ApiError> {
+    Ok(node.store.shares(request).await?.into_iter().find(|share| share.party == party))
+}
+
+/// The store's name for a share not yet recorded.
+fn pending(attempt: &Fixed<16>) -> String {
+    format!("attempt {attempt}")
+}
+
+/// HPKE's info for a party's sealed share: the label and the party's name.
+pub(crate) fn share_info(party: &str) -> Vec<u8> {
+    [Label::RESULT_SHARE.as_str().as_bytes(), b"/", party.as_bytes()].concat()
+}
+
+/// Reads the request from this node's own replica and checks that it may run here.
+fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
+    let view = node.replica.view()?;
+    let request = read::request(&view, id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
+    match &request.phase {
+        Phase::Allowed | Phase::Done => {}
+        Phase::Refused(code) => return Err(ApiError::coded(code, "the request was refused")),
+        _ => return Err(ApiError::new(code::APPROVALS_MISSING, "the request has no verdict yet")),
+    }
+    let (mut members, mut own) = (Vec::new(), None);
+    for (index, named) in request.apply.contracts.iter().enumerate() {
+        let contract = read::contract(&view, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
+        if contract.owner == node.member {
+            own = Some((index as u16, contract.clone()));
+        }
+        members.push(contract.owner);
+    }
+    let (own, contract) = own.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member)))?;
+    let bytes = contract.terms.program.as_ref().ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
+    let program = Program::from_bytes(bytes).map_err(failed)?;
+    let program_digest = program.digest();
+    Ok(Parties { request, members, own, program, program_digest, asset: contract.terms.asset, contract: contract.id })
+}
+
+/// This party's vector: its own table, opened in memory only.
+async fn local(node: &Node, parties: &Parties) -> Result<Secret<Vec<u64>>, ApiError> {
+    let opened = crate::assets::open(node, &parties.asset).await?;
+    let (program, count) = (parties.program.clone(), parties.members.len() as u16);
+    let vector = tokio::task::spawn_blocking(move || -> Result<_, String> {
+        let table = opened.expose(|bytes| Table::read(bytes.as_slice())).map_err(|error| error.to_string())?;
+        program.local(&table, count).map_err(|error| error.to_string())
+    });
+    vector.await.map_err(|error| ApiError::internal(error.to_string()))?.map_err(failed)
+}
+
+async fn send(node: &Node, parties: &Parties, (request, attempt): Attempt, envelope: Envelope) -> Result<Done, ApiError> {
+    let to = &parties.members[usize::from(envelope.to)];
+    // The payload is secret between these two parties; the link is mutual TLS.
+    let payload = envelope.body.expose(|body| body.clone()).into();
+    let frame = ComputeFrame { request, attempt, from: envelope.from, to: envelope.to, payload };
+    node.call(to, "/peer/v1/compute/frame", &frame).await
+}
+
+fn all(members: &[String], phase: &str, answers: Vec<Result<Done, ApiError>>) -> Result<(), ApiError> {
+    let failures = members.iter().zip(answers).filter_map(|(member, answer)| answer.err().map(|error| format!("{member}: {error}")));
+    let failures: Vec<_> = failures.collect();
+    if failures.is_empty() { Ok(()) } else { Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; ")))) }
+}
+
+fn failed(error: impl ToString) -> ApiError {
+    ApiError::new(code::COMPUTATION_FAILED, error.to_string())
+}
+
+/// How long a party waits for another's message.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ATTEMPT_LIFE: u64 = 10 * 60 * 1000;
+const MAX_ATTEMPTS: usize = 64;

@@ -1,0 +1,273 @@
+//! What nodes say to each other under `/peer/v1/`: canonical CBOR over mutual TLS. The page is `docs/spec/peers.md`.
+
+use contracts::message::{Opening, Verdict};
+use crypto::Digest;
+use crypto::kem::Sealed;
+use crypto::threshold::{Commitment, Share};
+use ledger::{Block, Cosignature, SignedTransaction};
+use minicbor::{Decode, Encode};
+use policy::Disclosed;
+use wire::{Bytes, Fixed};
+
+/// Transactions for the leader to order, in this order.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Forward {
+    #[n(0)]
+    pub transactions: Vec<SignedTransaction>,
+}
+
+/// Where the forwarded transactions ended.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Forwarded {
+    #[n(0)]
+    pub results: Vec<Placed>,
+}
+
+/// One transaction's place and outcome.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Placed {
+    #[n(0)]
+    pub id: Digest,
+    #[n(1)]
+    pub height: u64,
+    #[n(2)]
+    pub index: u64,
+    #[n(3)]
+    pub code: String,
+}
+
+/// Blocks after a height, in order; empty when none came in time.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Blocks {
+    #[n(0)]
+    pub blocks: Vec<Block>,
+}
+
+/// Cosignatures of the checkpoint at a height.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Cosigned {
+    #[n(0)]
+    pub height: u64,
+    #[n(1)]
+    pub signatures: Vec<CosignedBy>,
+}
+
+/// A member's cosignature.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct CosignedBy {
+    #[n(0)]
+    pub member: String,
+    #[n(1)]
+    pub cosignature: Cosignature,
+}
+
+/// What accompanies a request and stays off the ledger.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Openings {
+    #[n(0)]
+    pub request: Digest,
+    #[n(1)]
+    pub justification: Option<Opening>,
+    #[n(2)]
+    pub evidence: Vec<Opening>,
+}
+
+/// Asks an oracle to judge: it re-checks everything and answers with a commitment to sign this very verdict.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OracleAsk {
+    /// Fresh: names the signing session.
+    #[n(0)]
+    pub session: Fixed<16>,
+    /// The owner's replica had this height when it asked: the oracle waits for it.
+    #[n(1)]
+    pub height: u64,
+    /// The verdict proposed.
+    #[n(2)]
+    pub verdict: Verdict,
+    /// The evidence's openings, in the request's order.
+    #[n(3)]
+    pub evidence: Vec<Opening>,
+    /// The particulars' openings, in the verdict's order of contracts.
+    #[n(4)]
+    pub particulars: Vec<Disclosed>,
+}
+
+/// An oracle's FROST commitment.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OracleCommitment {
+    #[n(0)]
+    pub index: u16,
+    #[n(1)]
+    pub commitment: Commitment,
+}
+
+/// The commitments of the oracles that take part.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OraclePackage {
+    #[n(0)]
+    pub session: Fixed<16>,
+    #[n(1)]
+    pub commitments: Vec<OracleCommitment>,
+}
+
+/// An oracle's FROST signature share.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OracleShare {
+    #[n(0)]
+    pub index: u16,
+    #[n(1)]
+    pub share: Share,
+}
+
+/// Starts a distributed key generation.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgStart {
+    #[n(0)]
+    pub session: Fixed<16>,
+    #[n(1)]
+    pub epoch: u64,
+    #[n(2)]
+    pub participants: Vec<String>,
+    #[n(3)]
+    pub threshold: u16,
+}
+
+/// A participant's broadcast of round one.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgBroadcast {
+    #[n(0)]
+    pub index: u16,
+    #[n(1)]
+    pub package: Bytes,
+}
+
+/// All broadcasts of round one.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgRoundOne {
+    #[n(0)]
+    pub session: Fixed<16>,
+    #[n(1)]
+    pub broadcasts: Vec<DkgBroadcast>,
+}
+
+/// A secret package of round two, sealed to its receiver's recipient key: the coordinator relays what it cannot read.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgSecret {
+    #[n(0)]
+    pub from: u16,
+    #[n(1)]
+    pub to: u16,
+    #[n(2)]
+    pub sealed: Sealed,
+}
+
+/// The secret packages of round two from one participant, or for one.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgRoundTwo {
+    #[n(0)]
+    pub session: Fixed<16>,
+    #[n(1)]
+    pub secrets: Vec<DkgSecret>,
+}
+
+/// The end of a key generation, as one participant sees it.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct DkgDone {
+    /// The block of its confirmation.
+    #[n(0)]
+    pub height: u64,
+    #[n(1)]
+    pub key: crypto::PublicKey,
+}
+
+/// Asks a party to compute its masked share of an allowed request.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct ComputeStart {
+    #[n(0)]
+    pub request: Digest,
+    #[n(1)]
+    pub attempt: Fixed<16>,
+    #[n(2)]
+    pub height: u64,
+}
+
+/// Asks a party to seal and record the share it holds.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct ComputeFinish {
+    #[n(0)]
+    pub request: Digest,
+    #[n(1)]
+    pub attempt: Fixed<16>,
+}
+
+/// A message of the protocol from one party to another.
+#[derive(Clone, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct ComputeFrame {
+    #[n(0)]
+    pub request: Digest,
+    #[n(1)]
+    pub attempt: Fixed<16>,
+    #[n(2)]
+    pub from: u16,
+    #[n(3)]
+    pub to: u16,
+    #[n(4)]
+    pub payload: Bytes,
+}
+
+/// Nothing to say.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Done {}
+
+/// Asks the owner's node for a contract's particulars.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskParticulars {
+    #[n(0)]
+    pub contract: Digest,
+}
+
+/// Asks for blocks after a height.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskBlocks {
+    #[n(0)]
+    pub after: u64,
+}
+
+/// Asks for a height, or a later one, that a quorum has cosigned.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskCosigned {
+    #[n(0)]
+    pub height: u64,
+}
+
+/// Asks for the openings of a request.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskOpenings {
+    #[n(0)]
+    pub request: Digest,
+}

@@ -1,0 +1,106 @@
+//! One member's node: the rooms composed, and what its services share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::code;
+use contracts::read;
+use crypto::keystore::{FileKeys, Keys as _};
+use ledger::{EXPIRY_WINDOW, Transaction, VerifiedTransaction};
+use vault::Vault;
+use wire::Fixed;
+
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::compute::Computations;
+use crate::dkg::KeyGenerations;
+use crate::message::Placed;
+use crate::metrics::{Gauge, Metrics};
+use crate::oracle::Desk;
+use crate::peers::Peers;
+use crate::problem::ApiError;
+use crate::replica::Replica;
+use crate::store::Store;
+use crate::token::Mint;
+
+/// Everything a request handler may need.
+pub(crate) struct Node {
+    /// This member's name.
+    pub member: String,
+    pub keys: Arc<FileKeys>,
+    pub replica: Arc<Replica>,
+    pub peers: Peers,
+    pub store: Store,
+    pub audit: Audit,
+    pub vault: Arc<Vault>,
+    pub mint: Mint,
+    pub oracle: Desk,
+    pub keygens: KeyGenerations,
+    pub computations: Computations,
+    pub metrics: Arc<Metrics>,
+    /// `sottovoce_ledger_height`.
+    pub height: Gauge,
+    pub clock: Clock,
+    /// Most bytes of an upload.
+    pub max_upload: u64,
+}
+
+impl Node {
+    /// Unix milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// A transaction by this node's own key.
+    pub(crate) fn prepare<A: minicbor::Encode<()>>(&self, contract: &str, method: &str, arguments: &A) -> Result<VerifiedTransaction, ApiError> {
+        let transaction = Transaction {
+            chain: self.replica.chain(),
+            sender: self.keys.public(NODE)?,
+            nonce: Fixed(crypto::random()),
+            expires: self.now() + EXPIRY_WINDOW / 2,
+            contract: contract.into(),
+            method: method.into(),
+            arguments: wire::to_vec(arguments).into(),
+        };
+        let signed = transaction.sign_with(|label, message| self.keys.sign(NODE, label, message))?;
+        VerifiedTransaction::verify(signed, &self.replica.chain()).map_err(|error| ApiError::internal(error.to_string()))
+    }
+
+    /// Has transactions ordered, in this order, and waits until this replica holds them.
+    pub(crate) async fn submit(&self, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
+        self.replica.submit(self, transactions).await
+    }
+
+    /// As [`Node::submit`], where the first refusal is an error with its code.
+    pub(crate) async fn submit_ok(&self, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
+        let placed = self.submit(transactions).await?;
+        match placed.iter().find(|placed| placed.code != ledger::OK) {
+            None => Ok(placed),
+            Some(refused) => Err(ApiError::coded(&refused.code, format!("transaction {} was refused and is on record", refused.id))),
+        }
+    }
+
+    /// Calls another member's node (or this one, all the same).
+    pub(crate) async fn call<M, A>(&self, member: &str, path: &str, message: &M) -> Result<A, ApiError>
+    where
+        M: minicbor::Encode<()>,
+        A: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
+    {
+        let card = read::member(&self.replica.view()?, member)?.ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.to_owned()))?.card;
+        self.peers.call(&card, path, message, PATIENCE).await
+    }
+}
+
+/// Handles in a node's key store.
+pub const NODE: &str = "node";
+/// Cosigns checkpoints.
+pub const COSIGNER: &str = "cosigner";
+/// Receives sealed objects and messages.
+pub const RECIPIENT: &str = "recipient";
+/// Root of the grant tokens.
+pub const MINT: &str = "mint";
+/// The TLS key.
+pub const TLS: &str = "tls";
+
+/// How long a peer may take to answer.
+const PATIENCE: Duration = Duration::from_secs(45);

@@ -1,0 +1,258 @@
+//! What a node keeps beside ledger and vault: openings of commitments, shares of results, tokens of grants. SQLite.
+//!
+//! Every write is durable when its call returns. Nothing here is believed without the ledger: an opening is stored under
+//! the commitment it opens, a share with the transaction that recorded it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use contracts::message::Opening;
+use crypto::Digest;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use wire::Bytes;
+
+/// The node's tables. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    // SQLite has one writer: waiting for it in our own queue is fair, waiting on its lock is not.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// A party's sealed share of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// The party: a member's name.
+    pub(crate) party: String,
+    /// The share, sealed to the requester.
+    pub(crate) sealed: Bytes,
+    /// The transaction that recorded it.
+    pub(crate) transaction: Digest,
+}
+
+impl Store {
+    /// Opens or creates the database file and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be opened or is of a newer version.
+    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = pool(path, 1).await?;
+        sqlx::migrate!("migrations/store").run(&writer).await?;
+        Ok(Self { writer, readers: pool(path, 4).await? })
+    }
+
+    /// Keeps what opens a commitment; the same again changes nothing. `kind` says what it is (`justification`,
+    /// `evidence`, `particulars`), `request` what it belongs to, `created` is in Unix milliseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn put_opening(
+        &self,
+        kind: &str,
+        request: Option<&Digest>,
+        opening: &Opening,
+        created: u64,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO openings (commitment, kind, request, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+            .bind(opening.commitment().as_ref())
+            .bind(kind)
+            .bind(request.map(AsRef::as_ref))
+            .bind(wire::to_vec(opening))
+            .bind(created as i64)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// What opens a commitment.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when what is stored opens another commitment; [`StoreError::Database`].
+    pub(crate) async fn opening(&self, commitment: &Digest) -> Result<Option<Opening>, StoreError> {
+        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT bytes FROM openings WHERE commitment = ?")
+            .bind(commitment.as_ref())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some((bytes,)) = row else { return Ok(None) };
+        match wire::from_slice::<Opening>(&bytes, wire::Limits::large()) {
+            Ok(opening) if opening.commitment() == *commitment => Ok(Some(opening)),
+            _ => Err(StoreError::Corrupt { table: "openings", key: commitment.to_string() }),
+        }
+    }
+
+    /// The commitments stored for a request with their kinds, oldest first; at most 256.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn openings_of(&self, request: &Digest) -> Result<Vec<(Digest, String)>, StoreError> {
+        let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
+            "SELECT commitment, kind FROM openings WHERE request = ? ORDER BY created, commitment LIMIT 256",
+        )
+        .bind(request.as_ref())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter().map(|(commitment, kind)| Ok((digest(&commitment, "openings")?, kind))).collect()
+    }
+
+    /// Destroys what opens a commitment: the salt dies, so the commitment says nothing any more. True when there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn erase_opening(&self, commitment: &Digest) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM openings WHERE commitment = ?")
+            .bind(commitment.as_ref())
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Keeps a party's share; another share of the same party for the same request replaces it.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn put_share(&self, request: &Digest, share: &Share) -> Result<(), StoreError> {
+        sqlx::query("INSERT OR REPLACE INTO shares (request, party, sealed, tx) VALUES (?, ?, ?, ?)")
+            .bind(request.as_ref())
+            .bind(&share.party)
+            .bind(&*share.sealed)
+            .bind(share.transaction.as_ref())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// The shares of a request's result stored here, by party.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn shares(&self, request: &Digest) -> Result<Vec<Share>, StoreError> {
+        let rows: Vec<(String, Vec<u8>, Vec<u8>)> =
+            sqlx::query_as("SELECT party, sealed, tx FROM shares WHERE request = ? ORDER BY party")
+                .bind(request.as_ref())
+                .fetch_all(&self.readers)
+                .await?;
+        rows.into_iter()
+            .map(|(party, sealed, tx)| Ok(Share { party, sealed: sealed.into(), transaction: digest(&tx, "shares")? }))
+            .collect()
+    }
+
+    /// Keeps a grant's token; a second token for the same grant is not taken. True when it was kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn put_grant(&self, grant: &Digest, token: &[u8]) -> Result<bool, StoreError> {
+        let done = sqlx::query("INSERT INTO grants (grant_id, token) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(grant.as_ref())
+            .bind(token)
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// A grant's token.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn grant(&self, grant: &Digest) -> Result<Option<Bytes>, StoreError> {
+        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT token FROM grants WHERE grant_id = ?")
+            .bind(grant.as_ref())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.map(|(token,)| token.into()))
+    }
+
+    /// Waits for what is under way and closes the file.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Why the store failed; none of these is the caller's fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StoreError {
+    /// SQLite failed.
+    #[error("the node's database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables cannot be brought up to date.
+    #[error("the node's tables cannot be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row is not what was written.
+    #[error("the row {key} of table {table} was altered")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        key: String,
+    },
+}
+
+/// Connections to a database file in WAL mode; a commit is on disk when it returns.
+pub(crate) async fn pool(path: &Path, connections: u32) -> Result<SqlitePool, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("secure_delete", "ON")
+        .pragma("trusted_schema", "OFF")
+        .busy_timeout(Duration::from_secs(10));
+    SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+}
+
+fn digest(bytes: &[u8], table: &'static str) -> Result<Digest, StoreError> {
+    let bytes: Result<[u8; 32], _> = bytes.try_into();
+    bytes.map(Into::into).map_err(|_| StoreError::Corrupt { table, key: "with a digest of another length".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_put_is_there_after_opening_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("node.sqlite");
+        let request = Digest::from([1; 32]);
+        let opening = Opening::new(b"a study of recovery".to_vec());
+        let share = Share { party: "st-anna".into(), sealed: vec![1, 2].into(), transaction: Digest::from([3; 32]) };
+
+        let store = Store::open(&path).await.unwrap();
+        store.put_opening("justification", Some(&request), &opening, 5).await.unwrap();
+        store.put_opening("justification", Some(&request), &opening, 6).await.unwrap();
+        store.put_share(&request, &share).await.unwrap();
+        assert!(store.put_grant(&request, b"token").await.unwrap());
+        assert!(!store.put_grant(&request, b"other").await.unwrap());
+        store.close().await;
+
+        let store = Store::open(&path).await.unwrap();
+        let commitment = opening.commitment();
+        assert_eq!(store.opening(&commitment).await.unwrap(), Some(opening));
+        assert_eq!(store.openings_of(&request).await.unwrap(), [(commitment, "justification".to_owned())]);
+        assert_eq!(store.shares(&request).await.unwrap(), [share]);
+        assert_eq!(store.grant(&request).await.unwrap().as_deref(), Some(&b"token"[..]));
+        assert!(store.erase_opening(&commitment).await.unwrap());
+        assert!(!store.erase_opening(&commitment).await.unwrap());
+        assert_eq!(store.opening(&commitment).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_altered_opening_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("node.sqlite")).await.unwrap();
+        let opening = Opening::new(b"one".to_vec());
+        store.put_opening("evidence", None, &opening, 0).await.unwrap();
+        let other = wire::to_vec(&Opening::new(b"two".to_vec()));
+        sqlx::query("UPDATE openings SET bytes = ?").bind(other).execute(&store.writer).await.unwrap();
+        assert!(matches!(store.opening(&opening.commitment()).await, Err(StoreError::Corrupt { .. })));
+    }
+}
