@@ -1,5 +1,38 @@
-//! Gives people the sotto command.
+//! Gives people the `sotto` command.
+//!
+//! `args` says what can be asked, `commands` does it (functions over explicit inputs that return typed results, so that
+//! `demo` and `bench` call the same ones), `output` prints it, `error` says what went wrong and what to do about it.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod bench;
+mod commands;
+mod demo;
+mod error;
+mod home;
+mod invitation;
+mod log;
+mod output;
+mod passphrase;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Arguments;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.global.form());
+    // The node brings its own threads for disk work; everything else here waits for the network.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
+    match runtime.block_on(commands::run(arguments, &output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(failure);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -268,6 +268,7 @@ pub struct Approval {
 /// Where a request stands.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state", content = "detail")]
+#[cbor(flat)]
 pub enum Phase {
     /// Waiting for approvals and the oracles.
     #[n(0)]

@@ -27,7 +27,8 @@ pub trait Application: Send + Sync {
         transaction: &VerifiedTransaction,
     ) -> Result<Effects, Failure>;
 
-    /// The validators in force in this state.
+    /// The validators in force in this state: names and keys well-formed and distinct ([`crate::Validator`]), a greater
+    /// number with every change. Anything else stops the block, so that `execute` must refuse what would lead there.
     ///
     /// # Errors
     /// Any [`Failure`] stops the block.

@@ -16,7 +16,8 @@ use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
 use crate::execution::Overlay;
 use crate::store::{self, IDS, META};
 use crate::{
-    Application, Block, Committed, Context, Epoch, Error, Genesis, Header, Refusal, VerifiedTransaction, View,
+    Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal,
+    VerifiedTransaction, View,
 };
 
 /// One chain in one file. All methods take `&self`; one thread writes at a time, readers never wait for it.
@@ -96,6 +97,8 @@ impl Ledger {
                 if found != chain {
                     return Err(Error::OtherChain { found, expected: chain });
                 }
+                // A process killed while it waited for the disk leaves blocks that are read, but not yet safe.
+                database.begin_write()?.commit()?;
             }
         }
         let read = database.begin_read()?;
@@ -303,6 +306,9 @@ impl Ledger {
             entries.push((id, entry));
         }
         let epoch = epoch(&*self.application, &overlay)?;
+        if epoch != tip.epoch && epoch.number <= tip.epoch.number {
+            return Err(Error::Epoch(ConsortiumError::Order { what: "epochs", found: epoch.number }));
+        }
         let changes = view.compare(overlay.into_changes())?;
         let (state_root, nodes) = view.update(&changes, height)?;
         let header = Header {

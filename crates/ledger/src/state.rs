@@ -212,8 +212,7 @@ pub struct Proven {
 impl Proven {
     /// Whether it holds under the block with this header digest: [`crate::Checkpoint::header`] of a cosigned checkpoint.
     pub fn verify(&self, header: &Digest) -> bool {
-        self.header.digest() == *header
-            && self.proof.verify(&self.header.state_root, &self.key, self.value.as_ref().map(|value| &**value))
+        self.header.digest() == *header && self.proof.verify(&self.header.state_root, &self.key, self.value.as_deref())
     }
 }
 

@@ -244,6 +244,10 @@ fn an_epoch_takes_effect_one_block_later() {
     assert!(matches!(ledger.add_cosignatures(2, &[("a".into(), outsider)]), Err(Error::Cosignature { .. })));
     assert_eq!(ledger.cosigned_height().unwrap(), Some(1));
     assert_eq!(cosign(&ledger, 2, &validators()[..1]), (3, true));
+    // Another set of validators under the same number could not be told from it.
+    let other = wire::to_vec(&epoch(4, &validators()));
+    let change = verified(call("validators", b"", &other, 3, NOW + 1_000));
+    assert!(matches!(ledger.propose(vec![change], NOW), Err(Error::Epoch(_))));
     assert_eq!(ledger.cosigned_height().unwrap(), Some(2));
 }
 

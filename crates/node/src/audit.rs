@@ -60,9 +60,11 @@ impl Audit {
         let (announce, announced) = watch::channel(head);
         let readers = store::pool(path, 2).await?;
         let stop = CancellationToken::new();
-        let writer = Writer { pool, clock, metrics, head, announce, stop: stop.clone() };
+        let writer = Writer { pool, clock, metrics: metrics.clone(), head, announce, stop: stop.clone() };
         let writer = Arc::new(Mutex::new(Some(tokio::spawn(writer.run(waiting)))));
-        Ok(Self { queue, readers, head: announced, writer, stop })
+        let audit = Self { queue, readers, head: announced, writer, stop };
+        tokio::spawn(audit.clone().inspect(metrics));
+        Ok(audit)
     }
 
     /// Records an action; it is on disk when this returns. Only then may the action's effect show.
@@ -161,10 +163,28 @@ impl Audit {
     }
 }
 
+impl Audit {
+    /// Says whether the chain held at the start; beside the work, because a long trail takes a while.
+    async fn inspect(self, metrics: Arc<Metrics>) {
+        match self.verify().await {
+            Ok(Head { sequence, digest }) => {
+                metrics.audit_intact.set(&[], 1.0);
+                tracing::info!(sequence, %digest, "the audit trail holds");
+            }
+            Err(error @ AuditError::Broken { .. }) => {
+                metrics.audit_intact.set(&[], 0.0);
+                tracing::error!(%error, "the audit trail does not hold");
+            }
+            // Closed while walking, most likely: nothing is known.
+            Err(error) => tracing::warn!(%error, "the audit trail was not inspected"),
+        }
+    }
+}
+
 /// Why the trail failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum AuditError {
+pub enum AuditError {
     /// The record could not be written, for the reason in the log.
     #[error("the audit trail cannot be written")]
     Unavailable,
@@ -400,6 +420,28 @@ mod tests {
                 matches!(audit.verify().await, Err(AuditError::Broken { sequence }) if sequence == broken),
                 "{sql}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_tells_whether_the_trail_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.sqlite");
+        for (sql, intact) in [("UPDATE audit SET at = at", "1"), ("DELETE FROM audit WHERE sequence = 1", "0")] {
+            let audit = open(&path).await;
+            audit.record("node", "node.start", "st-anna", "ok", "").await.unwrap();
+            audit.close().await;
+            alter(&path, sql).await;
+            let metrics = Metrics::new();
+            let audit = Audit::open(&path, Arc::new(|| 7), metrics.clone()).await.unwrap();
+            let line = format!("sottovoce_audit_intact {intact}");
+            let told = async {
+                while !metrics.render().lines().any(|found| found == line) {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(5), told).await.unwrap();
+            audit.close().await;
         }
     }
 

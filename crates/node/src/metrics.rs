@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) connections_closed: Counter,
     /// `sottovoce_audit_records_total{outcome}`: `ok`, `failed`.
     pub(crate) audit_records: Counter,
+    /// `sottovoce_audit_intact`: 1 when the chain held at the start, 0 when it did not.
+    pub(crate) audit_intact: Gauge,
     /// `sottovoce_audit_seconds`: one group's way to disk.
     pub(crate) audit_seconds: Histogram,
 }
@@ -59,6 +61,8 @@ impl Metrics {
         let connections_closed =
             Counter(family("sottovoce_connections_closed_total", "Connections ended.", "counter", &["reason"]));
         let audit_records = Counter(family("sottovoce_audit_records_total", "Audit entries.", "counter", &["outcome"]));
+        let audit_intact =
+            Gauge(family("sottovoce_audit_intact", "Whether the audit chain held at the start.", "gauge", &[]));
         let audit_seconds =
             Histogram(family("sottovoce_audit_seconds", "Time to write one group of audit entries.", "histogram", &[]));
         Arc::new(Self {
@@ -70,13 +74,9 @@ impl Metrics {
             connections_refused,
             connections_closed,
             audit_records,
+            audit_intact,
             audit_seconds,
         })
-    }
-
-    /// Adds a counter; its name ends in `_total`.
-    pub(crate) fn counter(&self, name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Counter {
-        Counter(self.family(name, help, "counter", labels))
     }
 
     /// Adds a gauge.
@@ -84,17 +84,7 @@ impl Metrics {
         Gauge(self.family(name, help, "gauge", labels))
     }
 
-    /// Adds a histogram of seconds.
-    pub(crate) fn histogram(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &'static [&'static str],
-    ) -> Histogram {
-        Histogram(self.family(name, help, "histogram", labels))
-    }
-
-    /// The text for `GET /metrics`; its content type is [`CONTENT_TYPE`].
+    /// The text for `GET /metrics`.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         let families = self.families.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -160,9 +150,6 @@ impl Histogram {
         });
     }
 }
-
-/// What `GET /metrics` answers with.
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 struct Family {
     name: &'static str,
@@ -240,7 +227,7 @@ mod tests {
         metrics.connections.add(&["open"], -1.0);
         metrics.audit_seconds.observe(&[], 0.001);
         metrics.audit_seconds.observe(&[], 100.0);
-        metrics.counter("sottovoce_test_total", "A test.", &["x"]).inc(&["a\"b\\\n"]);
+        metrics.gauge("sottovoce_test", "A test.", &["x"]).set(&["a\"b\\\n"], 1.0);
         let text = metrics.render();
         for line in [
             "# TYPE sottovoce_refusals_total counter",
@@ -252,7 +239,7 @@ mod tests {
             "sottovoce_audit_seconds_bucket{le=\"+Inf\"} 2",
             "sottovoce_audit_seconds_sum 100.001",
             "sottovoce_audit_seconds_count 2",
-            r#"sottovoce_test_total{x="a\"b\\\n"} 1"#,
+            r#"sottovoce_test{x="a\"b\\\n"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -6,7 +6,7 @@ use contracts::read;
 use contracts::record::Contract;
 use crypto::Digest;
 use ledger::State;
-use policy::{Disclosed, Visibility};
+use policy::{Disclosed, Particulars};
 use wire::Limits;
 
 use crate::message::AskParticulars;
@@ -42,16 +42,14 @@ pub(crate) async fn answer(node: &Node, member: &str, ask: AskParticulars) -> Re
     of(node, &ask.contract).await
 }
 
-/// Keeps the particulars that this node's owner hands in, before or after the offer.
-pub(crate) async fn keep(node: &Node, disclosed: &Disclosed) -> Result<Digest, ApiError> {
-    let opening = Opening { salt: disclosed.salt, payload: wire::to_vec(&disclosed.particulars).into() };
-    node.store.put_opening("particulars", None, &opening, node.now()).await?;
+/// Keeps the particulars that this node's owner hands in, before or after the offer: the opening of their commitment.
+///
+/// # Errors
+/// `malformed` where the payload is not particulars.
+pub(crate) async fn keep(node: &Node, opening: &Opening) -> Result<Digest, ApiError> {
+    wire::from_slice::<Particulars>(&opening.payload, Limits::small()).map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
+    node.store.put_opening("particulars", None, opening, node.now()).await?;
     Ok(opening.commitment())
-}
-
-/// Whether the members of the consortium may all read them.
-pub(crate) fn public(contract: &Contract) -> bool {
-    contract.terms.visibility == Visibility::Consortium
 }
 
 async fn held(node: &Node, contract: &Contract) -> Result<Option<Disclosed>, ApiError> {

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 /// A refusal on its way to the caller.
 #[derive(Clone, Debug)]
-pub(crate) struct ApiError {
+pub struct ApiError {
     /// The stable code.
     pub(crate) code: String,
     /// What exactly was wrong; goes to the caller.

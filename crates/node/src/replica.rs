@@ -51,7 +51,9 @@ impl Replica {
     fn new(ledger: Arc<Ledger>, part: Part) -> Self {
         let height = watch::Sender::new(ledger.head().height);
         let observer = height.clone();
-        ledger.observe(move |committed| drop(observer.send_if_modified(|height| raise(height, committed))));
+        ledger.observe(move |committed| {
+            observer.send_if_modified(|height| raise(height, committed));
+        });
         Self { ledger, part, height, cosigned: watch::Sender::new(0), fault: watch::Sender::new(None) }
     }
 

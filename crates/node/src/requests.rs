@@ -1,6 +1,6 @@
 //! The life of a request at a node: taken in, shown to those who decide, judged, explained, and proven.
 
-use client::api::{Application, ContractExplanation, Explanation, Judgement, Reason, RequestView};
+use client::api::{Application, ContractExplanation, Explanation, Judgement, Page, Reason, RequestView};
 use contracts::message::{Opening, VerdictRecord};
 use contracts::read;
 use contracts::record::{Phase, Request, Role};
@@ -201,22 +201,16 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
     Ok(RequestView { request, justification, applicant, titles })
 }
 
-/// Requests that wait for `approver`'s word.
-pub(crate) async fn inbox(node: &Node, approver: &PublicKey) -> Result<Vec<RequestView>, ApiError> {
-    let mut waiting = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = read::open_requests(&node.replica.view()?, &node.member, after.as_deref(), 100)?;
-        for request in page.items {
-            if awaits(node, &request, approver)? {
-                waiting.push(view(node, Some(approver), request).await?);
-            }
-        }
-        after = page.next;
-        if after.is_none() || waiting.len() >= MAX_INBOX {
-            return Ok(waiting);
+/// Requests that wait for `approver`'s word: those of one page of the open requests.
+pub(crate) async fn inbox(node: &Node, approver: &PublicKey, after: Option<&str>) -> Result<Page<RequestView>, ApiError> {
+    let page = read::open_requests(&node.replica.view()?, &node.member, after, 100)?;
+    let mut items = Vec::new();
+    for request in page.items {
+        if awaits(node, &request, approver)? {
+            items.push(view(node, Some(approver), request).await?);
         }
     }
+    Ok(Page { items, next: page.next })
 }
 
 /// Whether `approver` may still speak on the request under one of its contracts.
@@ -302,4 +296,3 @@ async fn refused(node: &Node, actor: &str, id: &Digest, error: ApiError) -> ApiE
 const MAX_JUSTIFICATION: usize = 4000;
 const MAX_EVIDENCE: usize = 8;
 const MAX_OPENING: usize = 16 * 1024;
-const MAX_INBOX: usize = 200;

@@ -92,15 +92,15 @@ impl Node {
 }
 
 /// Handles in a node's key store.
-pub const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
 /// Cosigns checkpoints.
-pub const COSIGNER: &str = "cosigner";
+pub(crate) const COSIGNER: &str = "cosigner";
 /// Receives sealed objects and messages.
-pub const RECIPIENT: &str = "recipient";
+pub(crate) const RECIPIENT: &str = "recipient";
 /// Root of the grant tokens.
-pub const MINT: &str = "mint";
+pub(crate) const MINT: &str = "mint";
 /// The TLS key.
-pub const TLS: &str = "tls";
+pub(crate) const TLS: &str = "tls";
 
 /// How long a peer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(45);

@@ -80,32 +80,6 @@ impl Store {
         }
     }
 
-    /// The commitments stored for a request with their kinds, oldest first; at most 256.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) async fn openings_of(&self, request: &Digest) -> Result<Vec<(Digest, String)>, StoreError> {
-        let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
-            "SELECT commitment, kind FROM openings WHERE request = ? ORDER BY created, commitment LIMIT 256",
-        )
-        .bind(request.as_ref())
-        .fetch_all(&self.readers)
-        .await?;
-        rows.into_iter().map(|(commitment, kind)| Ok((digest(&commitment, "openings")?, kind))).collect()
-    }
-
-    /// Destroys what opens a commitment: the salt dies, so the commitment says nothing any more. True when there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub(crate) async fn erase_opening(&self, commitment: &Digest) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM openings WHERE commitment = ?")
-            .bind(commitment.as_ref())
-            .execute(&self.writer)
-            .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
     /// Keeps a party's share; another share of the same party for the same request replaces it.
     ///
     /// # Errors
@@ -171,7 +145,7 @@ impl Store {
 /// Why the store failed; none of these is the caller's fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// SQLite failed.
     #[error("the node's database failed: {0}")]
     Database(#[from] sqlx::Error),
@@ -237,12 +211,8 @@ mod tests {
         let store = Store::open(&path).await.unwrap();
         let commitment = opening.commitment();
         assert_eq!(store.opening(&commitment).await.unwrap(), Some(opening));
-        assert_eq!(store.openings_of(&request).await.unwrap(), [(commitment, "justification".to_owned())]);
         assert_eq!(store.shares(&request).await.unwrap(), [share]);
         assert_eq!(store.grant(&request).await.unwrap().as_deref(), Some(&b"token"[..]));
-        assert!(store.erase_opening(&commitment).await.unwrap());
-        assert!(!store.erase_opening(&commitment).await.unwrap());
-        assert_eq!(store.opening(&commitment).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -63,7 +63,7 @@ pub(crate) fn peer(connection: &ServerConnection) -> Option<Digest> {
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum TlsError {
+pub enum TlsError {
     /// Not a P-256 key in PKCS #8.
     #[error("the TLS key cannot be used")]
     Key(#[source] rcgen::Error),

@@ -88,7 +88,7 @@ fn hospitals_match_a_plain_computation() {
             let change = |row: &&BTreeMap<String, String>| {
                 Some(row[week].parse::<i128>().ok()? - row["cd40"].parse::<i128>().ok()?)
             };
-            let changes: Vec<i128> = patients.iter().filter_map(|row| change(row)).collect();
+            let changes: Vec<i128> = patients.iter().filter_map(change).collect();
             let mean = changes.iter().sum::<i128>() as f64 / changes.len() as f64;
             let spread: f64 = changes.iter().map(|change| (*change as f64 - mean).powi(2)).sum();
             close(cells[&format!("mean_change{suffix}")].value, mean);

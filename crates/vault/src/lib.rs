@@ -10,7 +10,7 @@
 //!
 //! let key = PrivateKey::generate(Suite::XWing);
 //! let mut sealed = Vec::new();
-//! let summary = seal(&b"a patient's table"[..], &mut sealed, &[key.public()], b"")?;
+//! let summary = seal(&b"a patient's table"[..], &mut sealed, [key.public()], b"")?;
 //!
 //! let mut plain = Vec::new();
 //! open(&sealed[..], &mut plain, &Access::Private(&key), Some(&summary.root))?;

@@ -78,31 +78,13 @@ fn python_refuses_what_was_tampered_with() {
     let case = Case::new(150_000);
     let head = case.sealed.len() - 150_000 - 3 * 16;
     let last = case.sealed.len() - 1;
-    for at in [
-        0,
-        9,
-        12,
-        14,
-        20,
-        46,
-        60,
-        100,
-        1200,
-        head - 200,
-        head - 60,
-        head - 30,
-        head - 1,
-        head,
-        head + 65_551,
-        head + 65_552,
-        last,
-    ] {
+    for at in [0, 12, 46, 1200, head - 60, head - 1, head, head + 65_552, last] {
         let mut tampered = case.sealed.clone();
         tampered[at] ^= 1;
         let refusal = case.open(&tampered, None).expect_err(&format!("byte {at}"));
         assert!(refusal.starts_with("refused:"), "{refusal}");
     }
-    for length in [0, 4, 100, head, head + 65_552, head + 2 * 65_552, last] {
+    for length in [4, head, head + 65_552, last] {
         case.open(&case.sealed[..length], None).expect_err(&format!("cut at {length}"));
     }
     let other = Case::new(10);

@@ -42,8 +42,7 @@ fn joining_changes_the_validators() {
 fn invitations_are_bounded() {
     let mut world = World::founded();
     let founder = keys("health-authority");
-    let mut send =
-        |world: &mut World, invite: &Invite| refused(world.send(&founder.operator, "members.invite", invite));
+    let send = |world: &mut World, invite: &Invite| refused(world.send(&founder.operator, "members.invite", invite));
     assert_eq!(send(&mut world, &invite("Upper", [1; 32], START + 1)), "name_invalid");
     assert_eq!(send(&mut world, &invite("", [1; 32], START + 1)), "name_invalid");
     assert_eq!(send(&mut world, &invite(&"a".repeat(33), [1; 32], START + 1)), "name_invalid");
@@ -68,7 +67,7 @@ fn joining_needs_the_token_and_unused_keys() {
     world.send(&keys("health-authority").operator, "members.invite", &invitation).unwrap();
     let operator = keys("st-anna").operator;
     let join = Join { card: card("st-anna"), token: Fixed([1; 32]) };
-    let mut send = |world: &mut World, join: &Join| refused(world.send(&operator, "members.join", join));
+    let send = |world: &mut World, join: &Join| refused(world.send(&operator, "members.join", join));
     assert_eq!(send(&mut world, &Join { token: Fixed([2; 32]), ..join.clone() }), "unknown_invitation");
     let mut other = join.clone();
     other.card.name = "riverside".into();
@@ -104,7 +103,7 @@ fn principals_belong_to_their_member() {
     let ada = key("northgate/ada").public();
     let operator = keys("northgate").operator;
     let add = PrincipalAdd { name: "ada".into(), key: key("ada, newly").public(), roles: vec![Role::Approver] };
-    let mut send = |world: &mut World, add: &PrincipalAdd| refused(world.send(&operator, "members.principal_add", add));
+    let send = |world: &mut World, add: &PrincipalAdd| refused(world.send(&operator, "members.principal_add", add));
     assert_eq!(send(&mut world, &add), "name_taken");
     assert_eq!(send(&mut world, &PrincipalAdd { roles: vec![], ..add.clone() }), "malformed");
     assert_eq!(send(&mut world, &PrincipalAdd { roles: vec![Role::Owner; 2], ..add.clone() }), "malformed");
@@ -154,7 +153,7 @@ fn only_regulators_accredit() {
     let issuer = Issuer { name: "college".into(), key: key("college").public(), claims: vec!["researcher".into()] };
     assert_eq!(refused(world.send(&keys("northgate").operator, "members.issuer_accredit", &issuer)), "not_permitted");
     let regulator = keys("health-authority").operator;
-    let mut send = |world: &mut World, method: &str, issuer: &Issuer| refused(world.send(&regulator, method, issuer));
+    let send = |world: &mut World, method: &str, issuer: &Issuer| refused(world.send(&regulator, method, issuer));
     let empty = Issuer { claims: vec![], ..issuer.clone() };
     assert_eq!(send(&mut world, "members.issuer_accredit", &empty), "malformed");
     assert_eq!(send(&mut world, "members.issuer_revoke", &issuer), "unknown_issuer");
@@ -219,7 +218,7 @@ fn a_minority_cannot_appoint_itself() {
 fn assets_are_registered_once_by_their_owner() {
     let mut world = World::ready();
     let node = keys("northgate").node;
-    let mut send = |world: &mut World, asset: &_| refused(world.send(&node, "assets.register", asset));
+    let send = |world: &mut World, asset: &_| refused(world.send(&node, "assets.register", asset));
     assert_eq!(send(&mut world, &asset("trial")), "name_taken");
     assert_eq!(send(&mut world, &asset("Trial")), "name_invalid");
     let mut bad = asset("other");

@@ -126,7 +126,7 @@ fn standing_governs() {
     let contract = world.offer("northgate", world.release_terms()).unwrap();
     let state = ContractState { contract };
     let operator = keys("northgate").operator;
-    let mut send = |world: &mut World, method: &str| refused(world.send(&operator, method, &state));
+    let send = |world: &mut World, method: &str| refused(world.send(&operator, method, &state));
     assert_eq!(send(&mut world, "contracts.resume"), "contract_not_in_force");
     assert_eq!(send(&mut world, "contracts.suspend"), "ok");
     assert_eq!(refused(world.apply(&[contract])), "contract_not_in_force");

@@ -285,7 +285,7 @@ fn grants_follow_contract_and_verdict() {
     let good = GrantIssue { request, contract, not_before: now, not_after: now + 5000 };
     assert_eq!(refused(world.send(&keys("riverside").node, "grants.issue", &good)), "not_permitted");
     let node = keys("northgate").node;
-    let mut send = |world: &mut World, issue: &GrantIssue| refused(world.send(&node, "grants.issue", issue));
+    let send = |world: &mut World, issue: &GrantIssue| refused(world.send(&node, "grants.issue", issue));
     assert_eq!(send(&mut world, &GrantIssue { not_after: now + 5001, ..good.clone() }), "grant_invalid");
     assert_eq!(send(&mut world, &GrantIssue { not_after: now, ..good.clone() }), "grant_invalid");
     let past = GrantIssue { not_before: now - 5000, not_after: now, ..good.clone() };

@@ -103,6 +103,13 @@ fn a_wrong_passphrase_is_refused() {
 }
 
 #[test]
+fn the_standard_cost_opens() {
+    let fixture = Fixture::new();
+    let key = FileKeys::create(fixture.path(), &fixture.passphrase).unwrap().generate_signing("ledger").unwrap();
+    assert_eq!(fixture.open().unwrap().public("ledger").unwrap(), key);
+}
+
+#[test]
 fn any_flipped_byte_is_refused() {
     let fixture = Fixture::new();
     let store = fixture.create();

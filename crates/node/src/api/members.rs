@@ -9,7 +9,7 @@ use contracts::{code, read};
 use crypto::Digest;
 use futures_util::StreamExt as _;
 use ledger::{SignedTransaction, VerifiedTransaction};
-use policy::Disclosed;
+use contracts::message::Opening;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
@@ -68,10 +68,11 @@ pub(crate) async fn transaction(State(node): Shared, caller: Caller, Path(id): P
 }
 
 /// The members.
-#[utoipa::path(get, path = "/v1/members", tag = "consortium", responses((status = 200, body = Vec<Object>)))]
-pub(crate) async fn members(State(node): Shared, caller: Caller) -> Result<Json<Vec<Member>>, ApiError> {
+#[utoipa::path(get, path = "/v1/members", tag = "consortium", responses((status = 200, body = Object)))]
+pub(crate) async fn members(State(node): Shared, caller: Caller) -> Result<Json<Page<Member>>, ApiError> {
     known(&caller)?;
-    Ok(Json(read::members(&node.replica.view()?)?))
+    // A consortium has few members: one page holds them.
+    Ok(Json(Page { items: read::members(&node.replica.view()?)?, next: None }))
 }
 
 /// A member's principals.
@@ -183,9 +184,9 @@ pub(crate) async fn contract(State(node): Shared, caller: Caller, Path(id): Path
 
 /// Hands a contract's particulars to its owner's node, where the ledger holds only their commitment.
 #[utoipa::path(put, path = "/v1/particulars", tag = "contracts", request_body = Object, responses((status = 200, body = String)))]
-pub(crate) async fn particulars(State(node): Shared, caller: Caller, Json(disclosed): Json<Disclosed>) -> Result<Json<Digest>, ApiError> {
+pub(crate) async fn particulars(State(node): Shared, caller: Caller, Json(opening): Json<Opening>) -> Result<Json<Digest>, ApiError> {
     let principal = own_principal(&node, &caller, &[Role::Owner, Role::Operator])?;
-    let commitment = particulars::keep(&node, &disclosed).await?;
+    let commitment = particulars::keep(&node, &opening).await?;
     node.audit.record(&principal.key.to_string(), "contract.particulars", &commitment.to_string(), "ok", "").await?;
     Ok(Json(commitment))
 }
@@ -203,16 +204,17 @@ pub(crate) struct Trail {
 }
 
 /// This node's audit trail, for its auditors, operators and regulators.
-#[utoipa::path(get, path = "/v1/audit", tag = "operations", params(Trail), responses((status = 200, body = Vec<AuditEntry>)))]
-pub(crate) async fn audit(State(node): Shared, caller: Caller, Query(trail): Query<Trail>) -> Result<Json<Vec<AuditEntry>>, ApiError> {
+#[utoipa::path(get, path = "/v1/audit", tag = "operations", params(Trail), responses((status = 200, body = Page<AuditEntry>)))]
+pub(crate) async fn audit(State(node): Shared, caller: Caller, Query(trail): Query<Trail>) -> Result<Json<Page<AuditEntry>>, ApiError> {
     let reader = own_principal(&node, &caller, &[Role::Auditor, Role::Operator, Role::Regulator])?;
     node.audit.record(&reader.key.to_string(), "audit.read", trail.subject.as_deref().unwrap_or("all"), "ok", "").await?;
     let (after, limit) = (trail.after.unwrap_or(0), trail.limit.unwrap_or(100).clamp(1, 500));
-    let entries = match &trail.subject {
+    let items = match &trail.subject {
         Some(subject) => node.audit.page_of(subject, after, limit).await?,
         None => node.audit.page(after, limit).await?,
     };
-    Ok(Json(entries))
+    let next = items.last().filter(|_| items.len() == limit as usize).map(|last| last.sequence.to_string());
+    Ok(Json(Page { items, next }))
 }
 
 /// A page of the state as the API shows it.

@@ -9,6 +9,7 @@ use http::header;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::members::Paging;
 use super::{Shared, insider, known};
 use crate::auth::Caller;
 use crate::extract::{Json, Path, Query};
@@ -94,9 +95,9 @@ pub(crate) async fn receipt(State(node): Shared, caller: Caller, Path(id): Path<
 }
 
 /// Requests that wait for the caller's approval.
-#[utoipa::path(get, path = "/v1/inbox", tag = "requests", responses((status = 200, body = Vec<RequestView>)))]
-pub(crate) async fn inbox(State(node): Shared, caller: Caller) -> Result<Json<Vec<RequestView>>, ApiError> {
-    Ok(Json(requests::inbox(&node, &caller.key()?).await?))
+#[utoipa::path(get, path = "/v1/inbox", tag = "requests", params(Paging), responses((status = 200, body = Page<RequestView>)))]
+pub(crate) async fn inbox(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<RequestView>>, ApiError> {
+    Ok(Json(requests::inbox(&node, &caller.key()?, paging.after.as_deref()).await?))
 }
 
 /// The requester itself, or someone of a member.

@@ -110,7 +110,7 @@ fn refusals_say_where_and_what() {
         ("(a", 2, "parenthesis"),
         ("a < b < c", 6, "not expected"),
         ("a and b = 1", 6, "comparisons"),
-        ("(a = 1) + 2", 11, "numbers"),
+        ("(a = 1) + 2", 10, "numbers"),
         ("'x' = 'x'", 9, "compared"),
         ("a < 'x'", 7, "= or !="),
         ("'x'", 0, "text"),

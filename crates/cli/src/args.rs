@@ -1,0 +1,579 @@
+//! What can be asked of `sotto`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use contracts::record::Role;
+use crypto::{Digest, PublicKey};
+
+use crate::output::Form;
+
+/// Shares data under contracts that no single party can bend, with a receipt for every release.
+#[derive(Debug, Parser)]
+#[command(name = "sotto", version, max_term_width = 120, propagate_version = false, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Your home: a member's (`node/` and `operator/`) or a principal's wallet [default: ~/.sotto]
+    #[arg(long, global = true, value_name = "DIR", env = "SOTTO_HOME", hide_env = true)]
+    pub home: Option<PathBuf>,
+    /// Print one JSON object, and nothing else
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only the identifier or value that a script would go on with
+    #[arg(short, long, global = true, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Read the passphrase from this file; else a systemd credential, SOTTO_PASSPHRASE_FILE, or a prompt
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+impl Global {
+    /// How results are printed.
+    pub(crate) const fn form(&self) -> Form {
+        match (self.json, self.quiet) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Quiet,
+            _ => Form::Text,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Found a consortium (--member), or make a principal's wallet (--principal)
+    Init(InitArgs),
+    /// Invite an organisation to join the consortium
+    Invite(InviteArgs),
+    /// Join a consortium with an invitation
+    Join(JoinArgs),
+    /// Run a member's node, check it, ask how it is
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Members, their principals, issuers, credentials, oracles
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Print the public key of your home's wallet
+    Key,
+    /// Seal and list data
+    #[command(subcommand)]
+    Asset(AssetCommand),
+    /// Offer data under contracts
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// Apply for data and follow your requests
+    #[command(subcommand)]
+    Request(RequestCommand),
+    /// Approve or refuse a request; without one, list those that wait for you
+    Approve(ApproveArgs),
+    /// Receive the data of an allowed request, once
+    Fetch(FetchArgs),
+    /// Have the parties of an allowed request compute, and open the result
+    Compute(ComputeArgs),
+    /// Export the receipt of a request
+    Receipt(ReceiptArgs),
+    /// Read your node's audit trail
+    Audit(AuditArgs),
+    /// Verify a receipt offline
+    Verify(VerifyArgs),
+    /// See it all work: a consortium of four on this machine
+    Demo(DemoArgs),
+    /// Measure on this machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Write the manual pages
+    Man {
+        /// Directory to write them to
+        directory: PathBuf,
+    },
+}
+
+/// `sotto init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Found a consortium as this member; with --principal, the member you belong to
+    #[arg(long, value_name = "NAME", required_unless_present = "principal")]
+    pub member: Option<String>,
+    /// Make a wallet for a principal of this name
+    #[arg(long, value_name = "NAME", requires_all = ["node", "pin"], conflicts_with_all = ["listen", "address", "regulator"])]
+    pub principal: Option<String>,
+    /// Title of the consortium you found; with --principal, the consortium file you were given
+    #[arg(long, value_name = "TITLE|FILE")]
+    pub consortium: String,
+    /// Where your node listens
+    #[arg(long, value_name = "ADDR", required_unless_present = "principal")]
+    pub listen: Option<SocketAddr>,
+    /// Where others reach your node [default: https://ADDR]
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// The founder may accredit issuers and establish oracles
+    #[arg(long)]
+    pub regulator: bool,
+    /// Your member's node (`sotto member show` tells it)
+    #[arg(long, value_name = "URL")]
+    pub node: Option<String>,
+    /// Digest of that node's TLS key (`sotto member show` tells it)
+    #[arg(long, value_name = "DIGEST")]
+    pub pin: Option<Digest>,
+    /// Refuse a consortium file with another fingerprint
+    #[arg(long, value_name = "FP", requires = "principal")]
+    pub fingerprint: Option<String>,
+}
+
+/// `sotto invite`.
+#[derive(Debug, Args)]
+pub(crate) struct InviteArgs {
+    /// The name the newcomer will bear
+    pub name: String,
+    /// The newcomer may accredit issuers and establish oracles
+    #[arg(long)]
+    pub regulator: bool,
+    /// Hours until the invitation ends, at most 720
+    #[arg(long, default_value_t = 72, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=720))]
+    pub hours: u32,
+    /// Where to write the invitation; it is a secret
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `sotto join`.
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The invitation
+    pub invitation: PathBuf,
+    /// Where your node listens
+    #[arg(long, value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Where others reach your node [default: https://ADDR]
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// The consortium's fingerprint as you were told it by another way; without it you are asked
+    #[arg(long, value_name = "FP")]
+    pub fingerprint: Option<String>,
+}
+
+/// `sotto node`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Run the node until Ctrl-C or SIGTERM
+    Run {
+        /// Stop when stdin ends, so that the node does not outlive what started it
+        #[arg(long)]
+        stop_with_stdin: bool,
+    },
+    /// Look for faults in the configuration and its surroundings
+    Check,
+    /// Ask the node how it is
+    Status {
+        /// Wait up to so many seconds until it is ready
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        wait: u64,
+    },
+}
+
+/// `sotto member`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemberCommand {
+    /// List the members
+    List,
+    /// Show a member: its node's address and pin, its keys
+    Show {
+        /// The member [default: your own]
+        name: Option<String>,
+    },
+    /// Write the consortium file that receipts are verified against
+    Export {
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Your member's people and machines
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// Issuers of credentials; for a regulator's operator
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
+    /// Credentials
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// The oracles, which decide together
+    #[command(subcommand)]
+    Oracles(OraclesCommand),
+}
+
+/// `sotto member principal`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrincipalCommand {
+    /// Add a principal
+    Add {
+        /// Name within your member
+        name: String,
+        /// Its public key, which `sotto key` prints
+        #[arg(long)]
+        key: PublicKey,
+        /// What it may do; may be repeated
+        #[arg(long = "role", value_name = "ROLE", required = true)]
+        roles: Vec<RoleName>,
+    },
+    /// Revoke a principal
+    Revoke {
+        /// Name or public key
+        principal: String,
+    },
+    /// List your member's principals
+    List,
+}
+
+/// `sotto member issuer`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IssuerCommand {
+    /// Accredit an issuer
+    Accredit {
+        /// A name people know
+        name: String,
+        /// Its public key, which `sotto key` prints
+        #[arg(long)]
+        key: PublicKey,
+        /// A claim it may vouch for; may be repeated
+        #[arg(long = "claim", value_name = "CLAIM", required = true)]
+        claims: Vec<String>,
+    },
+    /// Revoke an issuer
+    Revoke {
+        /// Name or public key
+        issuer: String,
+    },
+    /// List the issuers
+    List,
+}
+
+/// `sotto member credential`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// Vouch for claims about a key
+    Issue(IssueArgs),
+}
+
+/// `sotto member credential issue`.
+#[derive(Debug, Args)]
+pub(crate) struct IssueArgs {
+    /// The issuer's wallet [default: your home]
+    #[arg(long, value_name = "DIR")]
+    pub issuer_home: Option<PathBuf>,
+    /// The public key the claims are about
+    #[arg(long, value_name = "KEY")]
+    pub subject: PublicKey,
+    /// The subject's name, for the people who approve
+    #[arg(long)]
+    pub name: String,
+    /// What you vouch for; may be repeated
+    #[arg(long = "claim", value_name = "CLAIM", required = true)]
+    pub claims: Vec<String>,
+    /// Days of validity
+    #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// Where to write the credential
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `sotto member oracles`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OraclesCommand {
+    /// Make a new key among members' nodes; for a regulator's operator
+    Establish {
+        /// Members, separated by commas
+        #[arg(long, value_delimiter = ',', required = true, value_name = "NAME,…")]
+        participants: Vec<String>,
+        /// How many of them a verdict needs
+        #[arg(long, value_name = "N")]
+        threshold: u16,
+    },
+    /// Show the oracles in force
+    Show,
+}
+
+/// `sotto asset`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AssetCommand {
+    /// Seal a file into your member's vault and register it
+    Seal {
+        /// The file
+        file: PathBuf,
+        /// Name within your member: a-z 0-9 - .
+        #[arg(long)]
+        name: String,
+        /// What it is [default: table for *.csv, else file]
+        #[arg(long)]
+        kind: Option<AssetKind>,
+    },
+    /// List the registered assets
+    List {
+        /// Of this member only
+        #[arg(long)]
+        member: Option<String>,
+    },
+    /// Show an asset
+    Show {
+        /// Identifier, or MEMBER/NAME
+        asset: String,
+    },
+    /// Take an asset out of use: no new contract or request may name it; for the member itself
+    Retire {
+        /// Identifier, or MEMBER/NAME
+        asset: String,
+    },
+}
+
+/// `sotto contract`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractCommand {
+    /// Check a contract file without offering it
+    Check {
+        /// The contract file
+        file: PathBuf,
+    },
+    /// Offer one of your member's assets under a contract
+    Offer {
+        /// The contract file
+        file: PathBuf,
+    },
+    /// Replace a contract's terms by a new version
+    Amend {
+        /// The contract
+        contract: String,
+        /// The contract file
+        file: PathBuf,
+    },
+    /// Pause a contract
+    Suspend {
+        /// The contract
+        contract: String,
+    },
+    /// Put a suspended contract into force again
+    Resume {
+        /// The contract
+        contract: String,
+    },
+    /// End a contract for good
+    Revoke {
+        /// The contract
+        contract: String,
+    },
+    /// List the contracts
+    List,
+    /// Show a contract
+    Show {
+        /// The contract: identifier, or MEMBER/ASSET/MEANS
+        contract: String,
+    },
+}
+
+/// `sotto request`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestCommand {
+    /// Apply under one contract for a release, or under several for a computation
+    Apply(ApplyArgs),
+    /// List your requests
+    List,
+    /// Show a request
+    Show {
+        /// The request
+        request: String,
+    },
+    /// Wait until a request is decided, and tell each change
+    Watch {
+        /// The request
+        request: String,
+    },
+    /// Withdraw a request
+    Cancel {
+        /// The request
+        request: String,
+    },
+    /// Explain why a request is allowed or refused as things stand
+    Explain {
+        /// The request
+        request: String,
+    },
+}
+
+/// `sotto request apply`.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The contracts: identifiers, or MEMBER/ASSET/MEANS
+    #[arg(required = true, value_name = "CONTRACT")]
+    pub contracts: Vec<String>,
+    /// One of the contracts' purposes
+    #[arg(long)]
+    pub purpose: String,
+    /// Why you need the data, for the approvers
+    #[arg(long, value_name = "TEXT")]
+    pub justification: String,
+    /// A credential; may be repeated
+    #[arg(long = "credential", value_name = "FILE")]
+    pub credentials: Vec<PathBuf>,
+}
+
+/// `sotto approve`.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The request
+    pub request: Option<String>,
+    /// The contract, where you approve for several of the request's
+    #[arg(long, requires = "request")]
+    pub contract: Option<String>,
+    /// Object instead: one objection refuses the request
+    #[arg(long, requires = "request")]
+    pub object: bool,
+}
+
+/// `sotto fetch`.
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// The request
+    pub request: String,
+    /// Where to write the data
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `sotto compute`.
+#[derive(Debug, Args)]
+pub(crate) struct ComputeArgs {
+    /// The request
+    pub request: String,
+}
+
+/// `sotto receipt`.
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptArgs {
+    /// The request
+    pub request: String,
+    /// Where to write the receipt
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `sotto audit`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Only what came after this sequence number
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub after: i64,
+    /// Check that no entry is missing and the chain of digests is whole
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// `sotto verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The receipt
+    pub receipt: PathBuf,
+    /// The consortium file, from a source you trust
+    #[arg(long, value_name = "FILE")]
+    pub consortium: PathBuf,
+}
+
+/// `sotto demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep everything in this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Leave the nodes running until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `sotto bench`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Whole requests: apply, approve, judge, release
+    Requests(BenchArgs),
+    /// Sealing and opening of large objects
+    Seal(SealArgs),
+}
+
+/// `sotto bench requests`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Requesters at work at the same time
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub clients: u32,
+    /// For how many seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+}
+
+/// `sotto bench seal`.
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// Size of the object in MiB
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub mebibytes: u32,
+}
+
+/// A role as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    /// Offers contracts over the member's assets
+    Owner,
+    /// Applies under contracts
+    Requester,
+    /// Approves requests
+    Approver,
+    /// Reads the audit trail and exports receipts
+    Auditor,
+    /// Supervises the consortium
+    Regulator,
+    /// Administers the member's node
+    Operator,
+    /// A machine that registers data
+    Device,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Owner => Self::Owner,
+            RoleName::Requester => Self::Requester,
+            RoleName::Approver => Self::Approver,
+            RoleName::Auditor => Self::Auditor,
+            RoleName::Regulator => Self::Regulator,
+            RoleName::Operator => Self::Operator,
+            RoleName::Device => Self::Device,
+        }
+    }
+}
+
+/// What an asset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AssetKind {
+    /// CSV with a header line
+    Table,
+    /// Anything
+    File,
+}
+
+impl AssetKind {
+    /// The API's name.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::File => "file",
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The commands. Each module holds functions over explicit inputs with typed results, and a `run` that prints them.
+
+pub(crate) mod approve;
+pub(crate) mod assets;
+pub(crate) mod audit;
+pub(crate) mod credential;
+pub(crate) mod find;
+mod manual;
+pub(crate) mod members;
+pub(crate) mod node;
+pub(crate) mod offers;
+pub(crate) mod requests;
+pub(crate) mod results;
+pub(crate) mod setup;
+pub(crate) mod throughput;
+
+use std::path::PathBuf;
+
+use crypto::Secret;
+use serde_json::json;
+
+use crate::args::{Arguments, BenchCommand, Command, Global};
+use crate::error::Failure;
+use crate::home::{Home, Session};
+use crate::output::Output;
+use crate::{bench, demo, passphrase};
+
+/// What every command starts from.
+pub(crate) struct Surroundings {
+    /// The home.
+    pub(crate) home: Home,
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Surroundings {
+    fn new(global: Global) -> Result<Self, Failure> {
+        Ok(Self { home: Home::resolve(global.home)?, passphrase_file: global.passphrase_file })
+    }
+
+    /// The passphrase of an existing home.
+    pub(crate) fn passphrase(&self) -> Result<Secret<Vec<u8>>, Failure> {
+        passphrase::existing(self.passphrase_file.as_deref())
+    }
+
+    /// The passphrase of a home to be made.
+    pub(crate) fn new_passphrase(&self) -> Result<Secret<Vec<u8>>, Failure> {
+        passphrase::fresh(self.passphrase_file.as_deref())
+    }
+
+    /// The home's wallet and its client.
+    pub(crate) fn session(&self) -> Result<Session, Failure> {
+        self.home.open(&self.passphrase()?)
+    }
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// What went wrong, why, and what to do.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let Arguments { global, command } = arguments;
+    match command {
+        // These need no home.
+        Command::Demo(args) => return demo::run(args, output).await,
+        Command::Bench(BenchCommand::Requests(args)) => return bench::requests(args, output).await,
+        Command::Bench(BenchCommand::Seal(args)) => return throughput::run(&args, output),
+        Command::Man { directory } => return manual::run(&directory, output),
+        Command::Verify(args) => return results::run_verify(&args, output),
+        Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),
+        _ => {}
+    }
+    let surroundings = Surroundings::new(global)?;
+    match command {
+        Command::Init(args) => setup::run_init(args, &surroundings, output),
+        Command::Invite(args) => setup::run_invite(args, &surroundings, output).await,
+        Command::Join(args) => setup::run_join(args, &surroundings, output).await,
+        Command::Node(command) => node::run(command, &surroundings, output).await,
+        Command::Member(command) => members::run(command, &surroundings, output).await,
+        Command::Key => {
+            let key = surroundings.session()?.wallet.key();
+            output.result(&json!({ "key": key }), &key.to_string(), &key.to_string());
+            Ok(())
+        }
+        Command::Asset(command) => assets::run(command, &surroundings, output).await,
+        Command::Contract(command) => offers::run(command, &surroundings, output).await,
+        Command::Request(command) => requests::run(command, &surroundings, output).await,
+        Command::Approve(args) => approve::run(args, &surroundings, output).await,
+        Command::Fetch(args) => results::run_fetch(args, &surroundings, output).await,
+        Command::Compute(args) => results::run_compute(args, &surroundings, output).await,
+        Command::Receipt(args) => results::run_receipt(args, &surroundings, output).await,
+        Command::Audit(args) => audit::run(args, &surroundings, output).await,
+        Command::Demo(_) | Command::Bench(_) | Command::Man { .. } | Command::Verify(_) => {
+            unreachable!("they were done above")
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Founding, inviting, joining, and principals' wallets.
+
+use std::fs;
+use std::io::{IsTerminal as _, Write as _, stdin};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use client::http::Endpoint;
+use client::wallet::{PRINCIPAL, Wallet};
+use client::Client;
+use contracts::message::{Invite, Join, MemberCard};
+use crypto::{Digest, PublicKey, Secret};
+use ledger::{Consortium, Epoch, Genesis, Validator};
+use node::config::{NodeConfig, Ordering};
+use node::setup::{CONFIG_FILE, Founder, Newcomer};
+use serde_json::json;
+use wire::{Fixed, Limits};
+
+use super::Surroundings;
+use crate::args::{InitArgs, InviteArgs, JoinArgs};
+use crate::error::{Doing as _, Failure};
+use crate::home::{Home, Session, clock, create, now, profile};
+use crate::invitation::Invitation;
+use crate::output::{Output, fields, moment};
+
+/// A founder or newcomer: the public side of its new home.
+#[derive(Clone, Debug)]
+pub(crate) struct Established {
+    /// The member's card.
+    pub(crate) card: MemberCard,
+    /// The consortium as it is pinned.
+    pub(crate) consortium: Consortium,
+}
+
+/// Founds a consortium: an operator's wallet, a node that orders the ledger, the genesis.
+///
+/// # Errors
+/// Where the home is taken, or something cannot be written; then nothing is left of it.
+pub(crate) fn found(
+    home: &Home,
+    member: &str,
+    title: &str,
+    listen: SocketAddr,
+    address: &str,
+    regulator: bool,
+    passphrase: &Secret<Vec<u8>>,
+) -> Result<Established, Failure> {
+    home.vacant()?;
+    check_title(title)?;
+    let attempt = || {
+        // The node's pin is known only once its keys are made.
+        let provisional = profile("operator", Some(member), address, Digest::from([0; 32]));
+        let mut wallet = Wallet::create(&home.operator(), provisional, passphrase)?;
+        let founder = Founder {
+            member: member.to_owned(),
+            consortium: title.to_owned(),
+            listen,
+            address: address.to_owned(),
+            regulator,
+            operator: wallet.key(),
+        };
+        let (genesis, card) = node::setup::found(&home.node(), &founder, passphrase, now())?;
+        check_config(home)?;
+        let consortium = founded(&genesis, &card);
+        wallet.pin(consortium.clone())?;
+        wallet.set_profile(profile("operator", Some(member), address, card.tls))?;
+        Ok(Established { card, consortium })
+    };
+    attempt().inspect_err(|_: &Failure| clear(home)).doing("the consortium was not founded")
+}
+
+/// The consortium of a genesis: its founder alone.
+pub(crate) fn founded(genesis: &Genesis, founder: &MemberCard) -> Consortium {
+    let mut consortium = Consortium::new(genesis);
+    let validators = vec![Validator { name: founder.name.clone(), key: founder.cosigner }];
+    consortium.epochs.push(Epoch { number: 1, validators });
+    consortium
+}
+
+/// Makes a principal's wallet at its member's node, under a consortium whose fingerprint was compared.
+///
+/// # Errors
+/// Where the home is taken, or something cannot be written.
+pub(crate) fn principal(
+    home: &Home,
+    name: &str,
+    member: Option<&str>,
+    node: &str,
+    pin: Digest,
+    consortium: Consortium,
+    passphrase: &Secret<Vec<u8>>,
+) -> Result<PublicKey, Failure> {
+    home.vacant()?;
+    Ok(create(home.directory(), profile(name, member, node, pin), consortium, passphrase)?.key())
+}
+
+/// Invites an organisation, as the operator of this home: the token's digest goes on the ledger, the token into the
+/// invitation. `hours` until it ends.
+///
+/// # Errors
+/// The ledger's refusal; where the home is no member's.
+pub(crate) async fn invite(
+    home: &Home,
+    session: &mut Session,
+    name: &str,
+    regulator: bool,
+    hours: u32,
+) -> Result<Invitation, Failure> {
+    let config = NodeConfig::load(&home.node().join(CONFIG_FILE)).doing("only a member's home can invite")?;
+    let Ordering::Solo { leader } = config.ordering;
+    let path = home.node().join(GENESIS);
+    let genesis = fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
+    let genesis: Genesis =
+        wire::from_slice(&genesis, Limits::small()).map_err(|error| Failure::of(&error).stops("the genesis is damaged"))?;
+    let consortium = session.refresh().await?.clone();
+    let (node, tls) = (session.wallet.profile().node.clone(), session.wallet.profile().tls);
+    let invitation = Invitation {
+        name: name.to_owned(),
+        inviter: config.member,
+        expires: now() + u64::from(hours) * 3_600_000,
+        node,
+        tls,
+        leader,
+        token: Fixed(crypto::random()),
+        genesis,
+        consortium,
+    };
+    let invite =
+        Invite { name: name.to_owned(), token: invitation.token_digest(), expires: invitation.expires, regulator };
+    session.client.submit("members", "invite", &invite).await?;
+    Ok(invitation)
+}
+
+/// Joins with an invitation whose consortium's fingerprint was compared. Where the connection broke before it was known
+/// whether the ledger took it, the same call resumes.
+///
+/// # Errors
+/// Where the home is another's, the inviting node does not answer, or the ledger refuses.
+pub(crate) async fn join(
+    home: &Home,
+    invitation: &Invitation,
+    listen: SocketAddr,
+    address: &str,
+    passphrase: &Secret<Vec<u8>>,
+) -> Result<Established, Failure> {
+    let pending = home.directory().join(JOINING);
+    let join = match fs::read(&pending) {
+        Ok(bytes) => {
+            let join: Join = wire::from_slice(&bytes, Limits::small()).map_err(|error| Failure::of(&error))?;
+            if (join.token, &join.card.name) != (invitation.token, &invitation.name) {
+                return Err(Failure::new("another joining was begun in this home")
+                    .hint("finish it with its own invitation, or choose another home"));
+            }
+            join
+        }
+        Err(_) => {
+            home.vacant()?;
+            prepare(home, invitation, listen, address, passphrase).inspect_err(|_| clear(home))?
+        }
+    };
+    let wallet = Wallet::open(&home.operator(), passphrase)?;
+    let endpoint = Endpoint::new(&invitation.node, invitation.tls, None)?;
+    let client = Client::new(endpoint, wallet.keys(), PRINCIPAL, invitation.consortium.chain, clock())?;
+    if let Err(error) = client.submit("members", "join", &join).await {
+        let refused = error.code().is_some();
+        // An earlier attempt may have been taken although its answer was lost.
+        let member = client.members().await.ok().is_some_and(|all| all.iter().any(|one| one.card == join.card));
+        if !member {
+            if refused {
+                clear(home);
+            }
+            return Err(Failure::from(error).stops(format!("`{}` did not join", invitation.name)));
+        }
+    }
+    fs::remove_file(&pending).map_err(|error| Failure::file(&pending, &error))?;
+    Ok(Established { card: join.card, consortium: invitation.consortium.clone() })
+}
+
+/// Makes a newcomer's wallet and node, and writes down what will be sent.
+fn prepare(
+    home: &Home,
+    invitation: &Invitation,
+    listen: SocketAddr,
+    address: &str,
+    passphrase: &Secret<Vec<u8>>,
+) -> Result<Join, Failure> {
+    let (name, consortium) = (&invitation.name, invitation.consortium.clone());
+    let provisional = profile("operator", Some(name), address, Digest::from([0; 32]));
+    let mut wallet = create(&home.operator(), provisional, consortium, passphrase)?;
+    let newcomer =
+        Newcomer { member: name.clone(), listen, address: address.to_owned(), operator: wallet.key() };
+    let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
+    check_config(home)?;
+    wallet.set_profile(profile("operator", Some(name), address, card.tls))?;
+    let join = Join { card, token: invitation.token };
+    write_secret(&home.directory().join(JOINING), &wire::to_vec(&join))?;
+    Ok(join)
+}
+
+/// The address that others use: as given, or made from where the node listens.
+///
+/// # Errors
+/// Where a node that listens everywhere is given no address.
+pub(crate) fn address(listen: SocketAddr, given: Option<String>) -> Result<String, Failure> {
+    match given {
+        Some(address) => Ok(address),
+        None if listen.ip().is_unspecified() => {
+            Err(Failure::new(format!("{listen} is every address of this machine, so others cannot be told which to use"))
+                .hint("name it with --address https://host:port"))
+        }
+        None => Ok(format!("https://{listen}")),
+    }
+}
+
+/// Whether two fingerprints are the same, however they are spaced.
+pub(crate) fn same_fingerprint(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    plain(one) == plain(other) && !plain(one).is_empty()
+}
+
+pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let home = &surroundings.home;
+    if let Some(name) = &args.principal {
+        let path = Path::new(&args.consortium);
+        let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+        let consortium = Consortium::parse(&text).doing("this is no consortium file")?;
+        let (Some(node), Some(pin)) = (&args.node, args.pin) else { unreachable!("clap requires both") };
+        let fingerprint = consortium.fingerprint();
+        if let Some(told) = &args.fingerprint {
+            compare(told, &fingerprint)?;
+        }
+        home.vacant()?;
+        let passphrase = surroundings.new_passphrase()?;
+        let key = principal(home, name, args.member.as_deref(), node, pin, consortium, &passphrase)?;
+        let text = fields(&[("name", name.clone()), ("key", key.to_string()), ("fingerprint", fingerprint.clone())]);
+        let next = "Have your member's operator add the key: sotto member principal add";
+        output.result(
+            &json!({ "name": name, "key": key, "fingerprint": fingerprint }),
+            &key.to_string(),
+            &format!("{text}\n\n{next} {name} --key {key} --role …"),
+        );
+        return Ok(());
+    }
+    let (Some(member), Some(listen)) = (&args.member, args.listen) else { unreachable!("clap requires both") };
+    let address = address(listen, args.address)?;
+    home.vacant()?;
+    let passphrase = surroundings.new_passphrase()?;
+    let founded = found(home, member, &args.consortium, listen, &address, args.regulator, &passphrase)?;
+    told(&founded, "founded", output);
+    Ok(())
+}
+
+pub(super) async fn run_invite(args: InviteArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    if args.out.exists() {
+        return Err(Failure::file(&args.out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut session = surroundings.session()?;
+    let invitation = invite(&surroundings.home, &mut session, &args.name, args.regulator, args.hours).await?;
+    write_secret(&args.out, invitation.to_toml().as_bytes())?;
+    let fingerprint = invitation.consortium.fingerprint();
+    let text = format!(
+        "{} holds the invitation of `{}`, good until {} UTC. It is a secret: send it so that nobody else reads it.\n\
+         Tell the newcomer the fingerprint by another way, such as the telephone:\n\n  {fingerprint}",
+        args.out.display(),
+        args.name,
+        moment(invitation.expires)
+    );
+    let value = json!({ "name": args.name, "file": args.out, "expires": invitation.expires, "fingerprint": fingerprint });
+    output.result(&value, &fingerprint, &text);
+    Ok(())
+}
+
+pub(super) async fn run_join(args: JoinArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let text = fs::read_to_string(&args.invitation).map_err(|error| Failure::file(&args.invitation, &error))?;
+    let invitation = Invitation::parse(&text)?;
+    let address = address(args.listen, args.address)?;
+    let fingerprint = invitation.consortium.fingerprint();
+    output.note(&format!(
+        "`{}` invites you to `{}` as `{}`.\nIts fingerprint is\n\n  {fingerprint}\n",
+        invitation.inviter, invitation.consortium.name, invitation.name
+    ));
+    match &args.fingerprint {
+        Some(told) => compare(told, &fingerprint)?,
+        None => compare(&ask()?, &fingerprint)?,
+    }
+    let fresh = surroundings.home.vacant().is_ok();
+    let passphrase = if fresh { surroundings.new_passphrase()? } else { surroundings.passphrase()? };
+    let waiting = output.waiting("joining");
+    let joined = join(&surroundings.home, &invitation, args.listen, &address, &passphrase).await?;
+    drop(waiting);
+    told(&joined, "joined", output);
+    Ok(())
+}
+
+fn told(established: &Established, what: &str, output: &Output) {
+    let Established { card, consortium } = established;
+    let fingerprint = consortium.fingerprint();
+    let text = fields(&[
+        (what, consortium.name.clone()),
+        ("as", card.name.clone()),
+        ("address", card.address.clone()),
+        ("pin", card.tls.to_string()),
+        ("fingerprint", fingerprint.clone()),
+    ]);
+    let value = json!({
+        "consortium": consortium.name, "chain": consortium.chain, "member": card.name, "address": card.address,
+        "pin": card.tls, "fingerprint": fingerprint,
+    });
+    output.result(&value, &fingerprint, &format!("{text}\n\nStart the node: sotto node run"));
+}
+
+fn compare(told: &str, found: &str) -> Result<(), Failure> {
+    match same_fingerprint(told, found) {
+        true => Ok(()),
+        false => Err(Failure::new("the fingerprints differ: this is not the consortium you were told of")
+            .because(format!("you were told  {told}"))
+            .because(format!("the file says  {found}"))
+            .hint("do not go on; ask for the file and the fingerprint again, by separate ways")),
+    }
+}
+
+/// Asks for the fingerprint as it was told by another way: one that is read off the screen compares nothing.
+fn ask() -> Result<String, Failure> {
+    let missing = || {
+        Failure::new("the fingerprint was not compared").hint("give it with --fingerprint, as you were told it by another way")
+    };
+    if !stdin().is_terminal() {
+        return Err(missing());
+    }
+    eprint!("Type the fingerprint that you were told: ");
+    let mut line = String::new();
+    stdin().read_line(&mut line).map_err(|_| missing())?;
+    Ok(line)
+}
+
+fn check_title(title: &str) -> Result<(), Failure> {
+    match (1..=64).contains(&title.len()) && !title.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(Failure::new("a consortium's title has 1 to 64 bytes").hint("choose a shorter one")),
+    }
+}
+
+/// Reads the new configuration back, so that a bad name or address shows now and not at the first start.
+fn check_config(home: &Home) -> Result<(), Failure> {
+    NodeConfig::load(&home.node().join(CONFIG_FILE)).map(drop).map_err(Failure::from)
+}
+
+/// Removes what an attempt left in a home that was vacant before.
+fn clear(home: &Home) {
+    // What cannot be removed shows as a taken home at the next attempt.
+    let _ = fs::remove_dir_all(home.operator());
+    let _ = fs::remove_dir_all(home.node());
+    let _ = fs::remove_file(home.directory().join(JOINING));
+}
+
+/// Writes a new file that only its owner may read.
+fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Failure::file(path, &error))
+}
+
+/// The founder's card in the genesis of a member's home.
+///
+/// # Errors
+/// Where it cannot be read.
+#[cfg(test)]
+fn genesis_founder(home: &Home) -> Result<MemberCard, Failure> {
+    let bytes = fs::read(home.node().join(GENESIS)).map_err(|error| Failure::file(&home.node(), &error))?;
+    let genesis: Genesis = wire::from_slice(&bytes, Limits::small()).map_err(|error| Failure::of(&error))?;
+    Ok(crate::invitation::founder(&genesis)?)
+}
+
+const GENESIS: &str = "genesis.cbor";
+const JOINING: &str = "joining.cbor";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_compare_by_their_digits() {
+        assert!(same_fingerprint("AB12 cd34\n", "ab12cd34"));
+        assert!(!same_fingerprint("ab12 cd35", "ab12 cd34"));
+        assert!(!same_fingerprint("", ""));
+        assert!(compare("ab", "cd").unwrap_err().render(false).contains("do not go on"));
+    }
+
+    #[test]
+    fn an_address_is_made_only_where_it_is_known() {
+        assert_eq!(address("127.0.0.1:7001".parse().unwrap(), None).unwrap(), "https://127.0.0.1:7001");
+        assert!(address("0.0.0.0:7001".parse().unwrap(), None).is_err());
+    }
+
+    #[test]
+    fn a_founder_has_a_wallet_and_a_node_and_keeps_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path().join("home"));
+        let passphrase = Secret::new(b"correct horse".to_vec());
+        let found = |member| {
+            let listen = "127.0.0.1:7001".parse().unwrap();
+            super::found(&home, member, "Trials", listen, "https://127.0.0.1:7001", true, &passphrase)
+        };
+        assert!(found("Not A Name").is_err() && home.vacant().is_ok(), "a failed attempt leaves nothing");
+        let founded = found("health-authority").unwrap();
+        assert_eq!(founded.card, genesis_founder(&home).unwrap());
+        let session = home.open(&passphrase).unwrap();
+        assert_eq!(session.wallet.key(), founded.card.operator);
+        assert_eq!(session.wallet.profile().tls, founded.card.tls);
+        assert_eq!(*session.wallet.consortium().unwrap(), founded.consortium);
+        assert!(found("health-authority").is_err(), "a home is never overwritten");
+    }
+}
