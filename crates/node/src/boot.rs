@@ -86,6 +86,7 @@ pub async fn run(
     ordering.abort();
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
     node.store.close().await;
+    node.audit.close().await;
     tracing::info!(member = config.member, "the node has stopped");
     Ok(())
 }

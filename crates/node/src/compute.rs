@@ -14,14 +14,13 @@ use client::api::ResultShare;
 use contracts::message::ResultRecord;
 use contracts::read;
 use contracts::record::{Phase, Request};
-use crypto::{Digest, Label, Secret};
+use crypto::{Digest, Secret};
 use futures_util::future::join_all;
 use mpc::additive::{Envelope, Party, Status};
 use query::{Program, Table};
 use tokio::sync::mpsc;
 use wire::Fixed;
 
-use crate::judge;
 use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, Done};
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -107,7 +106,7 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<Done, ApiE
     let now = node.now();
     node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
 
-    let session = judge::session(&start.request);
+    let session = contracts::session(&start.request);
     let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
     let mut inbox = node.computations.seat(attempt, now, |seat| seat.waiting.take())?.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
     let (outbox, mut status) = party.step(Vec::new()).map_err(failed)?;
@@ -124,7 +123,7 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<Done, ApiE
     }
     let share = party.share(&input).map_err(failed)?;
     let ephemeral = &parties.request.apply.ephemeral;
-    let sealed = crypto::kem::seal(ephemeral, &share_info(&node.member), session.as_ref(), &share.to_bytes()).map_err(failed)?;
+    let sealed = crypto::kem::seal(ephemeral, &client::result::share_info(&node.member), session.as_ref(), &share.to_bytes()).map_err(failed)?;
     // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
     let held = StoredShare { party: pending(&start.attempt), sealed: wire::to_vec(&sealed).into(), transaction: Digest::from([0; 32]) };
     node.store.put_share(&start.request, &held).await?;
@@ -148,7 +147,7 @@ async fn record(node: &Node, request: &Digest, sealed: wire::Bytes) -> Result<Re
     let record = ResultRecord {
         request: *request,
         contract: parties.contract,
-        session: judge::session(request),
+        session: contracts::session(request),
         protocol: "additive".into(),
         adversary: "semi-honest".into(),
         parties: parties.members.clone(),
@@ -194,11 +193,6 @@ async fn kept(node: &Node, request: &Digest, party: &str) -> Result<Option<Store
 /// The store's name for a share not yet recorded.
 fn pending(attempt: &Fixed<16>) -> String {
     format!("attempt {attempt}")
-}
-
-/// HPKE's info for a party's sealed share: the label and the party's name.
-pub(crate) fn share_info(party: &str) -> Vec<u8> {
-    [Label::RESULT_SHARE.as_str().as_bytes(), b"/", party.as_bytes()].concat()
 }
 
 /// Reads the request from this node's own replica and checks that it may run here.

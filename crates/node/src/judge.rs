@@ -9,7 +9,7 @@ use contracts::code;
 use contracts::message::{Appraisal, Credential, Judged, Opening};
 use contracts::read;
 use contracts::record::{Contract, Request, Standing};
-use crypto::{Digest, Label, PublicKey};
+use crypto::{Label, PublicKey};
 use ledger::State;
 use policy::{Decision, Disclosed, Facts};
 use wire::Limits;
@@ -151,9 +151,4 @@ pub(crate) fn applicant(evidence: &[Opening]) -> Option<String> {
     let opening = evidence.first()?;
     let credential: Credential = wire::from_slice(&opening.payload, Limits { bytes: 4096, depth: 6 }).ok()?;
     Some(credential.body.name)
-}
-
-/// The session that a request's computation runs under.
-pub(crate) fn session(request: &Digest) -> Digest {
-    crypto::hash(Label::SESSION, &[request.as_ref()])
 }

@@ -163,7 +163,8 @@ pub(crate) async fn join(
     let endpoint = Endpoint::new(&invitation.node, invitation.tls, None)?;
     let client = Client::new(endpoint, wallet.keys(), PRINCIPAL, invitation.consortium.chain, clock())?;
     if let Err(error) = client.submit("members", "join", &join).await {
-        let refused = error.code().is_some();
+        // Busy nodes and broken lines leave the attempt to be resumed; only the ledger's word ends it.
+        let refused = matches!(error, client::Error::Refused { .. });
         // An earlier attempt may have been taken although its answer was lost.
         let member = client.members().await.ok().is_some_and(|all| all.iter().any(|one| one.card == join.card));
         if !member {
