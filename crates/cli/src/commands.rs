@@ -49,6 +49,7 @@ impl Surroundings {
 
     /// The home's wallet and its client.
     pub(crate) fn session(&self) -> Result<Session, Failure> {
+        self.home.inhabited()?;
         self.home.open(&self.passphrase()?)
     }
 }

@@ -96,11 +96,6 @@ impl Failure {
         Self::new(format!("{} cannot be used", path.display())).because(error.to_string()).hint(hint)
     }
 
-    /// The refusal's stable code.
-    pub(crate) fn code_text(&self) -> Option<&str> {
-        self.code.as_deref()
-    }
-
     /// The same failure as the reason why `what` could not be done.
     #[must_use]
     pub(crate) fn stops(self, what: impl Into<String>) -> Self {
@@ -269,6 +264,7 @@ macro_rules! plain {
 
 plain!(
     ledger::ConsortiumError,
+    ledger::ReceiptError,
     node::setup::SetupError,
     policy::FileError,
     query::ProgramError,

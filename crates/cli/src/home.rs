@@ -73,13 +73,18 @@ impl Home {
     /// # Errors
     /// Where there is none, or it does not open.
     pub(crate) fn open(&self, passphrase: &Secret<Vec<u8>>) -> Result<Session, Failure> {
+        self.inhabited()?;
+        Session::new(Wallet::open(&self.wallet(), passphrase)?)
+    }
+
+    /// Refuses a home without a wallet, before anyone is asked for its passphrase.
+    pub(crate) fn inhabited(&self) -> Result<(), Failure> {
         let directory = self.wallet();
-        if !directory.join("profile.toml").exists() {
-            return Err(Failure::new(format!("there is no wallet at {}", directory.display())).hint(
-                "name your home with --home or SOTTO_HOME; make one with `sotto init` or `sotto join`",
-            ));
+        match directory.join("profile.toml").exists() {
+            true => Ok(()),
+            false => Err(Failure::new(format!("there is no wallet at {}", directory.display()))
+                .hint("name your home with --home or SOTTO_HOME; make one with `sotto init` or `sotto join`")),
         }
-        Session::new(Wallet::open(&directory, passphrase)?)
     }
 }
 

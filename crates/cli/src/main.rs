@@ -15,6 +15,7 @@ mod invitation;
 mod log;
 mod output;
 mod passphrase;
+mod stage;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,7 @@
 //! Joint computation: collect every party's sealed share, check it against the ledger, add up.
 
+use std::time::Duration;
+
 use contracts::record::Request;
 use crypto::kem::Sealed;
 use crypto::{Digest, Label, hash};
@@ -41,8 +43,15 @@ impl Client {
         }
         let program = Program::from_bytes(&program.ok_or(Error::Unfit("the request names no contract"))?);
         let program = program.map_err(|error| Error::Answer(error.to_string()))?;
-        // Read again: this node may learn of the parties' records a moment after the parties themselves.
-        let recorded = self.request(request).await?.request;
+        // This node may learn of the parties' records a moment after the parties themselves.
+        let mut recorded = self.request(request).await?.request;
+        for _ in 0..RECORDS_PATIENCE {
+            if recorded.results.len() == recorded.owners.len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            recorded = self.request(request).await?.request;
+        }
         open(&recorded, &recorded.owners, &shares, &program, ephemeral)
     }
 }
@@ -96,3 +105,6 @@ pub fn session(request: &Digest) -> Digest {
 pub fn share_info(party: &str) -> Vec<u8> {
     [Label::RESULT_SHARE.as_str().as_bytes(), b"/", party.as_bytes()].concat()
 }
+/// How often, a tenth of a second apart, the records are asked for.
+const RECORDS_PATIENCE: u32 = 100;
+

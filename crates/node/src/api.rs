@@ -16,7 +16,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use client::api::Health;
-use contracts::record::{Principal, Role};
+use contracts::record::{Duty, Role};
+use crypto::PublicKey;
 use contracts::{code, read};
 use http::{StatusCode, header};
 
@@ -117,14 +118,26 @@ fn state(node: &Node, status: &str) -> Health {
     }
 }
 
-/// The caller as a principal of this node's own member with one of these roles.
-pub(crate) fn own_principal(node: &Node, caller: &Caller, roles: &[Role]) -> Result<Principal, ApiError> {
+/// The caller's key, where it is a principal of this node's own member with one of these roles, or its operator.
+pub(crate) fn own_principal(node: &Node, caller: &Caller, roles: &[Role]) -> Result<PublicKey, ApiError> {
     let key = caller.key()?;
+    match person(node, &key)? {
+        Some((member, held)) if member == node.member && held.iter().any(|role| roles.contains(role)) => Ok(key),
+        _ => {
+            let named = roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>().join(" or ");
+            Err(ApiError::new(code::NOT_PERMITTED, format!("this is for principals of {} with the role {named}", node.member)))
+        }
+    }
+}
+
+/// The member and the roles of a key: a principal's own, or the operator's of a member.
+pub(crate) fn person(node: &Node, key: &PublicKey) -> Result<Option<(String, Vec<Role>)>, ApiError> {
     let view = node.replica.view()?;
-    let principal = read::active_principal(&view, &key)?.filter(|principal| principal.member == node.member);
-    let principal = principal.filter(|principal| principal.roles.iter().any(|role| roles.contains(role)));
-    let named = || roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>().join(" or ");
-    principal.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("this is for principals of {} with the role {}", node.member, named())))
+    if let Some(principal) = read::active_principal(&view, key)? {
+        return Ok(Some((principal.member, principal.roles)));
+    }
+    let operator = read::member_key(&view, key)?.filter(|known| known.duty == Duty::Operator);
+    Ok(operator.map(|known| (known.member, vec![Role::Operator])))
 }
 
 /// Refuses callers that are neither a key nor a member.
@@ -139,7 +152,7 @@ pub(crate) fn known(caller: &Caller) -> Result<(), ApiError> {
 pub(crate) fn insider(node: &Node, caller: &Caller) -> Result<(), ApiError> {
     known(caller)?;
     match caller {
-        Caller::Key(key) if read::active_principal(&node.replica.view()?, key)?.is_none() => {
+        Caller::Key(key) if person(node, key)?.is_none() => {
             Err(ApiError::new(code::NOT_PERMITTED, "only principals of members may read this"))
         }
         _ => Ok(()),

@@ -1,7 +1,7 @@
 //! The life of a request at a node: taken in, shown to those who decide, judged, explained, and proven.
 
 use client::api::{Application, ContractExplanation, Explanation, Judgement, Page, Reason, RequestView};
-use contracts::message::{Opening, VerdictRecord};
+use contracts::message::{Apply, Opening, VerdictRecord};
 use contracts::read;
 use contracts::record::{Phase, Request, Role};
 use contracts::code;
@@ -28,7 +28,7 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
     if (contract, method) != ("requests", "apply") {
         return Err(ApiError::new(code::MALFORMED, format!("a `requests.apply` is expected here, not `{contract}.{method}`")));
     }
-    let apply: contracts::message::Apply = wire::from_slice(&transaction.transaction().arguments, wire::Limits::small())
+    let apply: Apply = wire::from_slice(&transaction.transaction().arguments, wire::Limits::small())
         .map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
     check_openings(&apply, &application)?;
     let (id, requester) = (transaction.id(), transaction.transaction().sender);
@@ -183,9 +183,9 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
         Some(key) if *key == request.requester => true,
         Some(key) => {
             let owners = owners(node, &request.apply)?;
-            let principal = read::active_principal(&node.replica.view()?, key)?;
             let roles = [Role::Approver, Role::Owner, Role::Auditor, Role::Operator];
-            principal.is_some_and(|one| owners.contains(&one.member) && one.member == node.member && one.roles.iter().any(|role| roles.contains(role)))
+            let person = crate::api::person(node, key)?;
+            person.is_some_and(|(member, held)| owners.contains(&member) && member == node.member && held.iter().any(|role| roles.contains(role)))
         }
     };
     let (mut justification, mut applicant) = (None, None);
@@ -234,8 +234,12 @@ pub(crate) async fn receipt(node: &Node, id: &Digest) -> Result<String, ApiError
     let view = node.replica.view()?;
     let mut ids = read::chain_ids(&view, id)?;
     if ids.is_empty() {
-        // A request that the ledger refused has no record in the state, but its transaction is on the log.
-        node.replica.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
+        // A request that the ledger refused at once has no record in the state, but its transaction is on the log.
+        let committed = node.replica.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
+        let arguments = &committed.transaction.transaction.arguments;
+        if let Ok(apply) = wire::from_slice::<Apply>(arguments, wire::Limits::small()) {
+            ids = read::contract_ids(&view, &apply)?;
+        }
         ids.push(*id);
     }
     node.replica.receipt(node, &ids).await
@@ -247,7 +251,7 @@ pub(crate) fn request(node: &Node, id: &Digest) -> Result<Request, ApiError> {
 }
 
 /// The owners of a request's contracts.
-fn owners(node: &Node, apply: &contracts::message::Apply) -> Result<Vec<String>, ApiError> {
+fn owners(node: &Node, apply: &Apply) -> Result<Vec<String>, ApiError> {
     let view = node.replica.view()?;
     let mut owners = Vec::new();
     for named in &apply.contracts {
@@ -256,7 +260,7 @@ fn owners(node: &Node, apply: &contracts::message::Apply) -> Result<Vec<String>,
     Ok(owners)
 }
 
-fn check_openings(apply: &contracts::message::Apply, application: &Application) -> Result<(), ApiError> {
+fn check_openings(apply: &Apply, application: &Application) -> Result<(), ApiError> {
     let invalid = |detail: &str| Err(ApiError::new(code::EVIDENCE_INVALID, detail));
     if application.justification.commitment() != apply.justification {
         return invalid("the justification does not match its commitment");

@@ -103,7 +103,7 @@ pub(crate) async fn oracles(State(node): Shared, caller: Caller) -> Result<Json<
 pub(crate) async fn establish(State(node): Shared, caller: Caller, Json(setup): Json<OracleSetup>) -> Result<Json<OracleView>, ApiError> {
     let operator = own_principal(&node, &caller, &[Role::Operator])?;
     let subject = setup.participants.join(", ");
-    node.audit.record(&operator.key.to_string(), "oracle.establish", &subject, "ok", &format!("threshold {}", setup.threshold)).await?;
+    node.audit.record(&operator.to_string(), "oracle.establish", &subject, "ok", &format!("threshold {}", setup.threshold)).await?;
     let group = dkg::coordinate(&node, setup.participants, setup.threshold).await?;
     Ok(Json(OracleView { epoch: group.epoch, threshold: group.threshold, participants: group.participants, key: group.key }))
 }
@@ -154,7 +154,7 @@ pub(crate) async fn seal(
             }
         }
     };
-    let actor = principal.key.to_string();
+    let actor = principal.to_string();
     let (_, sealed) = tokio::join!(pump, assets::seal(&node, &actor, name, sealing.kind, body));
     sealed.map(Json)
 }
@@ -162,7 +162,7 @@ pub(crate) async fn seal(
 /// The registered assets.
 #[utoipa::path(get, path = "/v1/assets", tag = "assets", params(Paging), responses((status = 200, body = Object)))]
 pub(crate) async fn assets(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Asset>>, ApiError> {
-    insider(&node, &caller)?;
+    known(&caller)?;
     Ok(Json(page(read::assets(&node.replica.view()?, paging.after.as_deref(), paging.limit())?)))
 }
 
@@ -187,7 +187,7 @@ pub(crate) async fn contract(State(node): Shared, caller: Caller, Path(id): Path
 pub(crate) async fn particulars(State(node): Shared, caller: Caller, Json(opening): Json<Opening>) -> Result<Json<Digest>, ApiError> {
     let principal = own_principal(&node, &caller, &[Role::Owner, Role::Operator])?;
     let commitment = particulars::keep(&node, &opening).await?;
-    node.audit.record(&principal.key.to_string(), "contract.particulars", &commitment.to_string(), "ok", "").await?;
+    node.audit.record(&principal.to_string(), "contract.particulars", &commitment.to_string(), "ok", "").await?;
     Ok(Json(commitment))
 }
 
@@ -207,7 +207,7 @@ pub(crate) struct Trail {
 #[utoipa::path(get, path = "/v1/audit", tag = "operations", params(Trail), responses((status = 200, body = Page<AuditEntry>)))]
 pub(crate) async fn audit(State(node): Shared, caller: Caller, Query(trail): Query<Trail>) -> Result<Json<Page<AuditEntry>>, ApiError> {
     let reader = own_principal(&node, &caller, &[Role::Auditor, Role::Operator, Role::Regulator])?;
-    node.audit.record(&reader.key.to_string(), "audit.read", trail.subject.as_deref().unwrap_or("all"), "ok", "").await?;
+    node.audit.record(&reader.to_string(), "audit.read", trail.subject.as_deref().unwrap_or("all"), "ok", "").await?;
     let (after, limit) = (trail.after.unwrap_or(0), trail.limit.unwrap_or(100).clamp(1, 500));
     let items = match &trail.subject {
         Some(subject) => node.audit.page_of(subject, after, limit).await?,

@@ -1,0 +1,210 @@
+//! `sotto bench requests`: whole release requests against a consortium of four nodes on this machine.
+//!
+//! Each client goes round: apply, two approvals at once, judge, redeem and open. The consortium is raised for the bench,
+//! as processes, on loopback, with real keys, TLS and disks; only the nodes' rate limits are raised, since all
+//! clients come from one address.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use client::Client;
+use client::flow::{Applying, Ephemeral};
+use contracts::message::ContractVersion;
+use contracts::record::Role;
+use crypto::keystore::FileKeys;
+use crypto::kem::{PrivateKey, Suite};
+use crypto::{Digest, Secret};
+use serde_json::{Map, Value, json};
+use vault::Access;
+
+use crate::args::{AssetKind, BenchArgs};
+use crate::commands::{assets, credential, members, offers};
+use crate::error::Failure;
+use crate::home::{Session, clock};
+use crate::output::{Output, table};
+use crate::stage::Stage;
+
+/// Runs the bench.
+///
+/// # Errors
+/// Where the consortium cannot be raised; a request that fails is counted instead.
+pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Failure> {
+    let place = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
+    let waiting = output.waiting("raising a consortium of four nodes");
+    let (stage, scene) = raise(place.path(), args.clients).await?;
+    waiting.say(format!("{} clients at work for {} s", args.clients, args.seconds));
+    let scene = Arc::new(scene);
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(args.seconds.into());
+    let at_work: Vec<_> = (0..args.clients as usize).map(|number| tokio::spawn(rounds(scene.clone(), number, until))).collect();
+    let mut measured = Measured::default();
+    for client in at_work {
+        measured.join(client.await.map_err(|error| Failure::of(&error))?);
+    }
+    let elapsed = begun.elapsed();
+    drop(waiting);
+    stage.lower().await?;
+    print(&measured, &args, elapsed, output);
+    Ok(())
+}
+
+/// What the clients share.
+struct Scene {
+    contract: Digest,
+    root: Digest,
+    approvers: Vec<Session>,
+    clients: Vec<(Client, Vec<u8>)>,
+}
+
+async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure> {
+    let stage = Stage::raise(directory, "bench", "health-authority", &["st-anna", "riverside", "northgate"], RATES, &mut |_| {}).await?;
+    let regulator = &stage.member("health-authority").operator.client;
+    members::establish(regulator, ["st-anna", "riverside", "northgate"].map(str::to_owned).to_vec(), 2).await?;
+    let mut approvers = Vec::new();
+    for name in ["ada", "ben", "cleo"] {
+        approvers.push(stage.principal("northgate", name, vec![Role::Approver]).await?);
+    }
+    let issuer = stage.outsider("university", "northgate").await?.wallet;
+    members::accredit(regulator, "university", issuer.key(), vec!["researcher".into()]).await?;
+    let inputs = crate::demo::samples(&directory.join("inputs"))?;
+    let owner = &stage.member("northgate").operator.client;
+    let asset = assets::seal(owner, &inputs.join("northgate.csv"), "trial", AssetKind::Table).await?;
+    let root = client::fetch::registered_root(&asset).ok_or_else(|| Failure::new("the asset has no root"))?;
+    let contract = offers::offer(owner, "northgate", &inputs.join("northgate-release.toml")).await?;
+    // All clients' keys in one store, so that its passphrase is stretched once.
+    let keys = Arc::new(FileKeys::create(directory.join("clients.sealed"), &Secret::new(crypto::random::<16>().to_vec()))?);
+    let mut requesters = Vec::new();
+    for number in 0..clients {
+        let handle = format!("client-{number}");
+        let key = keys.generate_signing(&handle)?;
+        let vouched = credential::issue(&issuer, key, &handle, vec!["researcher".into()], 1)?;
+        let client = Client::new(owner.endpoint().clone(), keys.clone(), &handle, owner.chain(), clock())?;
+        requesters.push((client, wire::to_vec(&vouched)));
+    }
+    Ok((stage, Scene { contract, root, approvers, clients: requesters }))
+}
+
+/// Milliseconds of each step, and of whole requests; errors by code.
+#[derive(Default)]
+struct Measured {
+    whole: Vec<f64>,
+    steps: BTreeMap<&'static str, Vec<f64>>,
+    errors: BTreeMap<String, u64>,
+}
+
+impl Measured {
+    fn join(&mut self, other: Self) {
+        self.whole.extend(other.whole);
+        for (step, times) in other.steps {
+            self.steps.entry(step).or_default().extend(times);
+        }
+        for (code, count) in other.errors {
+            *self.errors.entry(code).or_default() += count;
+        }
+    }
+
+    fn step(&mut self, step: &'static str, begun: &mut Instant) {
+        self.steps.entry(step).or_default().push(begun.elapsed().as_secs_f64() * 1000.0);
+        *begun = Instant::now();
+    }
+}
+
+async fn rounds(scene: Arc<Scene>, number: usize, until: Instant) -> Measured {
+    let mut measured = Measured::default();
+    while Instant::now() < until {
+        let begun = Instant::now();
+        match round(&scene, number, &mut measured).await {
+            Ok(()) => measured.whole.push(begun.elapsed().as_secs_f64() * 1000.0),
+            Err(error) => {
+                let code = error.code().map_or_else(|| error.to_string(), str::to_owned);
+                *measured.errors.entry(code).or_default() += 1;
+            }
+        }
+    }
+    measured
+}
+
+/// One whole request.
+async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<(), client::Error> {
+    let (client, vouched) = &scene.clients[number];
+    let mut begun = Instant::now();
+    let key = Arc::new(PrivateKey::generate(Suite::XWing));
+    let ephemeral = Ephemeral::Held(key.clone());
+    let applying = Applying {
+        contracts: vec![ContractVersion { contract: scene.contract, version: 1 }],
+        purpose: "research".to_owned(),
+        justification: "measuring".to_owned(),
+        evidence: vec![("credential".to_owned(), vouched.clone())],
+        ephemeral: ephemeral.public()?,
+    };
+    let request = client.apply(applying).await?.id;
+    measured.step("apply", &mut begun);
+    let approvers = [0, 1].map(|turn| &scene.approvers[(number + turn) % scene.approvers.len()].client);
+    tokio::try_join!(approvers[0].approve(&request, &scene.contract, true), approvers[1].approve(&request, &scene.contract, true))?;
+    measured.step("approve", &mut begun);
+    let token = client.judge(&request).await?.grant.ok_or(client::Error::Unfit("no grant"))?;
+    measured.step("judge", &mut begun);
+    let sealed = client.redeem(&token).await?.bytes(client::http::MAX_ANSWER).await?;
+    measured.step("redeem", &mut begun);
+    let mut plaintext = Vec::new();
+    vault::open(&*sealed, &mut plaintext, &Access::Private(&key), Some(&scene.root))?;
+    measured.step("open", &mut begun);
+    Ok(())
+}
+
+fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Output) {
+    let rate = measured.whole.len() as f64 / elapsed.as_secs_f64();
+    let errors: u64 = measured.errors.values().sum();
+    let [p50, p95, p99] = percentiles(&measured.whole);
+    let steps: Map<String, Value> = measured.steps.iter().map(|(step, times)| {
+        let [p50, p95, p99] = percentiles(times);
+        ((*step).to_owned(), json!({ "p50_ms": p50, "p95_ms": p95, "p99_ms": p99 }))
+    }).collect();
+    let value = json!({
+        "clients": args.clients, "seconds": args.seconds, "requests": measured.whole.len(), "requests_per_second": round_to(rate),
+        "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "errors": errors, "error_codes": measured.errors, "steps": steps,
+    });
+    let row = |name: &str, times: &[f64]| [vec![name.to_owned()], percentiles(times).map(|ms| format!("{ms:.1}")).to_vec()].concat();
+    let rows = measured.steps.iter().map(|(step, times)| row(step, times)).chain([row("whole request", &measured.whole)]).collect();
+    let text = format!(
+        "{} clients, {:.1} s: {} requests, {rate:.1} per second, {errors} errors {:?}\n{}",
+        args.clients,
+        elapsed.as_secs_f64(),
+        measured.whole.len(),
+        measured.errors,
+        table(&["step", "p50 ms", "p95 ms", "p99 ms"], rows, "")
+    );
+    output.result(&value, &round_to(rate).to_string(), &text);
+}
+
+/// The 50th, 95th and 99th percentile (nearest rank), in tenths; zeros of nothing.
+fn percentiles(times: &[f64]) -> [f64; 3] {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [0.50, 0.95, 0.99].map(|share| {
+        let rank = (share * sorted.len() as f64).ceil() as usize;
+        round_to(sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0))
+    })
+}
+
+fn round_to(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// All clients share one address here.
+const RATES: &[(&str, &str)] = &[("SOTTO_NODE_LIMITS__ADDRESS_RATE", "100000"), ("SOTTO_NODE_LIMITS__CALLER_RATE", "100000")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_ranks() {
+        let times: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(percentiles(&times), [50.0, 95.0, 99.0]);
+        assert_eq!(percentiles(&[7.0]), [7.0; 3]);
+        assert_eq!(percentiles(&[]), [0.0; 3]);
+    }
+}

@@ -1,0 +1,228 @@
+//! What a request ends in: data, a result, a receipt, and its verification.
+
+use std::fs;
+use std::path::Path;
+
+use client::fetch::Received;
+use client::verify::{Verified, verify};
+use contracts::chain::Kind;
+use contracts::record::Phase;
+use crypto::Digest;
+use query::{Answer, Program};
+use serde_json::json;
+
+use super::{Surroundings, find, requests};
+use crate::args::{ComputeArgs, FetchArgs, ReceiptArgs, VerifyArgs};
+use crate::error::{Doing as _, Failure};
+use crate::home::Session;
+use crate::output::{Output, fields, moment, short, table};
+
+/// Receives the data of a request into a new file: has the oracles decide where they have not, redeems the grant, checks
+/// the object against the ledger. The key it was sealed to is destroyed then: a grant is redeemed once.
+///
+/// # Errors
+/// The refusal's code; where the object is not the registered one.
+pub(crate) async fn fetch(session: &Session, request: &Digest, out: &Path) -> Result<Received, Failure> {
+    if out.exists() {
+        return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let view = session.client.request(request).await?;
+    let apply = &view.request.apply;
+    let ephemeral = match session.wallet.find_ephemeral(&apply.ephemeral) {
+        Err(_) if view.request.phase == Phase::Done => {
+            return Err(Failure::refused("grant_already_used", "this wallet fetched the data before"));
+        }
+        found => found?,
+    };
+    requests::settle(&session.client, &view.request).await?;
+    let owner = view.request.owners.first().ok_or_else(|| Failure::new("the request names no contract"))?;
+    // The owner's node has issued the grant; this one's may hear of it a moment later.
+    let received = session.client.at_member(owner).await?.fetch(request, &ephemeral, out).await;
+    let received = received.doing("the data was not received")?;
+    session.wallet.forget(&apply.ephemeral)?;
+    Ok(received)
+}
+
+/// The result of a computation: has the oracles decide and the parties compute where they have not, opens every share.
+///
+/// # Errors
+/// The refusal's code; the party whose share does not fit.
+pub(crate) async fn compute(session: &Session, request: &Digest) -> Result<Answer, Failure> {
+    let view = session.client.request(request).await?;
+    let ephemeral = session.wallet.find_ephemeral(&view.request.apply.ephemeral)?;
+    let owner = view.request.owners.first().ok_or_else(|| Failure::new("the request names no contract"))?;
+    let client = session.client.at_member(owner).await?;
+    if view.request.phase == Phase::Done {
+        return Ok(client.collect(request, &ephemeral).await?);
+    }
+    requests::settle(&session.client, &view.request).await?;
+    Ok(client.compute_and_collect(request, &ephemeral).await?)
+}
+
+/// The receipt of a request's life, verified against the consortium as its node knows it now, in a new file.
+///
+/// # Errors
+/// Where the chain is not at its end yet, or the receipt does not verify.
+pub(crate) async fn receipt(session: &mut Session, request: &Digest, out: &Path) -> Result<Verified, Failure> {
+    if out.exists() {
+        return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    // The first owner's node was part of all of it; this one's may lag a moment behind.
+    let client = match session.client.request(request).await {
+        Ok(view) => match view.request.owners.first() {
+            Some(owner) => session.client.at_member(owner).await?,
+            None => session.client.clone(),
+        },
+        // A request that the ledger refused at once is on the log, but has no record.
+        Err(_) => session.client.clone(),
+    };
+    let text = client.receipt(request).await?;
+    let consortium = session.refresh().await?.to_toml();
+    let verified = verify(&text, &consortium).map_err(Failure::from).doing("the node gave a receipt that proves nothing")?;
+    fs::write(out, text).map_err(|error| Failure::file(out, &error))?;
+    Ok(verified)
+}
+
+/// Verifies the receipt in a file against the consortium in a file. Needs no network, no key and no home.
+///
+/// # Errors
+/// Which of the two is at fault, and why.
+pub(crate) fn verify_files(receipt: &Path, consortium: &Path) -> Result<Verified, Failure> {
+    let read = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::file(path, &error));
+    Ok(verify(&read(receipt)?, &read(consortium)?)?)
+}
+
+pub(super) async fn run_fetch(args: FetchArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let session = surroundings.session()?;
+    let id = find::request(&session.client, &args.request).await?;
+    let waiting = output.waiting("receiving");
+    let received = fetch(&session, &id, &args.out).await?;
+    drop(waiting);
+    let Received { object, sha256 } = &received;
+    let value = json!({ "request": id, "file": args.out, "bytes": object.length, "sha256": sha256, "root": object.root });
+    let text = fields(&[
+        ("file", args.out.display().to_string()),
+        ("bytes", object.length.to_string()),
+        ("sha256", sha256.to_string()),
+        ("root", format!("{}, as registered", object.root)),
+    ]);
+    output.result(&value, &sha256.to_string(), &text);
+    Ok(())
+}
+
+pub(super) async fn run_compute(args: ComputeArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let session = surroundings.session()?;
+    let id = find::request(&session.client, &args.request).await?;
+    let waiting = output.waiting("the parties compute");
+    let answer = compute(&session, &id).await?;
+    drop(waiting);
+    let order = order(&session, &id).await;
+    output.result(&answer, &show(&answer, &order), &show(&answer, &order));
+    Ok(())
+}
+
+pub(super) async fn run_receipt(args: ReceiptArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let mut session = surroundings.session()?;
+    let id = find::request(&session.client, &args.request).await?;
+    let waiting = output.waiting("the members cosign");
+    let verified = receipt(&mut session, &id, &args.out).await?;
+    drop(waiting);
+    let text = format!(
+        "{} proves: {}\nVerify it anywhere: sotto verify {} --consortium FILE (`sotto member export` writes it)",
+        args.out.display(),
+        ending(&verified.account.kind),
+        args.out.display()
+    );
+    output.result(&json!({ "file": args.out, "account": verified.account }), &args.out.display().to_string(), &text);
+    Ok(())
+}
+
+pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
+    let verified = verify_files(&args.receipt, &args.consortium)?;
+    let Verified { receipt, account, consortium, fingerprint, .. } = &verified;
+    let value = json!({
+        "verified": true, "consortium": consortium, "fingerprint": fingerprint, "cosigners": receipt.cosigners,
+        "account": account,
+    });
+    let step = |step: &contracts::chain::Step| {
+        let facts: Vec<String> = step.facts.iter().map(|(name, value)| format!("{name} {}", clip(value))).collect();
+        let at = step.at.map_or_else(String::new, moment);
+        vec![step.index.to_string(), at, step.name.clone(), step.code.clone(), facts.join(", ")]
+    };
+    let steps = table(&["log", "time (UTC)", "what", "outcome", ""], account.steps.iter().map(step).collect(), "");
+    let text = format!(
+        "{}\n\n{steps}\n\n{}",
+        ending(&account.kind),
+        fields(&[
+            ("consortium", consortium.clone()),
+            ("fingerprint", fingerprint.clone()),
+            ("cosigned by", receipt.cosigners.join(", ")),
+            ("request", account.request.to_string()),
+            ("requester", account.requester.to_string()),
+        ])
+    );
+    output.result(&value, ending_word(&account.kind), &text);
+    Ok(())
+}
+
+/// The outputs' names in the program's order, for the columns.
+async fn order(session: &Session, request: &Digest) -> Vec<String> {
+    let read = async {
+        let named = session.client.request(request).await.ok()?.request.apply.contracts.first().copied()?;
+        let program = session.client.contract(&named.contract).await.ok()?.terms.program?;
+        let program = Program::from_bytes(&program).ok()?;
+        Some(program.outputs().iter().map(|output| output.name.clone()).collect())
+    };
+    read.await.unwrap_or_default()
+}
+
+/// An answer as a table: a row for each group.
+fn show(answer: &Answer, order: &[String]) -> String {
+    let mut columns = order.to_vec();
+    if columns.is_empty() {
+        columns = answer.groups.values().next().map(|cells| cells.keys().cloned().collect()).unwrap_or_default();
+    }
+    let row = |(group, cells): (&String, &std::collections::BTreeMap<String, query::Cell>)| {
+        let mut row = vec![group.clone()];
+        row.extend(columns.iter().map(|column| cells.get(column).map_or_else(String::new, number)));
+        row
+    };
+    let mut header = vec!["group"];
+    header.extend(columns.iter().map(String::as_str));
+    let text = table(&header, answer.groups.iter().map(row).collect(), "no groups");
+    format!("{text}\n\n{} parties; none of them saw another's data. A dash: too few rows.", answer.parties)
+}
+
+fn number(cell: &query::Cell) -> String {
+    match cell.value {
+        None => "–".into(),
+        Some(value) if value.fract() == 0.0 => format!("{value}"),
+        Some(value) => format!("{value:.4}"),
+    }
+}
+
+fn ending(kind: &Kind) -> String {
+    match kind {
+        Kind::Released => "Verified: the data was released, under its contract.".into(),
+        Kind::Computed => "Verified: the result was computed, under every party's contract.".into(),
+        Kind::Refused(code) => format!("Verified: the request was refused with the code `{code}`."),
+        Kind::Cancelled => "Verified: the requester withdrew the request.".into(),
+    }
+}
+
+const fn ending_word(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Released => "released",
+        Kind::Computed => "computed",
+        Kind::Refused(_) => "refused",
+        Kind::Cancelled => "cancelled",
+    }
+}
+
+/// Identifiers and keys are shown by their beginning.
+fn clip(value: &str) -> String {
+    match value.len() >= 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => short(value),
+        false => value.to_owned(),
+    }
+}

@@ -1,0 +1,335 @@
+//! The demo: two requests through their whole life on real data, seven refusals, receipts verified offline.
+//!
+//! It calls what the commands call; nothing in the path is made for it.
+
+mod account;
+mod refusals;
+mod samples;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use client::api::GrantToken;
+use client::flow::{Applying, Ephemeral};
+use contracts::message::ContractVersion;
+use contracts::record::Role;
+use crypto::Digest;
+use crypto::kem::Suite;
+use query::{Answer, Program, Table};
+
+use crate::args::{AssetKind, DemoArgs};
+use crate::commands::{assets, members, offers};
+use crate::error::{Doing as _, Failure};
+use crate::home::Session;
+use crate::output::Output;
+use crate::stage::Stage;
+pub(crate) use samples::write as samples;
+
+use account::Teller;
+
+/// What the demo has to show.
+pub(crate) struct Report {
+    members: Vec<String>,
+    release: Release,
+    answer: Answer,
+    refusals: Vec<Refusal>,
+    timings: Vec<(String, u128)>,
+    receipts: Vec<PathBuf>,
+    consortium: PathBuf,
+    fingerprint: String,
+    directory: PathBuf,
+}
+
+/// The release that was received.
+pub(crate) struct Release {
+    sha256: Digest,
+    root: Digest,
+    rows: usize,
+}
+
+/// A refusal that happened.
+pub(crate) struct Refusal {
+    case: &'static str,
+    code: String,
+    told: String,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// Where anything is not as it should be.
+pub(crate) async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
+    let place = Place::prepare(args.keep.as_deref())?;
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::select! {
+        // Dropping the stage ends its nodes.
+        _ = interrupted => Err(Failure::new("interrupted; the nodes have stopped")),
+        played = play(&args, place.path(), output) => played,
+    }
+}
+
+async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), Failure> {
+    let mut teller = Teller::new(output);
+    let cast = Cast::gather(directory, &mut teller).await?;
+    let Cast { mut stage, people } = cast;
+    let report = perform(&mut stage, &people, directory, &mut teller).await?;
+    stage.check()?;
+    account::print(&report, output)?;
+    if args.serve {
+        account::serve(&stage, &report, output);
+        std::future::pending::<()>().await;
+    }
+    stage.lower().await?;
+    Ok(())
+}
+
+/// The consortium and the people in it.
+struct Cast {
+    stage: Stage,
+    people: People,
+}
+
+/// Who acts, beside the members' operators.
+struct People {
+    approvers: Vec<Session>,
+    boards: Vec<Session>,
+    researcher: Session,
+    credential: Vec<u8>,
+    /// Holds a credential of an issuer that nobody accredited.
+    pretender: Session,
+    diploma: Vec<u8>,
+}
+
+impl Cast {
+    async fn gather(directory: &Path, teller: &mut Teller<'_>) -> Result<Self, Failure> {
+        let mut say = |text: &str| teller.say(text);
+        let begun = Instant::now();
+        let stage = Stage::raise(directory, "ACTG 175 consortium", REGULATOR, &HOSPITALS, &[], &mut say).await?;
+        teller.timed("found_and_join", begun);
+
+        let begun = Instant::now();
+        teller.say("the hospitals make the oracles' key together");
+        let regulator = &stage.member(REGULATOR).operator.client;
+        members::establish(regulator, HOSPITALS.map(str::to_owned).to_vec(), 2).await?;
+        teller.timed("oracle_key", begun);
+
+        let begun = Instant::now();
+        teller.say("people get their keys and roles");
+        let mut approvers = Vec::new();
+        for name in ["ada", "ben", "cleo"] {
+            approvers.push(stage.principal("northgate", name, vec![Role::Approver]).await?);
+        }
+        let mut boards = Vec::new();
+        for hospital in HOSPITALS {
+            boards.push(stage.principal(hospital, "board", vec![Role::Approver]).await?);
+        }
+        let university = stage.outsider("university", "northgate").await?;
+        members::accredit(regulator, "university", university.wallet.key(), vec!["researcher".into()]).await?;
+        let researcher = stage.outsider("researcher", "northgate").await?;
+        let credential = Stage::vouch(&university.wallet, &researcher, "Dr. Rosalind Vega", &["researcher"])?;
+        let mill = stage.outsider("diploma-mill", "northgate").await?;
+        let pretender = stage.outsider("pretender", "northgate").await?;
+        let diploma = Stage::vouch(&mill.wallet, &pretender, "Dr. Nobody", &["researcher"])?;
+        teller.timed("people", begun);
+        Ok(Self { stage, people: People { approvers, boards, researcher, credential, pretender, diploma } })
+    }
+}
+
+async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &mut Teller<'_>) -> Result<Report, Failure> {
+    let inputs = samples::write(&directory.join("inputs"))?;
+    let begun = Instant::now();
+    for hospital in HOSPITALS {
+        teller.say(&format!("{hospital} seals its table"));
+        assets::seal(&stage.member(hospital).operator.client, &inputs.join(format!("{hospital}.csv")), "trial", AssetKind::Table).await?;
+    }
+    teller.timed("seal", begun);
+
+    let begun = Instant::now();
+    teller.say("contracts are offered");
+    let northgate = &stage.member("northgate").operator.client;
+    let release_contract = offers::offer(northgate, "northgate", &inputs.join("northgate-release.toml")).await?;
+    let mut compute_contracts = Vec::new();
+    for hospital in HOSPITALS {
+        compute_contracts.push(offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?);
+    }
+    teller.timed("offer", begun);
+
+    let mut play = Play { people, directory, release_contract, compute_contracts, teller, refused: Vec::new() };
+    let (first, token, release) = play.release(&inputs).await?;
+    let mut refusals = vec![play.used_twice(&token).await?];
+    let (second, stolen) = play.stolen().await?;
+    refusals.push(stolen);
+    let (computed, answer) = play.compute(&inputs).await?;
+    refusals.extend(play.refused_requests().await?);
+    refusals.push(play.changed_verdict(stage, &first).await?);
+    refusals.push(play.after_window(&second).await?);
+    samples::nowhere_in(&directory.join("northgate"), &inputs.join("northgate.csv"))?;
+
+    let begun = Instant::now();
+    play.teller.say("receipts are exported and verified offline");
+    let refused = play.refused.clone();
+    let chains = [("release", first), ("compute", computed)].into_iter().chain(refused);
+    let (receipts, consortium, fingerprint) = play.receipts(stage, chains.collect()).await?;
+    play.teller.timed("receipts", begun);
+    refusals.sort_by_key(|refusal| CASES.iter().position(|case| *case == refusal.case));
+    let timings = std::mem::take(&mut play.teller.timings);
+    let members = stage.members.iter().map(|member| member.name.clone()).collect();
+    Ok(Report { members, release, answer, refusals, timings, receipts, consortium, fingerprint, directory: directory.to_owned() })
+}
+
+/// The requests of the demo.
+struct Play<'a, 't> {
+    people: &'a People,
+    directory: &'a Path,
+    release_contract: Digest,
+    compute_contracts: Vec<Digest>,
+    teller: &'a mut Teller<'t>,
+    /// Requests that ended without a release, by the name of their receipt.
+    refused: Vec<(&'static str, Digest)>,
+}
+
+impl Play<'_, '_> {
+    /// Applies as `who`; the key is kept in memory for the life of the demo.
+    async fn apply(&self, who: &Session, contracts: &[Digest], purpose: &str, evidence: &[u8]) -> Result<(Digest, Ephemeral), client::Error> {
+        let ephemeral = Ephemeral::Held(crypto::kem::PrivateKey::generate(Suite::XWing).into());
+        let applying = Applying {
+            contracts: contracts.iter().map(|contract| ContractVersion { contract: *contract, version: 1 }).collect(),
+            purpose: purpose.to_owned(),
+            justification: "Does the change in CD4 counts differ by treatment arm?".to_owned(),
+            evidence: vec![("credential".to_owned(), evidence.to_vec())],
+            ephemeral: ephemeral.public()?,
+        };
+        Ok((who.client.apply(applying).await?.id, ephemeral))
+    }
+
+    /// `count` of northgate's approvers find the request in their inboxes and approve it.
+    async fn approve(&self, request: &Digest, count: usize) -> Result<(), Failure> {
+        for approver in &self.people.approvers[..count] {
+            let waiting = approver.client.inbox(None).await?.items;
+            let found = waiting.iter().find(|view| view.request.id == *request);
+            let found = found.ok_or_else(|| Failure::new(format!("request {request} is not in the inbox of {}", approver.wallet.profile().name)))?;
+            if found.applicant.is_none() || found.justification.is_none() {
+                return Err(Failure::new("the inbox does not show who applies, and why"));
+            }
+            approver.client.approve(request, &self.release_contract, true).await?;
+        }
+        Ok(())
+    }
+
+    /// A release, from application to the opened table.
+    async fn release(&mut self, inputs: &Path) -> Result<(Digest, GrantToken, Release), Failure> {
+        let researcher = &self.people.researcher;
+        self.teller.say("a researcher applies for northgate's table");
+        let begun = Instant::now();
+        let (request, ephemeral) = self.apply(researcher, &[self.release_contract], "research", &self.people.credential).await?;
+        self.teller.timed("release_apply", begun);
+        let begun = Instant::now();
+        self.teller.say("two of three approvers agree");
+        self.approve(&request, 2).await?;
+        self.teller.timed("release_approve", begun);
+        let begun = Instant::now();
+        self.teller.say("two of three oracles judge and sign");
+        let judgement = researcher.client.judge(&request).await?;
+        self.teller.timed("release_judge", begun);
+        let token = judgement.grant.ok_or_else(|| Failure::new("an allowed release brought no grant").because(judgement.decision))?;
+        let begun = Instant::now();
+        self.teller.say("the proxy honours the grant");
+        let path = self.directory.join("received-northgate.csv");
+        let received = researcher.client.fetch(&request, &ephemeral, &path).await?;
+        self.teller.timed("release_fetch", begun);
+        let (original, got) = (read(&inputs.join("northgate.csv"))?, read(&path)?);
+        if original != got || crypto::sha256(&[&original]) != received.sha256 {
+            return Err(Failure::new("the table received is not the table sealed"));
+        }
+        let rows = Table::read(&*got).map_err(|error| Failure::of(&error))?.rows();
+        Ok((request, token, Release { sha256: received.sha256, root: received.object.root, rows }))
+    }
+
+    /// A computation, from application to the opened answer.
+    async fn compute(&mut self, inputs: &Path) -> Result<(Digest, Answer), Failure> {
+        let researcher = &self.people.researcher;
+        self.teller.say("the researcher applies for a computation over all three tables");
+        let begun = Instant::now();
+        let (request, ephemeral) = self.apply(researcher, &self.compute_contracts, "research", &self.people.credential).await?;
+        for (board, contract) in self.people.boards.iter().zip(&self.compute_contracts) {
+            board.client.approve(&request, contract, true).await?;
+        }
+        self.teller.timed("compute_apply_and_approve", begun);
+        let begun = Instant::now();
+        let judgement = researcher.client.judge(&request).await?;
+        if judgement.decision != ledger::OK {
+            return Err(Failure::refused(&judgement.decision, "the computation was not allowed"));
+        }
+        self.teller.timed("compute_judge", begun);
+        let begun = Instant::now();
+        self.teller.say("the hospitals compute together; none sees another's numbers");
+        let answer = researcher.client.compute_and_collect(&request, &ephemeral).await?;
+        self.teller.timed("compute_run", begun);
+        if answer != in_clear(inputs)? {
+            return Err(Failure::new("the joint answer differs from the one computed in clear"));
+        }
+        Ok((request, answer))
+    }
+}
+
+/// The same program over the three tables in clear: what the joint answer must equal.
+fn in_clear(inputs: &Path) -> Result<Answer, Failure> {
+    let text = fs::read_to_string(inputs.join("program.toml")).map_err(|error| Failure::file(inputs, &error))?;
+    let program = Program::from_toml(&text).doing("the sample's program")?;
+    let parties = HOSPITALS.len() as u16;
+    let mut sums = vec![0u64; program.length()];
+    for hospital in HOSPITALS {
+        let table = Table::read(&*read(&inputs.join(format!("{hospital}.csv")))?).map_err(|error| Failure::of(&error))?;
+        let local = program.local(&table, parties).map_err(|error| Failure::of(&error))?;
+        local.expose(|local| sums.iter_mut().zip(local).for_each(|(sum, value)| *sum = sum.wrapping_add(*value)));
+    }
+    program.answer(&sums, parties).map_err(|error| Failure::of(&error))
+}
+
+/// A directory that is emptied for each run, or a temporary one.
+enum Place {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Place {
+    fn prepare(keep: Option<&Path>) -> Result<Self, Failure> {
+        let Some(directory) = keep else {
+            return tempfile::tempdir().map(Self::Temporary).map_err(|error| Failure::of(&error).stops("no temporary directory can be made"));
+        };
+        let mark = directory.join(MARK);
+        let occupied = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied && !mark.exists() {
+            return Err(Failure::new(format!("{} holds something that is not an earlier demo's", directory.display())).hint("name an empty directory"));
+        }
+        let make = || {
+            if occupied {
+                fs::remove_dir_all(directory)?;
+            }
+            fs::create_dir_all(directory)?;
+            fs::write(&mark, "A demo of sotto lives here; the next one starts anew.\n")?;
+            // Absolute, since the nodes are told of it.
+            fs::canonicalize(directory)
+        };
+        make().map(Self::Kept).map_err(|error| Failure::file(directory, &error))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(directory) => directory.path(),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::file(path, &error))
+}
+
+const REGULATOR: &str = "health-authority";
+const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
+/// The refusals, in the order in which they are told.
+const CASES: [&str; 7] =
+    ["wrong_purpose", "not_accredited", "too_few_approvals", "grant_used_twice", "grant_stolen", "after_window", "verdict_changed"];
+const MARK: &str = ".sotto-demo";

@@ -1,0 +1,165 @@
+//! A consortium on this machine: members' homes, their nodes as child processes, and the people who act in it.
+//!
+//! Demo and bench stand on it. It does nothing that the commands do not: it calls their functions.
+
+mod process;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use client::wallet::Wallet;
+use contracts::record::Role;
+use crypto::{Digest, Secret};
+use ledger::Consortium;
+
+use crate::commands::{credential, members, setup};
+use crate::error::Failure;
+use crate::home::{Home, Session};
+
+pub(crate) use process::Process;
+
+/// A member on stage.
+pub(crate) struct Member {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its operator.
+    pub(crate) operator: Session,
+    /// Its node's address.
+    pub(crate) address: String,
+    /// Digest of its node's TLS key.
+    pub(crate) tls: Digest,
+    process: Process,
+}
+
+/// A consortium of running nodes.
+pub(crate) struct Stage {
+    directory: PathBuf,
+    /// The members, the founder first.
+    pub(crate) members: Vec<Member>,
+    passphrase: Secret<Vec<u8>>,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+impl Stage {
+    /// Founds a consortium in `directory`, lets `others` join, and runs all nodes with these settings in their
+    /// environment. `tell` hears of each step.
+    ///
+    /// # Errors
+    /// Whatever stands in the way; the nodes that ran are stopped.
+    pub(crate) async fn raise(
+        directory: &Path,
+        title: &str,
+        founder: &str,
+        others: &[&str],
+        settings: &'static [(&'static str, &'static str)],
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Self, Failure> {
+        let passphrase_file = directory.join("passphrase");
+        let passphrase = wire::text::to_hex(&crypto::random::<16>());
+        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&passphrase_file).map_err(|error| Failure::file(&passphrase_file, &error))?;
+        file.write_all(passphrase.as_bytes()).map_err(|error| Failure::file(&passphrase_file, &error))?;
+        let passphrase = Secret::new(passphrase.into_bytes());
+        let mut stage = Self { directory: directory.to_owned(), members: Vec::new(), passphrase, settings };
+
+        tell(&format!("{founder} founds the consortium"));
+        let (home, listen) = (stage.home(founder), free_port()?);
+        setup::found(&home, founder, title, listen, &format!("https://{listen}"), true, &stage.passphrase)?;
+        stage.start(founder, &home, &passphrase_file).await?;
+        for name in others {
+            tell(&format!("{name} joins"));
+            let inviting = stage.home(founder);
+            let invitation = setup::invite(&inviting, &mut stage.members[0].operator, name, false, 1).await?;
+            let (home, listen) = (stage.home(name), free_port()?);
+            setup::join(&home, &invitation, listen, &format!("https://{listen}"), &stage.passphrase).await?;
+            stage.start(name, &home, &passphrase_file).await?;
+        }
+        Ok(stage)
+    }
+
+    /// A member by name.
+    pub(crate) fn member(&self, name: &str) -> &Member {
+        self.members.iter().find(|member| member.name == name).expect("the stage was asked to raise this member")
+    }
+
+    /// Makes a principal of a member with a wallet of its own, and adds it on the ledger.
+    pub(crate) async fn principal(&self, member: &str, name: &str, roles: Vec<Role>) -> Result<Session, Failure> {
+        let home = Home::at(self.directory.join(member).join(name));
+        let at = self.member(member);
+        let consortium = self.consortium().await?;
+        let key = setup::principal(&home, name, Some(member), &at.address, at.tls, consortium, &self.passphrase)?;
+        members::add_principal(&at.operator.client, name, key, roles).await?;
+        home.open(&self.passphrase)
+    }
+
+    /// Makes a wallet for someone outside the consortium, who talks to a member's node.
+    pub(crate) async fn outsider(&self, name: &str, at: &str) -> Result<Session, Failure> {
+        let home = Home::at(self.directory.join(name));
+        let at = self.member(at);
+        setup::principal(&home, name, None, &at.address, at.tls, self.consortium().await?, &self.passphrase)?;
+        home.open(&self.passphrase)
+    }
+
+    /// A credential of `claims` about someone, in canonical CBOR.
+    pub(crate) fn vouch(issuer: &Wallet, subject: &Session, name: &str, claims: &[&str]) -> Result<Vec<u8>, Failure> {
+        let claims = claims.iter().map(|claim| (*claim).to_owned()).collect();
+        Ok(wire::to_vec(&credential::issue(issuer, subject.wallet.key(), name, claims, 30)?))
+    }
+
+    /// The consortium as the founder's node states it now.
+    pub(crate) async fn consortium(&self) -> Result<Consortium, Failure> {
+        Ok(Consortium::parse(&self.members[0].operator.client.consortium().await?)?)
+    }
+
+    /// Fails where a node has died.
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
+        self.members.iter_mut().try_for_each(|member| member.process.check(&member.name))
+    }
+
+    /// Asks all nodes to stop, and waits.
+    pub(crate) async fn lower(self) -> Result<(), Failure> {
+        let stops = self.members.into_iter().map(|member| member.process.stop(member.name));
+        futures_util::future::join_all(stops).await.into_iter().collect()
+    }
+
+    fn home(&self, member: &str) -> Home {
+        Home::at(self.directory.join(member))
+    }
+
+    async fn start(&mut self, name: &str, home: &Home, passphrase_file: &Path) -> Result<(), Failure> {
+        let process = Process::start(name, home.directory(), passphrase_file, self.settings)?;
+        let operator = home.open(&self.passphrase)?;
+        let profile = operator.wallet.profile();
+        let (address, tls) = (profile.node.clone(), profile.tls);
+        let mut member = Member { name: name.to_owned(), operator, address, tls, process };
+        let begun = Instant::now();
+        loop {
+            member.process.check(name)?;
+            // The newcomer serves once its copy of the ledger knows its own member.
+            let found = member.operator.client.members().await;
+            if found.is_ok_and(|members| members.iter().any(|member| member.card.name == name)) {
+                break;
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(Failure::new(format!("the node of {name} did not come up in {} s", PATIENCE.as_secs()))
+                    .hint(format!("read its log: {}", home.directory().join("node.log").display())));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.members.push(member);
+        Ok(())
+    }
+}
+
+/// A port of the loopback interface that nobody listens on just now.
+fn free_port() -> Result<SocketAddr, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let found = listener.and_then(|listener| listener.local_addr());
+    found.map_err(|error| Failure::of(&error).stops("no port of 127.0.0.1 can be listened on"))
+}
+
+/// How long a node may take to come up.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Verifies a receipt (docs/spec/receipt.md) offline against the consortium file you trust. Independent of the Rust code.
+
+    python3 interop/verify_receipt.py RECEIPT --consortium FILE
+    python3 interop/verify_receipt.py --batch --consortium FILE       names of receipts on standard input, an answer each
+
+Exit status: 0 verified, 1 refused with the reason in one line, 2 not asked properly or a file that cannot be read.
+Needs Python 3.11 and the package `cryptography`. Reading order: this file, chain.py, strict.py, cbor.py, fingerprint.py.
+"""
+
+import argparse
+import base64
+import hashlib
+import re
+import sys
+from datetime import datetime, timezone
+from types import SimpleNamespace
+
+import chain
+import fingerprint
+from strict import Refused, check, decoded, labelled_hash, prefix, unbase64, verify
+from cbor import dumps
+
+ENTRY = (({"chain": 32, "sender": 32, "nonce": 16, "expires": int, "contract": str, "method": str, "arguments": bytes}, 64),
+         int, range(1 << 32), (str, [(str, bytes)]))
+NAME = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+def sha256(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def decimal(text: str) -> int:
+    check(re.fullmatch("0|[1-9][0-9]{0,19}", text) is not None and int(text) < 1 << 64, f"{text[:24]!r} is no number")
+    return int(text)
+
+
+def after(start: str, line: str) -> str:
+    check(line.startswith(start), f"a line does not begin with {start!r}")
+    return line[len(start):]
+
+
+def digest(text: str) -> bytes:
+    value = unbase64(text, "a digest")
+    check(len(value) == 32, "a digest has not 32 bytes")
+    return value
+
+
+def included(root: bytes, size: int, index: int, leaf: bytes, path: list) -> bool:
+    """RFC 9162 §2.1.3.2; `leaf` is a leaf's data."""
+    if index >= size:
+        return False
+    position, last, node = index, size - 1, sha256(b"\0", leaf)
+    for sibling in path:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            node = sha256(b"\1", sibling, node)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            node = sha256(b"\1", node, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and node == root
+
+
+def read(data: bytes):
+    """Step 1: (entries with their paths, the checkpoint's five lines, the cosignature lines)."""
+    check(len(data) <= 4 << 20, "the receipt is too long")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("the receipt is not UTF-8") from error
+    parts = after("sottovoce-receipt/v1\n", text).split("\n\n")
+    check(len(parts) == 3 and text.endswith("\n"), "not entries, checkpoint and cosignatures with a blank line between")
+    lines, checkpoint, cosignatures = parts[0].split("\n"), parts[1].split("\n"), parts[2][:-1].split("\n")
+    check(len(lines) % 2 == 0 and len(lines) <= 512 and len(checkpoint) == 5, "too many or too few lines")
+    return list(zip(lines[::2], lines[1::2])), checkpoint, cosignatures
+
+
+def check_cosignatures(lines: list, checkpoint: list, validators: list) -> None:
+    """Step 4."""
+    quorum = len(validators) - (len(validators) - 1) // 3
+    check(len(lines) == quorum, f"{len(lines)} cosignatures where exactly {quorum} make a quorum")
+    keys, places = dict(validators), [name for name, _ in validators]
+    for line in lines:
+        name, _, blob = after("\u2014 ", line).partition(" ")
+        check(name in places, f"{name!r} is no validator of the epoch, or repeated, or out of order")
+        del places[:places.index(name) + 1]
+        blob = unbase64(blob, f"the cosignature of {name}")
+        key_id = sha256(name.encode(), b"\n\x04", keys[name])[:4]
+        check(len(blob) == 76 and blob[:4] == key_id, f"the cosignature of {name} is of another key")
+        signed = f"cosignature/v1\ntime {int.from_bytes(blob[4:12], 'big')}\n" + "".join(line + "\n" for line in checkpoint)
+        verify(keys[name], signed.encode(), blob[12:], f"the cosignature of {name}")
+
+
+def read_entry(line: str, path: str, root: bytes, size: int, chain_id: bytes):
+    """Step 5: one entry, verified."""
+    index, _, record = after("entry ", line).partition(" ")
+    index = decimal(index)
+    (its, signature), height, position, (code, events) = decoded(unbase64(record, f"entry {index}"), ENTRY, f"entry {index}")
+    check(its.chain == chain_id, f"entry {index} is of another chain")
+    well_formed = NAME.fullmatch(its.contract) and NAME.fullmatch(its.method) and len(its.arguments) <= 60 << 10
+    check(bool(well_formed) and len(its.cbor) + 67 <= 64 << 10, f"entry {index} is out of bounds")  # 67: array and signature heads
+    verify(its.sender, prefix("transaction") + its.cbor, signature, f"the signature of entry {index}")
+    identity = labelled_hash("transaction", its.cbor)
+    leaf = labelled_hash("outcome", dumps([identity, height, position, code, labelled_hash("events", dumps(events))]))
+    path = after("path ", path)
+    digests = b"" if path == "-" else unbase64(path, f"the path of entry {index}")
+    check((path == "-") == (digests == b"") and len(digests) % 32 == 0 and len(digests) <= 64 * 32, f"entry {index}: malformed path")
+    siblings = [digests[at:at + 32] for at in range(0, len(digests), 32)]
+    check(included(root, size, index, leaf, siblings), f"entry {index} is not in the log that was cosigned")
+    return SimpleNamespace(index=index, id=identity, sender=its.sender, method=f"{its.contract}.{its.method}",
+                           arguments=its.arguments, code=code, events=events)
+
+
+def verify_receipt(data: bytes, consortium: list):
+    """Returns (kind, the request's entry, all entries), or raises `Refused`. Steps are those of receipt.md."""
+    _, _, chain_id, epochs, _ = consortium
+    entries, checkpoint, cosignatures = read(data)
+    check(checkpoint[0] == f"sottovoce/{chain_id.hex()}", "the receipt is of another chain")  # 2
+    size, root = decimal(checkpoint[1]), digest(checkpoint[2])
+    digest(after("header ", checkpoint[3]))
+    validators = dict(epochs).get(decimal(after("epoch ", checkpoint[4])))  # 3
+    check(validators is not None, "the consortium file does not know the epoch; get its newest version from a source you trust")
+    check_cosignatures(cosignatures, checkpoint, validators)
+    entries = [read_entry(line, path, root, size, chain_id) for line, path in entries]
+    increasing = all(a.index < b.index for a, b in zip(entries, entries[1:]))
+    check(increasing, "entries are repeated or out of order")
+    kind, request = chain.tell(entries, consortium)
+    return kind, request, entries
+
+
+def account(kind: str, request, entries: list) -> str:
+    lines = [kind, f"request {request.id.hex()} by {request.sender.hex()}"]
+    for entry in entries:
+        name, moment = entry.method, ""
+        if entry.code == "ok":
+            name = entry.events[0][0]
+            moment = decoded(entry.events[0][1], chain.NOTICE, "an event").at
+            moment = f" at {datetime.fromtimestamp(moment / 1000, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+        lines.append(f"{entry.index:>8} {name}{moment} by {entry.sender.hex()[:16]}: {entry.code}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Verify a receipt offline.")
+    parser.add_argument("receipt", nargs="?")
+    parser.add_argument("--consortium", metavar="FILE", help="the consortium file, from a source you trust")
+    parser.add_argument("--batch", action="store_true", help="verify each receipt named on standard input")
+    arguments = parser.parse_args()
+    if arguments.consortium is None:
+        parser.error("a receipt proves nothing without the consortium file that you trust: --consortium FILE")
+    if arguments.batch == (arguments.receipt is not None):
+        parser.error("either one RECEIPT or --batch")
+    failed = 0
+    try:
+        consortium = fingerprint.read(arguments.consortium)
+        for path in map(str.rstrip, sys.stdin) if arguments.batch else [arguments.receipt]:
+            try:
+                with open(path, "rb") as file:
+                    told = verify_receipt(file.read((4 << 20) + 1), consortium)
+                print(f"verified: {told[0]}" if arguments.batch else account(*told))
+            except Refused as error:
+                failed = 1
+                print(f"refused: {error}", file=sys.stdout if arguments.batch else sys.stderr)
+    except Refused as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"cannot read: {error}", file=sys.stderr)
+        return 2
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
