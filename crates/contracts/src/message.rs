@@ -170,7 +170,7 @@ pub struct Commitment {
     /// How the root is made: `sealed-object-v1` for the tree over ciphertext.
     #[n(0)]
     pub suite: String,
-    /// The suite's parameters; empty for `sealed-object-v1`.
+    /// The suite's parameters; for `sealed-object-v1` the object's id, which is the digest of its core.
     #[n(1)]
     pub params: Bytes,
     /// The root.

@@ -21,7 +21,7 @@ use query::{Program, Table};
 use tokio::sync::mpsc;
 use wire::Fixed;
 
-use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, Done};
+use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, Done};
 use crate::problem::ApiError;
 use crate::service::Node;
 use crate::store::Share as StoredShare;
@@ -76,16 +76,17 @@ struct Parties {
 /// `computation_failed` names the party and the phase.
 pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultShare, ApiError> {
     let parties = parties(node, request)?;
-    if let Some(share) = own_share(node, request).await? {
-        return Ok(share);
+    if parties.request.phase != Phase::Done {
+        let attempt = Fixed(crypto::random());
+        let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
+        let started = parties.members.iter().map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
+        let started = all(&parties.members, "start", join_all(started).await)?;
+        // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it.
+        let attempt = started.into_iter().find_map(|started| started.recorded).unwrap_or(attempt);
+        let finish = ComputeFinish { request: *request, attempt };
+        let finished = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
+        all(&parties.members, "finish", join_all(finished).await)?;
     }
-    let attempt = Fixed(crypto::random());
-    let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
-    let finish = ComputeFinish { request: *request, attempt };
-    let started = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/start", &start));
-    all(&parties.members, "start", join_all(started).await)?;
-    let finished = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
-    all(&parties.members, "finish", join_all(finished).await)?;
     own_share(node, request).await?.ok_or_else(|| ApiError::internal("the share is kept before `finish` answers"))
 }
 
@@ -99,9 +100,13 @@ pub(crate) async fn party_only(node: &Node, request: &Digest, member: &str, heig
 }
 
 /// First phase at a party: checks the request itself, reads its own table and computes its masked share.
-pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<Done, ApiError> {
+pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeStarted, ApiError> {
     node.replica.wait_for(start.height).await?;
     let parties = parties(node, &start.request)?;
+    if own_share(node, &start.request).await?.is_some() {
+        let recorded = kept(node, &start.request, RECORDED).await?.and_then(|kept| Fixed::from_slice(&kept.sealed));
+        return Ok(ComputeStarted { recorded });
+    }
     let attempt = (start.request, start.attempt);
     let now = node.now();
     node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
@@ -127,7 +132,7 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<Done, ApiE
     // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
     let held = StoredShare { party: pending(&start.attempt), sealed: wire::to_vec(&sealed).into(), transaction: Digest::from([0; 32]) };
     node.store.put_share(&start.request, &held).await?;
-    Ok(Done {})
+    Ok(ComputeStarted { recorded: None })
 }
 
 /// Second phase at a party: records the sealed share of the attempt and keeps it as the result's.
@@ -137,6 +142,8 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
     }
     let held = kept(node, &finish.request, &pending(&finish.attempt)).await?;
     let StoredShare { sealed, .. } = held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
+    let attempt = finish.attempt.as_bytes().to_vec().into();
+    node.store.put_share(&finish.request, &StoredShare { party: RECORDED.into(), sealed: attempt, transaction: Digest::from([0; 32]) }).await?;
     record(node, &finish.request, sealed).await?;
     Ok(Done {})
 }
@@ -238,16 +245,23 @@ async fn send(node: &Node, parties: &Parties, (request, attempt): Attempt, envel
     node.call(to, "/peer/v1/compute/frame", &frame).await
 }
 
-fn all(members: &[String], phase: &str, answers: Vec<Result<Done, ApiError>>) -> Result<(), ApiError> {
-    let failures = members.iter().zip(answers).filter_map(|(member, answer)| answer.err().map(|error| format!("{member}: {error}")));
-    let failures: Vec<_> = failures.collect();
-    if failures.is_empty() { Ok(()) } else { Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; ")))) }
+fn all<T>(members: &[String], phase: &str, answers: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
+    let (mut good, mut failures) = (Vec::new(), Vec::new());
+    for (member, answer) in members.iter().zip(answers) {
+        match answer {
+            Ok(answer) => good.push(answer),
+            Err(error) => failures.push(format!("{member}: {error}")),
+        }
+    }
+    if failures.is_empty() { Ok(good) } else { Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; ")))) }
 }
 
 fn failed(error: impl ToString) -> ApiError {
     ApiError::new(code::COMPUTATION_FAILED, error.to_string())
 }
 
+/// The store's name for the attempt whose share was recorded.
+const RECORDED: &str = "recorded attempt";
 /// How long a party waits for another's message.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ATTEMPT_LIFE: u64 = 10 * 60 * 1000;

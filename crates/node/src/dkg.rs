@@ -118,7 +118,7 @@ pub(crate) async fn finish(node: &Node, round: DkgRoundTwo) -> Result<DkgDone, A
         packages.insert(secret.from, node.keys.unwrap(RECIPIENT, &info, b"", &secret.sealed)?);
     }
     let (share, group) = distributed.finish(&packages).map_err(refused)?;
-    node.keys.put_secret(&share_handle(session.start.epoch), share.to_secret())?;
+    node.keys.put_secret(&share_handle(&group.key), share.to_secret())?;
     let confirm = OraclesConfirm {
         epoch: session.start.epoch,
         threshold: session.start.threshold,

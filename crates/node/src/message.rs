@@ -209,6 +209,14 @@ pub(crate) struct ComputeStart {
     pub height: u64,
 }
 
+/// A party is ready: with the attempt whose share it has recorded before, if it has.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct ComputeStarted {
+    #[n(0)]
+    pub recorded: Option<Fixed<16>>,
+}
+
 /// Asks a party to seal and record the share it holds.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]

@@ -12,7 +12,7 @@ use contracts::message::{Opening, Verdict};
 use contracts::read;
 use contracts::record::{OracleEpoch, Phase, Request};
 use crypto::threshold::{self, GroupKey, KeyShare, Nonces, Package};
-use crypto::{Digest, Label, Signature};
+use crypto::{Digest, Label, PublicKey, Signature};
 use futures_util::future::join_all;
 use policy::Disclosed;
 use wire::{Fixed, Limits};
@@ -31,7 +31,7 @@ pub(crate) struct Desk {
 struct Session {
     nonces: Nonces,
     verdict: Vec<u8>,
-    epoch: u64,
+    key: PublicKey,
     since: u64,
 }
 
@@ -149,14 +149,14 @@ pub(crate) async fn commit(node: &Node, ask: OracleAsk) -> Result<OracleCommitme
         return Err(disagree("approvals are missing: that is no verdict yet"));
     }
     node.audit.record("node", "oracle.commit", &own.request.to_string(), "ok", &own.decision).await?;
-    let share = seat(node, epoch.group.epoch)?;
+    let share = seat(node, &epoch.group.key)?;
     let (nonces, commitment) = threshold::commit(&share);
     let mut sessions = node.oracle.sessions.lock().expect("no panic while the sessions are held");
     sessions.retain(|_, session| now.saturating_sub(session.since) < SESSION_LIFE);
     if sessions.len() >= MAX_SESSIONS {
         return Err(ApiError::new(code::BUSY, "too many verdicts are being signed"));
     }
-    let session = Session { nonces, verdict: wire::to_vec(&own), epoch: epoch.group.epoch, since: now };
+    let session = Session { nonces, verdict: wire::to_vec(&own), key: epoch.group.key, since: now };
     if sessions.insert(ask.session, session).is_some() {
         // Two asks under one session name would let a coordinator mix them: both are dropped.
         sessions.remove(&ask.session);
@@ -169,7 +169,7 @@ pub(crate) async fn commit(node: &Node, ask: OracleAsk) -> Result<OracleCommitme
 pub(crate) async fn sign(node: &Node, package: OraclePackage) -> Result<OracleShare, ApiError> {
     let taken = node.oracle.sessions.lock().expect("no panic while the sessions are held").remove(&package.session);
     let session = taken.ok_or_else(|| ApiError::new(code::ORACLE_DISAGREES, "no such signing session"))?;
-    let share = seat(node, session.epoch)?;
+    let share = seat(node, &session.key)?;
     let signed = threshold::sign(&share, session.nonces, &frost_package(&package), Label::VERDICT, &session.verdict);
     let signed = signed.map_err(|error| ApiError::new(code::ORACLE_DISAGREES, error.to_string()))?;
     node.audit.record("node", "oracle.sign", &crypto::sha256(&[&session.verdict]).to_string(), "ok", "").await?;
@@ -210,16 +210,17 @@ fn frost_package(package: &OraclePackage) -> Package {
     package.commitments.iter().map(|one| (one.index, one.commitment)).collect()
 }
 
-/// This node's share of the oracle key of an epoch.
-fn seat(node: &Node, epoch: u64) -> Result<KeyShare, ApiError> {
-    let missing = |_| ApiError::new(code::ORACLE_DISAGREES, format!("this node holds no oracle key of epoch {epoch}"));
-    let bytes = node.keys.secret(&share_handle(epoch)).map_err(missing)?;
+/// This node's share of the oracles' key.
+fn seat(node: &Node, key: &PublicKey) -> Result<KeyShare, ApiError> {
+    let missing = |_| ApiError::new(code::ORACLE_DISAGREES, format!("this node holds no share of the oracles' key {key}"));
+    let bytes = node.keys.secret(&share_handle(key)).map_err(missing)?;
     KeyShare::from_secret(&bytes).map_err(|error| ApiError::internal(error.to_string()))
 }
 
-/// The key store's handle of an oracle key share.
-pub(crate) fn share_handle(epoch: u64) -> String {
-    format!("oracle-{epoch}")
+/// The key store's handle of a share of an oracle key. Named by the key and not by the epoch, so that a key generation
+/// that failed late can be repeated.
+pub(crate) fn share_handle(key: &PublicKey) -> String {
+    format!("oracle-{key}")
 }
 
 /// The dossier of a request from what this node holds.

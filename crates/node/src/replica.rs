@@ -269,8 +269,13 @@ async fn advance(node: &Arc<Node>, leader: &str) -> Result<(), Setback> {
     }
     let (ledger, now) = (replica.ledger.clone(), node.now());
     let applied = tokio::task::spawn_blocking(move || apply(&ledger, &blocks, now)).await.map_err(ApiError::internal)?;
-    if let Err(error) = applied {
-        return Err(Setback::Diverged(error.to_string()));
+    match applied {
+        Ok(()) => {}
+        // This node's disk or clock, or blocks that crossed: the same question may go well next time.
+        Err(error @ (ledger::Error::Store(_) | ledger::Error::Time { .. } | ledger::Error::Gap { .. } | ledger::Error::Application(_))) => {
+            return Err(Setback::Unreachable(error.into()));
+        }
+        Err(error) => return Err(Setback::Diverged(error.to_string())),
     }
     let _: Done = node.call(leader, "/peer/v1/cosignature", &replica.cosign(node)?).await?;
     Ok(())

@@ -162,6 +162,7 @@ impl<'a> Story<'a> {
 
     fn register(&mut self, entry: &Committed, notice: &Notice) -> Result<Vec<(String, String)>, Error> {
         let registered: AssetRegister = decode(entry)?;
+        require(self.request.is_none(), entry, "the asset was registered before the request")?;
         let [owner] = notice.members.as_slice() else { return Err(unreadable(entry, "no owner in its event")) };
         let id = assets::identity(&self.consortium.chain, owner, &registered.name);
         require(notice.subject == id.to_string(), entry, "an asset's identity is made of its owner and name")?;
@@ -322,7 +323,8 @@ impl<'a> Story<'a> {
         let terms = self.terms_of(&issue.contract).filter(|terms| terms.means == Means::Release);
         let terms = terms.ok_or(Error::Broken { index: entry.index, rule: "a grant is for a release" })?;
         let length = issue.not_after.saturating_sub(issue.not_before);
-        let bounded = length <= u64::from(terms.grant.seconds) * 1000 && issue.not_after <= verdict.not_after;
+        let bounded =
+            (1..=u64::from(terms.grant.seconds) * 1000).contains(&length) && issue.not_after <= verdict.not_after;
         require(bounded, entry, "the grant lasts as long as contract and verdict allow")?;
         let facts = vec![fact("not before", issue.not_before), fact("not after", issue.not_after)];
         self.grant = Some((entry.transaction.id(), issue));

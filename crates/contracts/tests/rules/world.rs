@@ -1,5 +1,6 @@
 //! A consortium in memory: the contracts over an ordered map, with the demo's cast.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use contracts::message::{
@@ -68,8 +69,13 @@ pub(crate) struct World {
     nonce: u64,
 }
 
+thread_local! {
+    /// Goes into every key: another cast, who can only pretend to be this one.
+    pub(crate) static CAST: Cell<&'static str> = const { Cell::new("") };
+}
+
 pub(crate) fn key(name: &str) -> SigningKey {
-    SigningKey::from_seed(hash(Label::KEY_ID, &[name.as_bytes()]).as_bytes())
+    SigningKey::from_seed(hash(Label::KEY_ID, &[CAST.get().as_bytes(), name.as_bytes()]).as_bytes())
 }
 
 pub(crate) fn keys(member: &str) -> Keys {
@@ -116,19 +122,22 @@ impl World {
 
     /// Four members, northgate's principals, an issuer, oracles, assets.
     pub(crate) fn ready() -> Self {
-        let mut world = Self::founded();
+        Self::founded().settled()
+    }
+
+    pub(crate) fn settled(mut self) -> Self {
         for name in HOSPITALS {
-            world.join(name).unwrap();
+            self.join(name).unwrap();
         }
         for name in ["approver-1", "approver-2", "approver-3"] {
-            world.principal("northgate", name, Role::Approver).unwrap();
+            self.principal("northgate", name, Role::Approver).unwrap();
         }
-        world.principal("northgate", "owner", Role::Owner).unwrap();
+        self.principal("northgate", "owner", Role::Owner).unwrap();
         for name in HOSPITALS {
-            world.send(&keys(name).node, "oracles.confirm", &oracles(1)).unwrap();
-            world.send(&keys(name).node, "assets.register", &asset("trial")).unwrap();
+            self.send(&keys(name).node, "oracles.confirm", &oracles(1)).unwrap();
+            self.send(&keys(name).node, "assets.register", &asset("trial")).unwrap();
         }
-        world
+        self
     }
 
     pub(crate) fn send<T: Encode<()>>(
@@ -435,7 +444,7 @@ pub(crate) fn asset(name: &str) -> AssetRegister {
         columns: vec!["arms".into(), "age".into()],
         commitments: vec![Commitment {
             suite: "sealed-object-v1".into(),
-            params: Bytes::default(),
+            params: vec![7; 32].into(),
             root: digest("root"),
         }],
         segments: 3,

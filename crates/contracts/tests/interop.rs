@@ -1,0 +1,401 @@
+//! The independent Python reader (`interop/verify_receipt.py`) and ours agree about receipts: whole ones, every kind of
+//! changed one, and forged ones.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use contracts::chain::{Kind, check};
+use contracts::message::{Cancel, VerdictRecord};
+use contracts::{Contracts, read};
+use crypto::{Digest, Label, Signature, hash, merkle};
+use ledger::{Checkpoint, Committed, Consortium, Ledger, Receipt, VerifiedTransaction};
+use wire::{Fixed, text};
+
+use world::*;
+
+#[path = "rules/world.rs"]
+#[expect(dead_code, reason = "the rules' tests use all of it")]
+mod world;
+
+/// Three of four validators.
+const QUORUM: [&str; 3] = ["health-authority", "st-anna", "riverside"];
+
+/// How our reader says a request ended, in the other's words; None where it refuses.
+fn ours(receipt: &[u8], consortium: &Consortium) -> Option<String> {
+    let receipt = Receipt::parse(std::str::from_utf8(receipt).ok()?).ok()?.verify(consortium).ok()?;
+    Some(match check(&receipt, consortium).ok()?.kind {
+        Kind::Released => "released".into(),
+        Kind::Computed => "computed".into(),
+        Kind::Refused(code) => format!("refused ({code})"),
+        Kind::Cancelled => "cancelled".into(),
+    })
+}
+
+/// The other reader, with a directory for its files.
+struct Python(tempfile::TempDir);
+
+impl Python {
+    fn new(consortium: &Consortium) -> Self {
+        let python = Self(tempfile::tempdir().unwrap());
+        fs::write(python.file("consortium.toml"), consortium.to_toml()).unwrap();
+        python
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `SOTTO_PYTHON` names another interpreter, as `test.sh` does for its virtual environment.
+    fn run(&self, script: &str, arguments: &[&str], input: Option<File>) -> Output {
+        let interpreter = std::env::var("SOTTO_PYTHON").unwrap_or_else(|_| "python3".into());
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop").join(script);
+        let mut command = Command::new(&interpreter);
+        command.current_dir(self.0.path()).arg("-B").arg(script).args(arguments);
+        command.stdin(input.map_or_else(std::process::Stdio::null, Into::into));
+        let output = command.output().unwrap_or_else(|error| panic!("{interpreter} is needed by this test: {error}"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!errors.contains("Error: No module named"), "pip install cryptography==48.0.0: {errors}");
+        assert!(!errors.contains("Traceback"), "the reader must refuse, not crash: {errors}");
+        output
+    }
+
+    /// As [`ours`], for many receipts in one process.
+    fn theirs(&self, receipts: &[Vec<u8>]) -> Vec<Option<String>> {
+        let names: Vec<String> = (0..receipts.len()).map(|at| format!("{at}.receipt")).collect();
+        for (name, receipt) in names.iter().zip(receipts) {
+            fs::write(self.file(name), receipt).unwrap();
+        }
+        fs::write(self.file("names"), names.join("\n")).unwrap();
+        let input = File::open(self.file("names")).unwrap();
+        let output = self.run("verify_receipt.py", &["--batch", "--consortium", "consortium.toml"], Some(input));
+        let answers = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(answers.lines().count(), receipts.len(), "{answers}");
+        assert_eq!(output.status.success(), answers.lines().all(|line| line.starts_with("verified: ")));
+        let told = |line: &str| line.strip_prefix("verified: ").map(str::to_owned);
+        answers
+            .lines()
+            .inspect(|line| assert!(told(line).is_some() || line.starts_with("refused: ")))
+            .map(told)
+            .collect()
+    }
+
+    /// Both readers refuse all of them.
+    fn refused(&self, receipts: &[Vec<u8>], consortium: &Consortium) {
+        for (at, (receipt, told)) in receipts.iter().zip(self.theirs(receipts)).enumerate() {
+            let text = String::from_utf8_lossy(receipt);
+            assert_eq!((ours(receipt, consortium), told), (None, None), "receipt {at}:\n{text}");
+        }
+    }
+
+    /// Both readers tell this end of it.
+    fn accepted(&self, receipt: &str, consortium: &Consortium, end: &str) {
+        let told = self.theirs(&[receipt.into()]).remove(0);
+        assert_eq!((ours(receipt.as_bytes(), consortium).as_deref(), told.as_deref()), (Some(end), Some(end)));
+    }
+}
+
+/// A released, a computed and a refused request, told by a real ledger.
+struct Case {
+    world: World,
+    consortium: Consortium,
+    /// The released request, and its transactions.
+    request: Digest,
+    released: Vec<Digest>,
+    receipts: [(String, &'static str); 4],
+}
+
+impl Case {
+    fn new() -> Self {
+        let mut world = World::ready();
+        let (_, release, grant) = world.granted();
+        world.redeem(&grant, &researcher()).unwrap();
+        world.redeem(&grant, &researcher()).unwrap_err();
+        let again = world.last();
+        let (contracts, compute) = world.computing();
+        for (owner, contract) in HOSPITALS.iter().zip(&contracts) {
+            world.send(&keys(owner).node, "results.record", &world.result(&compute, contract)).unwrap();
+        }
+        let contract = world.offer("northgate", world.release_terms()).unwrap();
+        let refused = world.apply(&[contract]).unwrap();
+        world.judge(&refused, "approvals_missing").unwrap();
+
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&directory.path().join("ledger"), Arc::new(Contracts), genesis()).unwrap();
+        for expected in &world.log {
+            let verified = VerifiedTransaction::verify(expected.transaction.clone(), &world.chain).unwrap();
+            let proposed = ledger.propose(vec![verified], world.now).unwrap();
+            assert_eq!(proposed.results[0].as_ref().unwrap().outcome, expected.outcome);
+        }
+        let height = ledger.head().height;
+        let checkpoint = ledger.durable_checkpoint(height).unwrap();
+        let cosignatures = QUORUM.map(|name| {
+            let sign = |bytes: &[u8]| Ok::<_, Infallible>(keys(name).cosigner.sign_raw(bytes));
+            (name.to_owned(), checkpoint.cosign(START / 1000, sign).unwrap())
+        });
+        assert!(ledger.add_cosignatures(height, &cosignatures).unwrap().1);
+        let view = ledger.view().unwrap();
+        let ids = |request| read::chain_ids(&view, request).unwrap();
+        let released = ids(&release);
+        let receipt = |ids: &[Digest]| ledger.receipt(ids).unwrap().to_string();
+        let receipts = [
+            (receipt(&released), "released"),
+            (receipt(&ids(&compute)), "computed"),
+            (receipt(&ids(&refused)), "refused (approvals_missing)"),
+            (receipt(&[released.clone(), vec![again]].concat()), "refused (grant_already_used)"),
+        ];
+        let consortium = read::consortium(&view, &ledger.chain(), "trial").unwrap();
+        Self { world, consortium, request: release, released, receipts }
+    }
+}
+
+/// A receipt of these transactions, written by validators who cosign any log they are shown.
+fn written(world: &World, log: &[Committed], ids: &[Digest]) -> String {
+    let mut subtrees = BTreeMap::new();
+    let mut tree =
+        merkle::Frontier::load::<Infallible>(0, |_, _| unreachable!("an empty tree has no subtrees")).unwrap();
+    for entry in log {
+        tree.push(entry.leaf(), |level, at, digest| _ = subtrees.insert((level, at), digest));
+    }
+    let size = log.len() as u64;
+    let mut lines = vec!["sottovoce-receipt/v1".to_owned()];
+    for entry in log.iter().filter(|entry| ids.contains(&entry.transaction.id())) {
+        let path = merkle::inclusion_path(size, entry.index, |level, at| Ok::<_, Infallible>(subtrees[&(level, at)]));
+        let path: Vec<u8> = path.unwrap().iter().flat_map(|digest| *digest.as_bytes()).collect();
+        lines.push(format!("entry {} {}", entry.index, text::to_base64(&entry.to_bytes())));
+        lines.push(format!("path {}", text::to_base64(&path)));
+    }
+    let checkpoint = Checkpoint { chain: world.chain, size, root: tree.root(), header: digest("header"), epoch: 4 };
+    let epoch = world.consortium().epoch(4).unwrap().clone();
+    let cosignatures = QUORUM.map(|name| {
+        let sign = |bytes: &[u8]| Ok::<_, Infallible>(keys(name).cosigner.sign_raw(bytes));
+        (epoch.validator(name).unwrap().1, checkpoint.cosign(START / 1000, sign).unwrap())
+    });
+    format!("{}\n\n{}", lines.join("\n"), checkpoint.note(cosignatures))
+}
+
+/// The same signature with `S` plus the group order: what a verifier that is not strict accepts as well.
+fn malleated(signature: &[u8]) -> Vec<u8> {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut bytes = signature.to_vec();
+    let mut carry = 0;
+    for (byte, order) in bytes[32..].iter_mut().zip(ORDER) {
+        carry += u16::from(*byte) + u16::from(order);
+        *byte = carry as u8;
+        carry >>= 8;
+    }
+    bytes
+}
+
+#[test]
+fn both_readers_tell_the_same_and_refuse_every_changed_byte() {
+    let case = Case::new();
+    let python = Python::new(&case.consortium);
+    for (round, (receipt, end)) in case.receipts.iter().enumerate() {
+        python.accepted(receipt, &case.consortium, end);
+        let changed = |nonce: u64| {
+            let random = hash(Label::KEY_ID, &[&[round as u8], &nonce.to_be_bytes()]);
+            let (at, flip) = random.as_bytes().split_first_chunk::<8>().unwrap();
+            let mut bytes = receipt.clone().into_bytes();
+            let at = (u64::from_be_bytes(*at) % bytes.len() as u64) as usize;
+            bytes[at] ^= flip[0].max(1);
+            bytes
+        };
+        python.refused(&(0..300).map(changed).collect::<Vec<_>>(), &case.consortium);
+    }
+}
+
+#[test]
+fn the_python_reader_wants_the_consortium_file() {
+    let case = Case::new();
+    let python = Python::new(&case.consortium);
+    fs::write(python.file("one"), &case.receipts[0].0).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = python.run("verify_receipt.py", arguments, None);
+        let (out, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code().unwrap(), out, errors)
+    };
+    let (status, out, _) = run(&["one", "--consortium", "consortium.toml"]);
+    assert_eq!(
+        (status, out.lines().next(), out.lines().count()),
+        (0, Some("released"), 2 + case.released.len()),
+        "{out}"
+    );
+    for step in ["asset.registered", "contract.offered", "request.allowed", "grant.issued", "release.recorded"] {
+        assert!(out.contains(step), "{out}");
+    }
+    let (status, out, errors) = run(&["one"]);
+    assert!(status == 2 && out.is_empty() && errors.contains("consortium"), "{errors}");
+    let (status, out, _) = run(&["one", "--consortium", "missing.toml"]);
+    assert!(status == 2 && out.is_empty());
+
+    // Another consortium's file, one of an earlier epoch, one without the oracles.
+    let toml = case.consortium.to_toml();
+    let mut earlier = case.consortium.clone();
+    earlier.epochs.pop();
+    let mut silent = case.consortium.clone();
+    silent.oracles.clear();
+    let other = toml.replace(&case.consortium.chain.to_string(), &digest("another").to_string());
+    for pinned in [other, earlier.to_toml(), silent.to_toml(), format!("extra = 1\n{toml}"), toml.replace("/v1", "/v2")]
+    {
+        fs::write(python.file("other.toml"), pinned).unwrap();
+        let (status, out, errors) = run(&["one", "--consortium", "other.toml"]);
+        assert!(
+            status == 1 && out.is_empty() && errors.starts_with("refused: ") && errors.lines().count() == 1,
+            "{errors}"
+        );
+    }
+    let output = python.run("fingerprint.py", &["consortium.toml"], None);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), case.consortium.fingerprint());
+}
+
+#[test]
+fn both_readers_refuse_other_spellings_and_other_signatures_of_the_same() {
+    let case = Case::new();
+    let python = Python::new(&case.consortium);
+    let text = &case.receipts[0].0;
+    let lines: Vec<&str> = text.lines().collect();
+    let with = |at: usize, line: String| {
+        let mut lines = lines.clone();
+        lines[at] = &line;
+        lines.join("\n") + "\n"
+    };
+    let entry = |at: usize, change: &dyn Fn(&mut Committed)| {
+        let (index, record) = lines[at].strip_prefix("entry ").unwrap().split_once(' ').unwrap();
+        let mut committed = Committed::from_bytes(index.parse().unwrap(), &text::base64(record).unwrap()).unwrap();
+        change(&mut committed);
+        with(at, format!("entry {index} {}", text::to_base64(&committed.to_bytes())))
+    };
+    assert_eq!(&entry(1, &|_| ()), text);
+    let last = lines.len() - 1;
+    let (name, blob) = lines[last].rsplit_once(' ').unwrap();
+    let blob = text::base64(blob).unwrap();
+    let cosignature = [&blob[..12], &malleated(&blob[12..])].concat();
+    let checkpoint = lines.iter().position(|line| line.starts_with("sottovoce/")).unwrap();
+    let swapped = [&lines[..last - 1], &[lines[last], lines[last - 1]]].concat().join("\n") + "\n";
+    let doubled = [&lines[..last], &[lines[last - 1]]].concat().join("\n") + "\n";
+    let refused = [
+        // The leaf does not cover the sender's signature: only strict verification leaves it one value.
+        entry(1, &|entry| {
+            let signature = &mut entry.transaction.signature;
+            *signature = Signature(Fixed::from_slice(&malleated(signature.0.as_ref())).unwrap());
+        }),
+        entry(1, &|entry| entry.position += 1),
+        entry(1, &|entry| entry.outcome.code = "malformed".into()),
+        entry(1, &|entry| entry.outcome.events.clear()),
+        with(last, format!("{name} {}", text::to_base64(&cosignature))),
+        swapped,
+        doubled,
+        text.replacen("\nentry ", "\nentry 0", 1),
+        text.replacen("\nentry ", "\nentry +", 1),
+        text.replacen("\nentry ", "\nentry  ", 1),
+        text.replacen('\n', "\r\n", 1),
+        text.replace('\n', "\r\n"),
+        with(checkpoint + 1, format!("0{}", lines[checkpoint + 1])),
+        with(2, lines[2].trim_end_matches('=').into()),
+        with(2, "path -".into()),
+        format!("{text}\n"),
+        format!("{text}{}\n", lines[last]),
+        format!("\u{feff}{text}"),
+        text.trim_end().into(),
+        lines[..last].join("\n") + "\n",
+        [&lines[..1], &lines[checkpoint - 1..]].concat().join("\n") + "\n",
+        [&lines[..1], &lines[3..5], &lines[1..3], &lines[5..]].concat().join("\n") + "\n",
+        [&lines[..3], &lines[1..]].concat().join("\n") + "\n",
+        String::new(),
+    ];
+    python.refused(&refused.map(String::into_bytes), &case.consortium);
+}
+
+/// Whatever a quorum cosigns, the links between the entries hold or the receipt is refused.
+#[test]
+fn both_readers_refuse_broken_links_that_a_quorum_cosigned() {
+    let Case { mut world, consortium, request, released, receipts } = Case::new();
+    let python = Python::new(&consortium);
+    let honest = world.log.clone();
+    python.accepted(&written(&world, &honest, &released), &consortium, receipts[0].1);
+
+    let mut refused = Vec::new();
+    for left_out in &released {
+        let ids: Vec<Digest> = released.iter().filter(|id| *id != left_out).copied().collect();
+        refused.push(written(&world, &honest, &ids));
+    }
+    for foreign in honest.iter().map(|entry| entry.transaction.id()).filter(|id| !released.contains(id)) {
+        let receipt = written(&world, &honest, &[released.as_slice(), &[foreign]].concat());
+        match ours(receipt.as_bytes(), &consortium) {
+            // The second redemption, which was refused.
+            Some(end) => python.accepted(&receipt, &consortium, &end),
+            None => refused.push(receipt),
+        }
+    }
+    assert_eq!(refused.len(), honest.len() - 1);
+
+    // A verdict that the oracles did not sign, in a transaction that its sender did.
+    let judged = honest.iter().position(|entry| entry.transaction.transaction.contract == "verdicts").unwrap();
+    let mut log = honest.clone();
+    let transaction = &mut log[judged].transaction.transaction;
+    let mut record: VerdictRecord = wire::from_slice(&transaction.arguments, wire::Limits::small()).unwrap();
+    record.signature = key("forger").sign(Label::VERDICT, &wire::to_vec(&record.verdict));
+    transaction.arguments = wire::to_vec(&record).into();
+    let signed = transaction.clone().sign(&keys("riverside").node);
+    let mut ids = released.clone();
+    ids.push(signed.id());
+    log[judged].transaction = signed;
+    refused.push(written(&world, &log, &ids));
+
+    // A key of small order signs everything with R = A and S = 0. The control is the same transaction by an honest key.
+    world.send(&researcher(), "requests.cancel", &Cancel { request }).unwrap_err();
+    let ids = [released.as_slice(), &[world.last()]].concat();
+    python.accepted(&written(&world, &world.log, &ids), &consortium, "refused (request_closed)");
+    let mut log = world.log.clone();
+    let forged = &mut log.last_mut().unwrap().transaction;
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    forged.transaction.sender = crypto::PublicKey(Fixed(neutral));
+    forged.signature = Signature(Fixed::from_slice(&[neutral, [0; 32]].concat()).unwrap());
+    let ids = [released.as_slice(), &[forged.id()]].concat();
+    refused.push(written(&world, &log, &ids));
+
+    let refused: Vec<Vec<u8>> = refused.into_iter().map(String::into_bytes).collect();
+    python.refused(&refused, &consortium);
+}
+
+#[test]
+fn both_readers_refuse_a_receipt_forged_whole_under_other_keys() {
+    let case = Case::new();
+    CAST.set("forgers");
+    let mut world = World::founded();
+    world.chain = case.consortium.chain;
+    let mut world = world.settled();
+    let (_, request, grant) = world.granted();
+    world.redeem(&grant, &researcher()).unwrap();
+    let ids = read::chain_ids(&world.state, &request).unwrap();
+    let forged = written(&world, &world.log, &ids);
+    // Nothing is wrong with it but whose keys they are.
+    Python::new(&world.consortium()).accepted(&forged, &world.consortium(), "released");
+
+    // Under its own key ids, and under those of the validators it pretends to be.
+    let mut disguised = forged.clone();
+    for name in QUORUM {
+        let id = |consortium: &Consortium| {
+            let key = consortium.epoch(4).unwrap().validator(name).unwrap().1.key;
+            ledger::key_id(name, 4, key.0.as_ref())
+        };
+        let line = forged.lines().find(|line| line.starts_with(&format!("\u{2014} {name} "))).unwrap();
+        let blob = text::base64(line.rsplit(' ').next().unwrap()).unwrap();
+        assert_eq!(blob[..4], id(&world.consortium()));
+        let blob = [&id(&case.consortium), &blob[4..]].concat();
+        disguised = disguised.replace(line, &format!("\u{2014} {name} {}", text::to_base64(&blob)));
+    }
+    // With the genuine checkpoint and cosignatures beneath.
+    let genuine = case.receipts[0].0.split_once("\n\n").unwrap().1;
+    let grafted = format!("{}\n\n{genuine}", forged.split_once("\n\n").unwrap().0);
+    let python = Python::new(&case.consortium);
+    python.refused(&[forged, disguised, grafted].map(String::into_bytes), &case.consortium);
+}
