@@ -11,7 +11,7 @@ U8, U16, U32 = range(1 << 8), range(1 << 16), range(1 << 32)
 SUITE, RELEASE = {0x647A, 0x0020, 0x0010}, (0,)
 RECIPIENT = Either(({0x647A}, 1216), ({0x0020}, 32), ({0x0010}, 65))
 NOTICE = {"at": int, "subject": str, "members": [str], "request": Either(None, 32), "detail": str}
-TERMS = {"asset": 32, "means": Either(({0, 1},)), "visibility": Either(({0, 2},), ({1}, [str])), "purposes": [str],
+TERMS = {"asset": 32, "means": ({0, 1},), "visibility": Either(({0, 2},), ({1}, [str])), "purposes": [str],
          "window": (int, int), "approvals": {"required": U8, "approvers": [32]}, "evidence": [(str, str)],
          "grant": {"seconds": U32, "uses": U8}, "program": Either(None, bytes), "minimum_group": U32, "adversary": ({0, 1, 2},),
          "max_corrupt": U8, "tolerate_dropouts": U8, "fee": None, "privacy_budget": None, "policy": 32, "particulars": 32}

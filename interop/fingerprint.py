@@ -12,77 +12,48 @@ import unicodedata
 import cbor
 from strict import Refused, check, labelled_hash
 
-NAME, HEX = re.compile(r"[a-z0-9.-]{1,64}"), re.compile(r"[0-9a-f]{64}")
+NAME, HEX, TITLE = re.compile(r"[a-z0-9.-]{1,64}"), re.compile(r"[0-9a-f]{64}"), re.compile(r".{1,64}", re.DOTALL)
+NUMBER, LIMIT = range(1 << 63), 4 << 20
+# Tables with exactly these keys; (x, least, most) is a list of so many x.
+EPOCH = {"number": NUMBER, "validators": ({"name": NAME, "key": HEX}, 1, 128)}
+ORACLES = {"epoch": NUMBER, "threshold": range(1, 129), "participants": (NAME, 1, 128), "key": HEX}
+FORM = {"format": re.compile("sottovoce-consortium/v1"), "name": TITLE, "chain": HEX, "epochs": (EPOCH, 1, 1024),
+        "oracles": (ORACLES, 0, 1024)}
 
 
-def table(value, keys: str) -> list:
-    """The values of a table that has exactly these keys."""
-    check(isinstance(value, dict) and set(value) == set(keys.split()), f"a table has not exactly the keys {keys}")
-    return [value[key] for key in keys.split()]
-
-
-def array(value, least: int, most: int) -> list:
-    check(isinstance(value, list) and least <= len(value) <= most, f"not a list of {least} to {most}")
-    return value
-
-
-def number(value, most: int = 2**63 - 1) -> int:
-    check(type(value) is int and 0 <= value <= most, f"{value!r} is no number in bounds")
-    return value
-
-
-def name(value) -> str:
-    check(isinstance(value, str) and NAME.fullmatch(value) is not None, f"{value!r} is no name")
-    return value
-
-
-def digest(value) -> bytes:
-    check(isinstance(value, str) and HEX.fullmatch(value) is not None, f"{value!r} is not 64 lowercase hex digits")
-    return bytes.fromhex(value)
-
-
-def distinct(values: list) -> None:
-    check(len(set(values)) == len(values), "a name or key stands twice in a group")
-
-
-def increasing(values: list) -> None:
-    check(all(a < b for a, b in zip(values, values[1:])), "epochs do not increase")
-
-
-def epoch(value) -> list:
-    count, validators = table(value, "number validators")
-    validators = [table(validator, "name key") for validator in array(validators, 1, 128)]
-    validators = [[name(who), digest(key)] for who, key in validators]
-    for group in zip(*validators):
-        distinct(group)
-    return [number(count), validators]
-
-
-def group(value) -> list:
-    count, threshold, participants, key = table(value, "epoch threshold participants key")
-    participants = [name(who) for who in array(participants, 1, 128)]
-    distinct(participants)
-    check(number(threshold, len(participants)) >= 1, "a threshold of zero")
-    return [number(count), threshold, participants, digest(key)]
+def listed(value, form, what: str):
+    """`value` if it has the form: tables as lists in the order of the form, hexadecimal as bytes."""
+    if isinstance(form, dict):
+        check(isinstance(value, dict) and set(value) == set(form), f"{what} has not exactly the keys {', '.join(form)}")
+        return [listed(value[key], part, key) for key, part in form.items()]
+    if isinstance(form, tuple):
+        check(isinstance(value, list) and form[1] <= len(value) <= form[2], f"{what} is no list of {form[1]} to {form[2]}")
+        return [listed(item, form[0], what) for item in value]
+    if isinstance(form, range):
+        check(type(value) is int and value in form, f"{what} is no number in bounds")
+        return value
+    check(isinstance(value, str) and form.fullmatch(value) is not None, f"{what} is malformed")
+    return bytes.fromhex(value) if form is HEX else value
 
 
 def read(path: str) -> list:
-    """[format, name, chain, epochs, oracles], the content of the fingerprint."""
+    """[format, name, chain, epochs, oracles]: what the fingerprint covers."""
     with open(path, "rb") as file:
-        data = file.read((4 << 20) + 1)
-    check(len(data) <= 4 << 20, "the consortium file is too long")
+        data = file.read(LIMIT + 1)
+    check(len(data) <= LIMIT, "the consortium file is too long")
     try:
         value = {"oracles": []} | tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise Refused(f"the consortium file is not TOML: {error}") from error
-    form, title, chain, epochs, oracles = table(value, "format name chain epochs oracles")
-    check(form == "sottovoce-consortium/v1", "not a consortium file")
-    plain = isinstance(title, str) and all(unicodedata.category(character) != "Cc" for character in title)
-    check(plain and 1 <= len(title.encode()) <= 64, "the consortium's name is out of bounds")
-    epochs, oracles = [epoch(item) for item in array(epochs, 1, 1024)], [group(item) for item in array(oracles, 0, 1024)]
+    content = listed(value, FORM, "the consortium file")
+    _, name, _, epochs, oracles = content
+    check(len(name.encode()) <= 64 and all(unicodedata.category(c) != "Cc" for c in name), "the name is malformed")
+    check(all(threshold <= len(participants) for _, threshold, participants, _ in oracles), "a threshold above its group")
     for numbered in (epochs, oracles):
-        increasing([item[0] for item in numbered])
-    return [form, title, digest(chain), epochs, oracles]
+        check(all(a[0] < b[0] for a, b in zip(numbered, numbered[1:])), "epochs do not increase")
+    groups = [group for _, validators in epochs for group in zip(*validators)] + [group for _, _, group, _ in oracles]
+    check(all(len(set(group)) == len(group) for group in groups), "a name or key stands twice in a group")
+    return content
 
 
 def fingerprint(content: list) -> str:

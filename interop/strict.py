@@ -6,6 +6,7 @@ Pages: docs/spec/wire.md, labels.md, keys.md.
 import base64
 import binascii
 import hashlib
+from contextlib import suppress
 from types import SimpleNamespace
 
 from cryptography.exceptions import InvalidSignature
@@ -37,31 +38,27 @@ def shaped(value, shape, what: str):
     any number of x; (x, y) an array of just these; {name: x} a struct, returned with its fields as attributes and its encoding
     as `cbor`; Either(x, y).
     """
-    def fail():
-        raise Refused(f"{what} has not the form it should have")
-
     if isinstance(shape, Either):
-        for one in shape.shapes[:-1]:
-            try:
+        for one in shape.shapes:
+            with suppress(Refused):
                 return shaped(value, one, what)
-            except Refused:
-                pass
-        return shaped(value, shape.shapes[-1], what)
-    if isinstance(shape, int):
-        return value if type(value) is bytes and len(value) == shape else fail()
-    if isinstance(shape, (set, range)):  # type(), here and below, since True is an int in Python
-        return value if type(value) is int and value in shape else fail()
-    if isinstance(shape, type) or shape is None:
-        right = type(value) is (shape or type(None)) and (shape is not int or value >= 0)
-        return value if right else fail()
-    if type(value) is not list or (not isinstance(shape, list) and len(value) != len(shape)):
-        fail()
+    kind = type(value)  # not isinstance, since True is an int in Python
+    fits = (kind is bytes and len(value) == shape if isinstance(shape, int)
+            else kind is int and value in shape if isinstance(shape, (set, range))
+            else kind is list if isinstance(shape, list)
+            else kind is list and len(value) == len(shape) if isinstance(shape, (tuple, dict))
+            else kind is int and value >= 0 if shape is int
+            else value is None if shape is None
+            else kind is shape)
+    check(fits, f"{what} has not the form it should have")
     if isinstance(shape, list):
         return [shaped(item, shape[0], what) for item in value]
     if isinstance(shape, tuple):
         return tuple(shaped(item, part, what) for item, part in zip(value, shape))
-    fields = {name: shaped(item, part, what) for item, (name, part) in zip(value, shape.items())}
-    return SimpleNamespace(**fields, cbor=cbor.dumps(value))
+    if isinstance(shape, dict):
+        fields = {name: shaped(item, part, what) for item, (name, part) in zip(value, shape.items())}
+        return SimpleNamespace(**fields, cbor=cbor.dumps(value))
+    return value
 
 
 def decoded(data: bytes, shape, what: str):
@@ -108,9 +105,12 @@ def is_proper(point: bytes) -> bool:
 
 
 def verify(key: bytes, message: bytes, signature: bytes, what: str) -> None:
-    """Strict Ed25519 (keys.md). `cryptography` hands this to OpenSSL, which refuses S >= ORDER and keys that are no points, uses the
-    equation without the cofactor, and compares R as bytes (so R is canonical). It accepts keys and R of small order and keys
-    in a second encoding; these, and S once more so as not to depend on a version, are checked here."""
+    """Strict Ed25519 (keys.md).
+
+    `cryptography` hands this to OpenSSL, which refuses S >= ORDER and keys that are no points, uses the equation without the
+    cofactor, and compares R as bytes (so R is canonical). It accepts keys and R of small order, and keys in a second
+    encoding. These are refused here, and S once more, so as not to depend on OpenSSL's version.
+    """
     sound = is_proper(key) and is_proper(signature[:32]) and int.from_bytes(signature[32:], "little") < ORDER
     check(sound, f"{what}: a key or signature that strict Ed25519 refuses")
     try:

@@ -13,16 +13,17 @@ use crate::output::Form;
 #[derive(Debug, Parser)]
 #[command(name = "sotto", version, max_term_width = 120, propagate_version = false, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
-    /// Options of every command.
-    #[command(flatten)]
-    pub global: Global,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
 }
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Your home: a member's (`node/` and `operator/`) or a principal's wallet [default: ~/.sotto]
     #[arg(long, global = true, value_name = "DIR", env = "SOTTO_HOME", hide_env = true)]

@@ -148,7 +148,7 @@ async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &
     let begun = Instant::now();
     teller.say("contracts are offered");
     let northgate = &stage.member("northgate").operator.client;
-    let release_contract = offers::offer(northgate, "northgate", &inputs.join("northgate-release.toml")).await?;
+    let release_contract = offers::offer(northgate, "northgate", &inputs.join("release.toml")).await?;
     let mut compute_contracts = Vec::new();
     for hospital in HOSPITALS {
         compute_contracts.push(offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?);

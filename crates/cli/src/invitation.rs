@@ -95,11 +95,12 @@ impl Invitation {
     pub(crate) fn to_toml(&self) -> String {
         let Self { name, inviter, expires, node, tls, leader, token, genesis, consortium } = self.clone();
         let (format, genesis, checksum) = (FORMAT.to_owned(), wire::to_vec(&genesis).into(), Digest::from([0; 32]));
-        let mut file =
-            File { format, name, inviter, expires, node, tls, leader, token, genesis, checksum, consortium };
+        let mut file = File { format, name, inviter, expires, node, tls, leader, token, genesis, checksum, consortium };
         file.checksum = file.digest();
         let text = toml::to_string(&file).expect("an invitation holds texts, small numbers and tables");
-        format!("# An invitation to a sottovoce consortium. It is a secret: whoever holds it can join in this name, once.\n{text}")
+        format!(
+            "# An invitation to a sottovoce consortium. It is a secret: whoever holds it can join in this name, once.\n{text}"
+        )
     }
 
     /// What the ledger knows of the token.

@@ -52,8 +52,26 @@ impl Terminals {
         self.groups.push((child.id(), child.stdin.take()));
         let status = child.wait().unwrap();
         let told = fs::read_to_string(&log).unwrap();
-        assert!(status.success(), "block {number}, terminal {}:\n{}\n{told}", block.terminal, block.commands);
+        let Block { terminal, commands } = block;
+        assert!(status.success(), "block {number}, terminal {terminal}:\n{commands}\n{told}\n{}", self.complaints());
         told
+    }
+
+    /// What the nodes had to say.
+    fn complaints(&self) -> String {
+        let mut logs: Vec<PathBuf> = fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        logs.sort();
+        let tell = |path: &PathBuf| {
+            let text = fs::read_to_string(path).unwrap();
+            let lines: Vec<&str> =
+                text.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
+            format!("{}:\n{}", path.display(), lines.join("\n"))
+        };
+        logs.iter().map(tell).collect::<Vec<_>>().join("\n")
     }
 
     fn file(&self, name: &str) -> Vec<u8> {
@@ -93,11 +111,8 @@ fn blocks(page: &str) -> Vec<Block> {
 
 /// The page with a free port in place of each of its own.
 fn with_free_ports(page: &str) -> String {
-    let ports: BTreeMap<&str, TcpListener> = page
-        .split("127.0.0.1:")
-        .skip(1)
-        .map(|rest| (&rest[..4], TcpListener::bind("127.0.0.1:0").unwrap()))
-        .collect();
+    let ports: BTreeMap<&str, TcpListener> =
+        page.split("127.0.0.1:").skip(1).map(|rest| (&rest[..4], TcpListener::bind("127.0.0.1:0").unwrap())).collect();
     ports.iter().fold(page.to_owned(), |page, (port, listener)| {
         page.replace(&format!("127.0.0.1:{port}"), &listener.local_addr().unwrap().to_string())
     })

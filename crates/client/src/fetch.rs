@@ -139,7 +139,9 @@ async fn restart(file: &mut tokio::io::BufWriter<tokio::fs::File>) -> io::Result
 fn open(sealed: &Path, root: &Digest, ephemeral: &Ephemeral, plaintext: &Path) -> Result<Received, Error> {
     let partial = Partial(beside(plaintext, "part"));
     let io = |error| Error::Http(http::Error::Io(error));
-    let output = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&partial.0).map_err(io)?;
+    // Never into a file or link that someone else put there; one that an earlier attempt left goes first.
+    let _ = fs::remove_file(&partial.0);
+    let output = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&partial.0).map_err(io)?;
     let mut output = Digesting { digest: Sha256::new(), inner: BufWriter::with_capacity(1 << 20, output) };
     let input = BufReader::with_capacity(1 << 20, File::open(sealed).map_err(io)?);
     let object = vault::open(input, &mut output, &ephemeral.access(), Some(root))?;

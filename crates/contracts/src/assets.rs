@@ -31,7 +31,9 @@ pub(crate) fn register(world: &mut World<'_>, registered: AssetRegister) -> Resu
         return Err(code::ASSET_INVALID.refuse(format!("an asset has one commitment, `{SEALED_OBJECT}`")));
     };
     if commitment.suite != SEALED_OBJECT || commitment.params.len() != 32 {
-        return Err(code::ASSET_INVALID.refuse(format!("the commitment is `{SEALED_OBJECT}` with the object's id, 32 bytes")));
+        return Err(
+            code::ASSET_INVALID.refuse(format!("the commitment is `{SEALED_OBJECT}` with the object's id, 32 bytes"))
+        );
     }
     if registered.segments == 0 {
         return Err(code::ASSET_INVALID.refuse("a sealed object has one segment at least"));

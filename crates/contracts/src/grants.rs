@@ -15,6 +15,9 @@ pub const PROTOCOL: &str = "additive";
 /// What it assumes.
 pub const ADVERSARY: &str = "semi-honest";
 
+/// How much earlier than its seconds a grant's window may open, milliseconds: clocks of owner, leader and requester differ.
+pub const GRANT_SKEW: u64 = 2_000;
+
 pub(crate) fn issue(world: &mut World<'_>, issue: &GrantIssue) -> Result<(), Failure> {
     let (mut request, owner) = allowed(world, &issue.request, &issue.contract)?;
     if request.grant.is_some() {
@@ -28,7 +31,7 @@ pub(crate) fn issue(world: &mut World<'_>, issue: &GrantIssue) -> Result<(), Fai
     assets::active(world, &terms.asset)?;
     let verdict = request.verdict.as_ref().expect("an allowed request has its verdict");
     let length = issue.not_after.saturating_sub(issue.not_before);
-    if length == 0 || length > u64::from(terms.grant.seconds) * 1000 {
+    if length == 0 || length > u64::from(terms.grant.seconds) * 1000 + GRANT_SKEW {
         return Err(code::GRANT_INVALID.refuse(format!("a grant lasts up to {} seconds", terms.grant.seconds)));
     }
     if issue.not_after <= world.now || issue.not_after > verdict.not_after {

@@ -51,7 +51,7 @@ mod verdicts;
 
 pub use application::Contracts;
 pub use assets::SEALED_OBJECT;
-pub use grants::{ADVERSARY, PROTOCOL, session};
+pub use grants::{ADVERSARY, GRANT_SKEW, PROTOCOL, session};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};

@@ -30,6 +30,11 @@ pub(crate) fn found(founding: &Founding) -> Result<Vec<Write>, Failure> {
 
 pub(crate) fn invite(world: &mut World<'_>, invite: &Invite) -> Result<(), Failure> {
     let inviter = world.operator()?;
+    // Every newcomer is a validator and counts for the oracles' majority: whoever may invite can become both alone.
+    let may = world.get::<Member>(&key::member(&inviter))?.is_some_and(|own| own.regulator || own.joined == 0);
+    if !may {
+        return Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may invite"));
+    }
     check_name(&invite.name, 32, false)?;
     if invite.regulator && !is_regulator(world, &inviter)? {
         return Err(code::NOT_PERMITTED.refuse("only a regulator may invite a regulator"));

@@ -86,8 +86,7 @@ impl Python {
     /// Both readers refuse all of them.
     fn refused(&self, receipts: &[Vec<u8>], consortium: &Consortium) {
         for (at, (receipt, told)) in receipts.iter().zip(self.theirs(receipts)).enumerate() {
-            let text = String::from_utf8_lossy(receipt);
-            assert_eq!((ours(receipt, consortium), told), (None, None), "receipt {at}:\n{text}");
+            assert_eq!((ours(receipt, consortium), told), (None, None), "receipt {at}");
         }
     }
 
@@ -298,7 +297,7 @@ fn both_readers_refuse_other_spellings_and_other_signatures_of_the_same() {
         text.replacen('\n', "\r\n", 1),
         text.replace('\n', "\r\n"),
         with(checkpoint + 1, format!("0{}", lines[checkpoint + 1])),
-        with(2, lines[2].trim_end_matches('=').into()),
+        with(last, lines[last].trim_end_matches('=').into()),
         with(2, "path -".into()),
         format!("{text}\n"),
         format!("{text}{}\n", lines[last]),

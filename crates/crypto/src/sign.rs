@@ -29,9 +29,19 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::verify`].
     pub fn verify_raw(&self, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
+        if !self.is_canonical() {
+            return Err(InvalidSignature);
+        }
         let key = ed25519_dalek::VerifyingKey::from_bytes(self.0.as_bytes()).map_err(|_| InvalidSignature)?;
         let signature = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
         key.verify_strict(message, &signature).map_err(|_| InvalidSignature)
+    }
+
+    /// Whether the encoded y-coordinate is below p = 2^255 − 19 (RFC 8032 §5.1.3, step 1), which the library reduces
+    /// instead of refusing.
+    fn is_canonical(&self) -> bool {
+        let [first, middle @ .., last] = self.0.as_bytes();
+        last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *first < 0xed
     }
 }
 

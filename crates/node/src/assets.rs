@@ -16,7 +16,7 @@ use vault::Access;
 use crate::problem::ApiError;
 use crate::service::{Node, RECIPIENT};
 
-/// What arrives at an upload: pieces of the body, or why it broke off.
+/// What arrives at an upload: pieces of the body, an empty one at its end, or why it broke off.
 pub(crate) type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 
 /// Seals a body under `name` and registers it. Nothing is registered unless the whole body was sealed durably.
@@ -28,7 +28,7 @@ pub(crate) async fn seal(node: &Node, actor: &str, name: String, kind: String, b
     let vault = node.vault.clone();
     let (table, label) = (kind == "table", name.clone());
     let sealed = tokio::task::spawn_blocking(move || {
-        let mut header = Header { body: Body { pieces: body, current: Bytes::new() }, line: Vec::new(), wanted: table };
+        let mut header = Header { body: Body { pieces: body, current: Bytes::new(), ended: false }, line: Vec::new(), wanted: table };
         let summary = vault.put(&mut header, [&recipient], label.as_bytes());
         summary.map(|summary| (summary, header.line))
     });
@@ -81,15 +81,18 @@ pub(crate) fn object(node: &Node, asset: &Digest) -> Result<(Digest, Digest), Ap
 struct Body {
     pieces: Pieces,
     current: Bytes,
+    ended: bool,
 }
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.current = piece?,
-                None => return Ok(0),
-            }
+        if self.ended {
+            return Ok(0);
+        }
+        if self.current.is_empty() {
+            let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the upload was cut off");
+            self.current = self.pieces.blocking_recv().ok_or_else(cut)??;
+            self.ended = self.current.is_empty();
         }
         let taken = self.current.len().min(buffer.len());
         buffer[..taken].copy_from_slice(&self.current.split_to(taken));

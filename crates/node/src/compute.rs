@@ -13,7 +13,7 @@ use contracts::code;
 use client::api::ResultShare;
 use contracts::message::ResultRecord;
 use contracts::read;
-use contracts::record::{Phase, Request};
+use contracts::record::{Phase, Request, Standing};
 use crypto::{Digest, Secret};
 use futures_util::future::join_all;
 use mpc::additive::{Envelope, Party, Status};
@@ -29,6 +29,8 @@ use crate::store::Share as StoredShare;
 /// Attempts under way at this node.
 #[derive(Default)]
 pub(crate) struct Computations {
+    /// Held while this node coordinates.
+    coordinating: tokio::sync::Mutex<()>,
     attempts: Mutex<HashMap<Attempt, Seat>>,
 }
 
@@ -76,13 +78,25 @@ struct Parties {
 /// `computation_failed` names the party and the phase.
 pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultShare, ApiError> {
     let parties = parties(node, request)?;
+    if parties.own != 0 {
+        // One coordinator for each request, so that two attempts do not meet.
+        return Err(ApiError::new(code::NOT_PERMITTED, format!("ask the node of {}: it coordinates this computation", parties.members[0])));
+    }
     if parties.request.phase != Phase::Done {
+        let _turn = node.computations.coordinating.lock().await;
         let attempt = Fixed(crypto::random());
         let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
         let started = parties.members.iter().map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
-        let started = all(&parties.members, "start", join_all(started).await)?;
-        // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it.
-        let attempt = started.into_iter().find_map(|started| started.recorded).unwrap_or(attempt);
+        let started = join_all(started).await;
+        // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one's
+        // start then fails at those, for want of the first ones' messages.
+        let attempt = match started.iter().flatten().find_map(|started| started.recorded) {
+            Some(earlier) => earlier,
+            None => {
+                all(&parties.members, "start", started)?;
+                attempt
+            }
+        };
         let finish = ComputeFinish { request: *request, attempt };
         let finished = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
         all(&parties.members, "finish", join_all(finished).await)?;
@@ -126,6 +140,7 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
         let frame = frame.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
         status = party.step(vec![frame]).map_err(failed)?.1;
     }
+    node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
     let share = party.share(&input).map_err(failed)?;
     let ephemeral = &parties.request.apply.ephemeral;
     let sealed = crypto::kem::seal(ephemeral, &client::result::share_info(&node.member), session.as_ref(), &share.to_bytes()).map_err(failed)?;
@@ -215,15 +230,25 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
     for (index, named) in request.apply.contracts.iter().enumerate() {
         let contract = read::contract(&view, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
         if contract.owner == node.member {
-            own = Some((index as u16, contract.clone()));
+            // The terms that were applied under and judged, whatever was offered since.
+            let version = read::version(&view, named)?.ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
+            own = Some((index as u16, version.terms, contract.standing));
         }
         members.push(contract.owner);
     }
-    let (own, contract) = own.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member)))?;
-    let bytes = contract.terms.program.as_ref().ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
+    let (own, terms, standing) = own.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member)))?;
+    if request.phase == Phase::Allowed {
+        let expired = request.verdict.as_ref().is_none_or(|verdict| verdict.not_after < node.now());
+        if expired || standing != Standing::Active {
+            let code = if expired { code::VERDICT_EXPIRED } else { code::CONTRACT_NOT_IN_FORCE };
+            return Err(ApiError::new(code, "the computation may no longer begin"));
+        }
+    }
+    let bytes = terms.program.as_ref().ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
     let program = Program::from_bytes(bytes).map_err(failed)?;
     let program_digest = program.digest();
-    Ok(Parties { request, members, own, program, program_digest, asset: contract.terms.asset, contract: contract.id })
+    let contract = request.apply.contracts[usize::from(own)].contract;
+    Ok(Parties { request, members, own, program, program_digest, asset: terms.asset, contract })
 }
 
 /// This party's vector: its own table, opened in memory only.
@@ -234,7 +259,11 @@ async fn local(node: &Node, parties: &Parties) -> Result<Secret<Vec<u64>>, ApiEr
         let table = opened.expose(|bytes| Table::read(bytes.as_slice())).map_err(|error| error.to_string())?;
         program.local(&table, count).map_err(|error| error.to_string())
     });
-    vector.await.map_err(|error| ApiError::internal(error.to_string()))?.map_err(failed)
+    vector.await.map_err(ApiError::internal)?.map_err(|error| {
+        // What the table is like stays with its owner.
+        tracing::error!(request = %parties.request.id, error, "this member's table does not fit the program");
+        ApiError::new(code::COMPUTATION_FAILED, "this party's table does not fit the program; its operator's log says why")
+    })
 }
 
 async fn send(node: &Node, parties: &Parties, (request, attempt): Attempt, envelope: Envelope) -> Result<Done, ApiError> {

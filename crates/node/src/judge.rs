@@ -73,7 +73,10 @@ pub(crate) fn judge(
             owner: contract.owner.clone(),
         };
         let decision = policy::decide(&contract.terms, disclosed, &facts);
-        let judged = Judged { contract: *named, terms: contract.terms.digest(), policy: contract.terms.policy, approvals };
+        // The verdict names the terms applied under, also where it refuses because they were amended since.
+        let version = read::version(state, named)?;
+        let version = version.ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
+        let judged = Judged { contract: *named, terms: version.terms.digest(), policy: version.terms.policy, approvals };
         contracts.push((judged, decision));
     }
     Ok(Judgement { appraisals, contracts })

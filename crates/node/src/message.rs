@@ -45,6 +45,9 @@ pub(crate) struct Placed {
 pub(crate) struct Blocks {
     #[n(0)]
     pub blocks: Vec<Block>,
+    /// The height to cosign now.
+    #[n(1)]
+    pub cosign: u64,
 }
 
 /// Cosignatures of the checkpoint at a height.
@@ -77,6 +80,16 @@ pub(crate) struct Openings {
     pub justification: Option<Opening>,
     #[n(2)]
     pub evidence: Vec<Opening>,
+}
+
+/// A request's openings for another owner, with the height that holds the request.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Told {
+    #[n(0)]
+    pub height: u64,
+    #[n(1)]
+    pub openings: Openings,
 }
 
 /// Asks an oracle to judge: it re-checks everything and answers with a commitment to sign this very verdict.
@@ -262,6 +275,9 @@ pub(crate) struct AskParticulars {
 pub(crate) struct AskBlocks {
     #[n(0)]
     pub after: u64,
+    /// The last height that the leader has the asker's cosignature of.
+    #[n(1)]
+    pub cosigned: u64,
 }
 
 /// Asks for a height, or a later one, that a quorum has cosigned.

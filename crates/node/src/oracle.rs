@@ -98,7 +98,9 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
         }
         let answers = join_all(next.iter().map(|member| ask_commitment(node, member, &ask))).await;
         for (member, answer) in next.into_iter().zip(answers) {
+            let place = epoch.group.participants.iter().position(|one| *one == member).map(|place| place as u16 + 1);
             match answer {
+                Ok(commitment) if Some(commitment.index) != place => refusals.push(format!("{member}: answered for another oracle")),
                 Ok(commitment) => commitments.push((member, commitment)),
                 Err(error) => refusals.push(format!("{member}: {error}")),
             }
@@ -220,7 +222,9 @@ fn seat(node: &Node, key: &PublicKey) -> Result<KeyShare, ApiError> {
 /// The key store's handle of a share of an oracle key. Named by the key and not by the epoch, so that a key generation
 /// that failed late can be repeated.
 pub(crate) fn share_handle(key: &PublicKey) -> String {
-    format!("oracle-{key}")
+    // A handle has 64 characters at most; half of the key names it well enough.
+    let name: String = key.to_string().chars().take(32).collect();
+    format!("oracle-{name}")
 }
 
 /// The dossier of a request from what this node holds.

@@ -22,10 +22,10 @@ pub(crate) async fn of(node: &Node, contract: &Digest) -> Result<Disclosed, ApiE
     if let Some(disclosed) = contract.terms.disclosed {
         return Ok(disclosed);
     }
-    if let Some(held) = held(node, &contract).await? {
-        return Ok(held);
-    }
     if contract.owner == node.member {
+        if let Some(held) = held(node, &contract).await? {
+            return Ok(held);
+        }
         return Err(ApiError::new(code::EVIDENCE_MISSING, "the contract's particulars were not handed to its owner's node: `sotto contract offer` does so"));
     }
     let disclosed: Disclosed = node.call(&contract.owner, "/peer/v1/particulars", &AskParticulars { contract: contract.id }).await?;
@@ -36,9 +36,14 @@ pub(crate) async fn of(node: &Node, contract: &Digest) -> Result<Disclosed, ApiE
 /// Answers a member that asks for the particulars of one of this node's contracts.
 pub(crate) async fn answer(node: &Node, member: &str, ask: AskParticulars) -> Result<Disclosed, ApiError> {
     let contract = contract_of(node, &ask.contract)?;
+    // Another's contract may name the commitment of one of ours: what opens it is not for that owner.
+    if contract.owner != node.member {
+        return Err(ApiError::new(code::NOT_PERMITTED, "the contract's owner alone hands out its particulars"));
+    }
     if !contract.terms.visibility.includes(&contract.owner, member) {
         return Err(ApiError::new(code::NOT_PERMITTED, "the contract's owner keeps its particulars from this member"));
     }
+    node.audit.record(member, "particulars.read", &ask.contract.to_string(), "ok", "").await?;
     of(node, &ask.contract).await
 }
 
@@ -53,7 +58,7 @@ pub(crate) async fn keep(node: &Node, opening: &Opening) -> Result<Digest, ApiEr
 }
 
 async fn held(node: &Node, contract: &Contract) -> Result<Option<Disclosed>, ApiError> {
-    let Some(opening) = node.store.opening(&contract.terms.particulars).await? else { return Ok(None) };
+    let Some(opening) = node.store.opening(None, &contract.terms.particulars).await? else { return Ok(None) };
     let particulars = wire::from_slice(&opening.payload, Limits::small()).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(Some(Disclosed { salt: opening.salt, particulars }))
 }

@@ -8,30 +8,31 @@ use contracts::code;
 use client::api::{GrantToken, Redemption};
 use contracts::message::{GrantIssue, ReleaseRecord, redemption};
 use contracts::read;
-use contracts::record::Grant;
+use contracts::record::{Grant, Request};
 use crypto::{Digest, Label, PublicKey};
 use ledger::VerifiedTransaction;
 use vault::{Access, Export, Stanzas};
 
 use crate::assets;
-use crate::oracle::Dossier;
 use crate::problem::ApiError;
 use crate::service::{Node, RECIPIENT};
 use crate::token::Claims;
 
 /// The transaction that issues the grant of an allowed release, and the token that stands for it.
-pub(crate) fn grant(node: &Node, dossier: &Dossier, verdict_ends: u64) -> Result<Option<(VerifiedTransaction, GrantToken)>, ApiError> {
-    let Some(named) = dossier.request.apply.contracts.first() else { return Ok(None) };
+pub(crate) fn grant(node: &Node, request: &Request, verdict_ends: u64) -> Result<Option<(VerifiedTransaction, GrantToken)>, ApiError> {
+    let Some(named) = request.apply.contracts.first() else { return Ok(None) };
     let view = node.replica.view()?;
     let contract = read::contract(&view, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
     if contract.terms.means != policy::Means::Release || contract.owner != node.member {
         return Ok(None);
     }
-    let not_before = node.now();
-    let not_after = (not_before + u64::from(contract.terms.grant.seconds) * 1000).min(verdict_ends);
-    let issue = GrantIssue { request: dossier.request.id, contract: contract.id, not_before, not_after };
+    // Clocks differ by a little: the window opens that much earlier, and is no shorter for it.
+    let (now, seconds) = (node.now(), u64::from(contract.terms.grant.seconds));
+    let not_before = now.saturating_sub(contracts::GRANT_SKEW);
+    let not_after = (now + seconds * 1000).min(verdict_ends);
+    let issue = GrantIssue { request: request.id, contract: contract.id, not_before, not_after };
     let transaction = node.prepare("grants", "issue", &issue)?;
-    let claims = Claims { grant: transaction.id(), holder: dossier.request.requester, not_before, not_after };
+    let claims = Claims { grant: transaction.id(), holder: request.requester, not_before, not_after };
     let token = GrantToken { grant: claims.grant, token: node.mint.issue(&claims)?.into(), not_before, not_after };
     Ok(Some((transaction, token)))
 }
@@ -60,12 +61,16 @@ pub(crate) async fn redeem(node: &Node, caller: &PublicKey, id: &Digest, redempt
         Ok(release) => release,
         Err(error) => return Err(refuse(node, caller, id, error).await),
     };
-    node.audit.record(&caller.to_string(), "object.release", &id.to_string(), "ok", &format!("root {}", record.root)).await?;
     // Kept first, so that a redemption that is recorded can always be resumed.
-    node.store.put_grant(id, &export.1).await?;
+    if !node.store.put_grant(id, &export.1).await? && kept.is_none() {
+        let error = ApiError::new(code::BUSY, "the same grant is being redeemed on another connection").with_retry(1);
+        return Err(refuse(node, caller, id, error).await);
+    }
+    node.audit.record(&caller.to_string(), "object.release", &id.to_string(), "attempt", &format!("root {}", record.root)).await?;
     if let Err(error) = node.submit_ok(vec![node.prepare("releases", "record", &record)?]).await {
         return Err(refuse(node, caller, id, error).await);
     }
+    node.audit.record(&caller.to_string(), "object.release", &id.to_string(), "ok", "").await?;
     Ok(export.0)
 }
 

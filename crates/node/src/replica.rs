@@ -27,6 +27,8 @@ pub(crate) struct Replica {
     height: watch::Sender<u64>,
     /// The newest height that a quorum has cosigned, as far as this node knows.
     cosigned: watch::Sender<u64>,
+    /// The height the leader wants cosigned: one at a time, so that a quorum meets at the same one under any load.
+    target: watch::Sender<u64>,
     /// Why following stopped for good.
     fault: watch::Sender<Option<String>>,
 }
@@ -54,7 +56,9 @@ impl Replica {
         ledger.observe(move |committed| {
             observer.send_if_modified(|height| raise(height, committed));
         });
-        Self { ledger, part, height, cosigned: watch::Sender::new(0), fault: watch::Sender::new(None) }
+        // A ledger that cannot tell says so at the first receipt.
+        let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
+        Self { ledger, part, height, cosigned, target: watch::Sender::new(0), fault: watch::Sender::new(None) }
     }
 
     pub(crate) fn chain(&self) -> Digest {
@@ -96,16 +100,21 @@ impl Replica {
 
     /// Has transactions ordered and waits until this copy holds them.
     pub(crate) async fn submit(&self, node: &Node, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
+        let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
         let placed = match &self.part {
-            Part::Leader(_) => self.order(transactions).await?,
+            Part::Leader(_) => return self.order(transactions).await,
             Part::Follower { leader } => {
                 let forward = Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
                 node.call::<_, Forwarded>(leader, "/peer/v1/transactions", &forward).await?.results
             }
         };
-        let height = placed.iter().map(|placed| placed.height).max().unwrap_or(0);
-        self.wait_for(height).await?;
-        Ok(placed)
+        // The leader says where to look; what became of them is what this node's own copy holds.
+        self.wait_for(placed.iter().map(|placed| placed.height).max().unwrap_or(0)).await?;
+        let own = ids.iter().map(|id| {
+            let own = self.committed(id)?.ok_or_else(|| ApiError::new(code::UNAVAILABLE, "the leader named an outcome that this node's ledger does not hold"))?;
+            Ok(Placed { id: *id, height: own.height, index: own.index, code: own.outcome.code })
+        });
+        own.collect()
     }
 
     /// Orders transactions; the leader's part.
@@ -139,13 +148,20 @@ impl Replica {
         Ok(Placed { id: *id, height: committed.height, index: committed.index, code: committed.outcome.code })
     }
 
-    /// Blocks after a height; waits for the first of them for a while.
+    /// Blocks after a height, and the height to cosign; waits for the first news of either for a while.
     pub(crate) async fn blocks(&self, ask: AskBlocks) -> Result<Blocks, ApiError> {
-        let mut heights = self.height.subscribe();
-        let _ = timeout(LONG_POLL, heights.wait_for(|height| *height > ask.after)).await;
-        let ledger = self.ledger.clone();
-        let blocks = tokio::task::spawn_blocking(move || ledger.blocks(ask.after + 1, MAX_BLOCKS_BYTES));
-        Ok(Blocks { blocks: blocks.await.map_err(ApiError::internal)?? })
+        let (mut heights, mut targets) = (self.height.subscribe(), self.target.subscribe());
+        let news = async {
+            tokio::select! {
+                _ = heights.wait_for(|height| *height > ask.after) => {}
+                _ = targets.wait_for(|target| *target > ask.cosigned) => {}
+            }
+        };
+        // Without news the answer is empty, and the follower asks again.
+        let _ = timeout(LONG_POLL, news).await;
+        let (ledger, cosign) = (self.ledger.clone(), *self.target.borrow());
+        let blocks = tokio::task::spawn_blocking(move || ledger.blocks(ask.after.saturating_add(1), MAX_BLOCKS_BYTES));
+        Ok(Blocks { blocks: blocks.await.map_err(ApiError::internal)??, cosign })
     }
 
     /// Takes a member's cosignature; the ledger verifies it against the checkpoint of that height.
@@ -196,12 +212,15 @@ impl Replica {
         Ok(checkpoint.note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
     }
 
-    /// Cosigns this copy's newest block, once it is on disk.
-    fn cosign(&self, node: &Node) -> Result<Cosigned, ApiError> {
-        let height = self.ledger.head().height;
+    /// Cosigns a block of this copy, once it is on disk; nothing where this member is no validator of its epoch, as a
+    /// newcomer is not of the block that let it in.
+    fn cosign(&self, node: &Node, height: u64) -> Result<Option<Cosigned>, ApiError> {
         let checkpoint = self.ledger.durable_checkpoint(height)?;
+        if self.ledger.epoch(checkpoint.epoch)?.is_none_or(|epoch| epoch.validator(&node.member).is_none()) {
+            return Ok(None);
+        }
         let cosignature = checkpoint.cosign(node.now() / 1000, |message| node.keys.sign_raw(COSIGNER, message))?;
-        Ok(Cosigned { height, signatures: vec![CosignedBy { member: node.member.clone(), cosignature }] })
+        Ok(Some(Cosigned { height, signatures: vec![CosignedBy { member: node.member.clone(), cosignature }] }))
     }
 }
 
@@ -216,22 +235,35 @@ pub(crate) fn run(node: Arc<Node>) -> BoxFuture<'static, ()> {
     }
 }
 
+/// Sets the next height to cosign when the last one has its quorum.
 async fn lead(node: Arc<Node>) {
-    let mut heights = node.replica.height.subscribe();
+    let replica = &node.replica;
+    let (mut heights, mut quorums) = (replica.height.subscribe(), replica.cosigned.subscribe());
     loop {
-        if let Err(error) = node.replica.cosign(&node).and_then(|cosigned| node.replica.keep_cosigned(cosigned)) {
-            tracing::error!(%error, "the leader cannot cosign its own checkpoint");
+        let (height, cosigned) = (*heights.borrow_and_update(), *quorums.borrow_and_update());
+        let target = *replica.target.borrow();
+        if height > target && cosigned >= target {
+            let own = replica.cosign(&node, height).and_then(|own| own.map_or(Ok(Done {}), |own| replica.keep_cosigned(own)));
+            match own {
+                Ok(Done {}) => drop(replica.target.send_replace(height)),
+                Err(error) => {
+                    tracing::error!(%error, "the leader cannot cosign its own checkpoint");
+                    sleep(LAST_PAUSE).await;
+                }
+            }
+            continue;
         }
-        if heights.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = heights.changed() => if changed.is_err() { return },
+            changed = quorums.changed() => if changed.is_err() { return },
         }
     }
 }
 
 async fn follow(node: Arc<Node>, leader: String) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut cosigned) = (FIRST_PAUSE, 0);
     loop {
-        match advance(&node, &leader).await {
+        match advance(&node, &leader, &mut cosigned).await {
             Ok(()) => pause = FIRST_PAUSE,
             Err(Setback::Diverged(reason)) => {
                 tracing::error!(reason, "the leader's ledger differs from this node's own: following stops");
@@ -259,14 +291,12 @@ impl<E: Into<ApiError>> From<E> for Setback {
     }
 }
 
-/// Fetches, checks and keeps the next blocks, then cosigns.
-async fn advance(node: &Arc<Node>, leader: &str) -> Result<(), Setback> {
+/// Fetches, checks and keeps the next blocks, then cosigns what the leader asks for. `cosigned` is the last height that
+/// the leader has this node's cosignature of.
+async fn advance(node: &Arc<Node>, leader: &str, cosigned: &mut u64) -> Result<(), Setback> {
     let replica = &node.replica;
-    let ask = AskBlocks { after: replica.ledger.head().height };
-    let Blocks { blocks } = node.call(leader, "/peer/v1/blocks", &ask).await?;
-    if blocks.is_empty() {
-        return Ok(());
-    }
+    let ask = AskBlocks { after: replica.ledger.head().height, cosigned: *cosigned };
+    let Blocks { blocks, cosign } = node.call(leader, "/peer/v1/blocks", &ask).await?;
     let (ledger, now) = (replica.ledger.clone(), node.now());
     let applied = tokio::task::spawn_blocking(move || apply(&ledger, &blocks, now)).await.map_err(ApiError::internal)?;
     match applied {
@@ -277,11 +307,19 @@ async fn advance(node: &Arc<Node>, leader: &str) -> Result<(), Setback> {
         }
         Err(error) => return Err(Setback::Diverged(error.to_string())),
     }
-    let _: Done = node.call(leader, "/peer/v1/cosignature", &replica.cosign(node)?).await?;
+    if cosign > *cosigned && cosign <= replica.ledger.head().height {
+        if let Some(cosignature) = replica.cosign(node, cosign)? {
+            let _: Done = node.call(leader, "/peer/v1/cosignature", &cosignature).await?;
+        }
+        *cosigned = cosign;
+    }
     Ok(())
 }
 
 fn apply(ledger: &Ledger, blocks: &[Block], now: u64) -> Result<(), ledger::Error> {
+    if blocks.is_empty() {
+        return Ok(());
+    }
     blocks.iter().try_for_each(|block| ledger.apply(block, now, false))?;
     ledger.flush()
 }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use ledger::{SignedTransaction, VerifiedTransaction};
 
 use crate::judge;
-use crate::message::{AskOpenings, Done, Openings, Placed};
+use crate::message::{AskOpenings, Done, Openings, Placed, Told};
 use crate::oracle::{self, Dossier};
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -33,42 +33,55 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
     check_openings(&apply, &application)?;
     let (id, requester) = (transaction.id(), transaction.transaction().sender);
     let openings = Openings { request: id, justification: Some(application.justification), evidence: application.evidence };
-    keep(node, &openings).await?;
-    let placed = node.submit(vec![transaction]).await?.remove(0);
+    check_sizes(&openings)?;
+    let placed = node.submit(vec![transaction]).await?;
+    let placed = placed.into_iter().next().ok_or_else(|| ApiError::internal("one transaction was submitted"))?;
     node.audit.record(&requester.to_string(), "request.apply", &id.to_string(), &placed.code, &apply.purpose).await?;
     if placed.code != ledger::OK {
         return Err(ApiError::coded(&placed.code, format!("the request was refused; transaction {id} is on record")));
     }
+    // Nothing is kept for requests that the ledger did not take.
+    keep(node, &openings).await?;
     let owners = owners(node, &apply)?;
     let others = owners.iter().filter(|owner| **owner != node.member);
-    let told = join_all(others.map(|owner| node.call::<_, Done>(owner, "/peer/v1/openings", &openings))).await;
+    let tell = Told { height: placed.height, openings };
+    let told = join_all(others.map(|owner| node.call::<_, Done>(owner, "/peer/v1/openings", &tell))).await;
     for failure in told.into_iter().filter_map(Result::err) {
         // The owner asks for them again when it needs them.
         tracing::warn!(request = %id, %failure, "an owner was not told of a request");
     }
     if owners.contains(&node.member) {
-        let dossier = oracle::dossier(node, &id).await?;
-        let judged = judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
-        // Approvers are not bothered with a request that no approval can save.
-        if judged.code_before_approvals() == "not_accredited" {
-            let refused = record_verdict(node, &requester.to_string(), &dossier).await?;
+        if let Some(refused) = screen(node, &requester.to_string(), &id).await? {
             return Err(ApiError::coded(&refused.decision, format!("the oracles refused the request; verdict {} is on record", refused.transaction)));
         }
     }
     Ok(placed)
 }
 
-/// Keeps openings that the receiving owner's node passed on.
-pub(crate) async fn receive(node: &Node, openings: Openings) -> Result<Done, ApiError> {
-    let request = read::request(&node.replica.view()?, &openings.request)?;
-    // It may arrive before the block does: then only its size is bounded, and the commitments bind it when it is used.
-    if let Some(request) = request {
-        let expected = request.apply.evidence.iter().map(|offered| offered.commitment);
-        if !openings.evidence.iter().map(Opening::commitment).eq(expected) {
-            return Err(ApiError::new(code::EVIDENCE_INVALID, "the evidence does not match the request"));
-        }
+/// Has the oracles refuse a request that no approval can save, so that approvers are not bothered with it.
+async fn screen(node: &Node, actor: &str, id: &Digest) -> Result<Option<Judgement>, ApiError> {
+    let dossier = oracle::dossier(node, id).await?;
+    let judged = judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
+    if dossier.request.phase != Phase::Pending || judged.code_before_approvals() != code::NOT_ACCREDITED.code {
+        return Ok(None);
     }
-    keep(node, &openings).await?;
+    record_verdict(node, actor, &dossier).await.map(Some)
+}
+
+/// Keeps openings that the receiving owner's node passed on.
+pub(crate) async fn receive(node: &Node, openings: Told) -> Result<Done, ApiError> {
+    node.replica.wait_for(openings.height).await?;
+    let request = request(node, &openings.openings.request)?;
+    let Openings { evidence, justification, .. } = &openings.openings;
+    let expected = request.apply.evidence.iter().map(|offered| offered.commitment);
+    let justified = justification.as_ref().is_none_or(|opening| opening.commitment() == request.apply.justification);
+    if !evidence.iter().map(Opening::commitment).eq(expected) || !justified {
+        return Err(ApiError::new(code::EVIDENCE_INVALID, "the openings do not match the request"));
+    }
+    if !owners(node, &request.apply)?.contains(&node.member) {
+        return Err(ApiError::new(code::NOT_PERMITTED, "this node owns nothing that the request names"));
+    }
+    keep(node, &openings.openings).await?;
     Ok(Done {})
 }
 
@@ -94,9 +107,11 @@ pub(crate) async fn evidence(node: &Node, request: &Request) -> Result<Vec<Openi
 /// Answers an owner of the same request that lacks its openings.
 pub(crate) async fn answer_openings(node: &Node, member: &str, ask: AskOpenings) -> Result<Openings, ApiError> {
     let request = request(node, &ask.request)?;
-    if !owners(node, &request.apply)?.iter().any(|owner| owner == member) {
-        return Err(ApiError::new(code::NOT_PERMITTED, "only owners of the request's assets may have its evidence"));
+    let owners = owners(node, &request.apply)?;
+    if ![member, &node.member].iter().all(|one| owners.iter().any(|owner| owner == one)) {
+        return Err(ApiError::new(code::NOT_PERMITTED, "only owners of the request's assets share its evidence"));
     }
+    node.audit.record(member, "evidence.read", &ask.request.to_string(), "ok", "").await?;
     openings(node, &ask.request).await
 }
 
@@ -105,9 +120,9 @@ async fn openings(node: &Node, id: &Digest) -> Result<Openings, ApiError> {
     let request = request(node, id)?;
     let mut evidence = Vec::new();
     for offered in &request.apply.evidence {
-        evidence.extend(node.store.opening(&offered.commitment).await?);
+        evidence.extend(node.store.opening(Some(id), &offered.commitment).await?);
     }
-    Ok(Openings { request: *id, justification: node.store.opening(&request.apply.justification).await?, evidence })
+    Ok(Openings { request: *id, justification: node.store.opening(Some(id), &request.apply.justification).await?, evidence })
 }
 
 /// Has the oracles judge a pending request, and records their verdict, with the grant where a release was allowed.
@@ -117,7 +132,7 @@ async fn openings(node: &Node, id: &Digest) -> Result<Openings, ApiError> {
 pub(crate) async fn judge(node: &Node, actor: &str, id: &Digest) -> Result<Judgement, ApiError> {
     let request = request(node, id)?;
     if request.phase != Phase::Pending {
-        return decided(node, &request);
+        return decided(node, actor, &request).await;
     }
     let dossier = match oracle::dossier(node, id).await {
         Ok(dossier) => dossier,
@@ -126,7 +141,7 @@ pub(crate) async fn judge(node: &Node, actor: &str, id: &Digest) -> Result<Judge
     match record_verdict(node, actor, &dossier).await {
         Ok(judgement) => Ok(judgement),
         // Someone else had it judged meanwhile.
-        Err(_) if self::request(node, id)?.phase != Phase::Pending => decided(node, &self::request(node, id)?),
+        Err(_) if self::request(node, id)?.phase != Phase::Pending => decided(node, actor, &self::request(node, id)?).await,
         Err(error) => Err(refused(node, actor, id, error).await),
     }
 }
@@ -138,7 +153,7 @@ async fn record_verdict(node: &Node, actor: &str, dossier: &Dossier) -> Result<J
     let record = VerdictRecord { verdict: signed.verdict, signature: signed.signature, signers: signed.signers.clone() };
     let verdict = node.prepare("verdicts", "record", &record)?;
     let transaction = verdict.id();
-    let granted = if decision == ledger::OK { proxy::grant(node, dossier, ends)? } else { None };
+    let granted = if decision == ledger::OK { proxy::grant(node, &dossier.request, ends)? } else { None };
     let (grant, token) = granted.unzip();
     node.audit.record(actor, "request.judge", &dossier.request.id.to_string(), &decision, &signed.signers.join(", ")).await?;
     node.submit_ok([verdict].into_iter().chain(grant).collect()).await?;
@@ -146,13 +161,21 @@ async fn record_verdict(node: &Node, actor: &str, dossier: &Dossier) -> Result<J
 }
 
 /// What was decided of a request before.
-fn decided(node: &Node, request: &Request) -> Result<Judgement, ApiError> {
+async fn decided(node: &Node, actor: &str, request: &Request) -> Result<Judgement, ApiError> {
     let transaction = request.decided.unwrap_or(request.id);
     let decision = match &request.phase {
         Phase::Allowed | Phase::Done => ledger::OK.to_owned(),
         Phase::Refused(code) => code.clone(),
         Phase::Cancelled | Phase::Pending => return Err(ApiError::new(code::REQUEST_CLOSED, "the request was cancelled")),
     };
+    if let (Phase::Allowed, None, Some(verdict)) = (&request.phase, request.grant, &request.verdict) {
+        // Another owner's node recorded the verdict, or the grant was refused beside it: the release is still due.
+        if let Some((issue, token)) = proxy::grant(node, request, verdict.not_after)? {
+            node.audit.record(actor, "grant.issue", &request.id.to_string(), ledger::OK, "").await?;
+            node.submit_ok(vec![issue]).await?;
+            return Ok(Judgement { decision, signers: Vec::new(), transaction, grant: Some(token) });
+        }
+    }
     let grant = request.grant.and_then(|_| proxy::token(node, &request.requester, &request.id).ok());
     Ok(Judgement { decision, signers: Vec::new(), transaction, grant })
 }
@@ -195,8 +218,16 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
         justification = openings.justification.and_then(|opening| String::from_utf8(opening.payload.0).ok());
     }
     let mut titles = Vec::new();
+    let state = node.replica.view()?;
     for named in &request.apply.contracts {
-        titles.push(particulars::of(node, &named.contract).await.map_or_else(|_| String::new(), |disclosed| disclosed.particulars.title));
+        // Titles of hidden particulars are for their owner's own people; others' are not asked for here.
+        let contract = read::contract(&state, &named.contract)?;
+        let own = insider && contract.as_ref().is_some_and(|contract| contract.owner == node.member) && caller != Some(&request.requester);
+        let disclosed = match contract.and_then(|contract| contract.terms.disclosed) {
+            None if own => particulars::of(node, &named.contract).await.ok(),
+            disclosed => disclosed,
+        };
+        titles.push(disclosed.map(|disclosed| disclosed.particulars.title).unwrap_or_default());
     }
     Ok(RequestView { request, justification, applicant, titles })
 }
@@ -276,15 +307,21 @@ fn check_openings(apply: &Apply, application: &Application) -> Result<(), ApiErr
 }
 
 async fn keep(node: &Node, openings: &Openings) -> Result<(), ApiError> {
-    if openings.evidence.len() > MAX_EVIDENCE || openings.evidence.iter().chain(&openings.justification).any(|one| one.payload.len() > MAX_OPENING) {
-        return Err(ApiError::new(code::OVERSIZE, "at most 8 pieces of evidence of 16 KiB each"));
-    }
+    check_sizes(openings)?;
     let now = node.now();
     for opening in &openings.evidence {
         node.store.put_opening("evidence", Some(&openings.request), opening, now).await?;
     }
     if let Some(justification) = &openings.justification {
         node.store.put_opening("justification", Some(&openings.request), justification, now).await?;
+    }
+    Ok(())
+}
+
+fn check_sizes(openings: &Openings) -> Result<(), ApiError> {
+    let large = |opening: &Opening| opening.payload.len() > MAX_OPENING;
+    if openings.evidence.len() > MAX_EVIDENCE || openings.evidence.iter().chain(&openings.justification).any(large) {
+        return Err(ApiError::new(code::OVERSIZE, "at most 8 pieces of evidence of 16 KiB each"));
     }
     Ok(())
 }

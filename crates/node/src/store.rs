@@ -56,7 +56,7 @@ impl Store {
         sqlx::query("INSERT INTO openings (commitment, kind, request, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
             .bind(opening.commitment().as_ref())
             .bind(kind)
-            .bind(request.map(AsRef::as_ref))
+            .bind(request.map_or(&[][..], AsRef::as_ref))
             .bind(wire::to_vec(opening))
             .bind(created as i64)
             .execute(&self.writer)
@@ -64,13 +64,15 @@ impl Store {
         Ok(())
     }
 
-    /// What opens a commitment.
+    /// What opens a commitment, as kept for this very request (or for none): whoever copies another request's commitment
+    /// does not get at what opens it.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when what is stored opens another commitment; [`StoreError::Database`].
-    pub(crate) async fn opening(&self, commitment: &Digest) -> Result<Option<Opening>, StoreError> {
-        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT bytes FROM openings WHERE commitment = ?")
+    pub(crate) async fn opening(&self, request: Option<&Digest>, commitment: &Digest) -> Result<Option<Opening>, StoreError> {
+        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT bytes FROM openings WHERE commitment = ? AND request = ?")
             .bind(commitment.as_ref())
+            .bind(request.map_or(&[][..], AsRef::as_ref))
             .fetch_optional(&self.readers)
             .await?;
         let Some((bytes,)) = row else { return Ok(None) };
@@ -210,7 +212,7 @@ mod tests {
 
         let store = Store::open(&path).await.unwrap();
         let commitment = opening.commitment();
-        assert_eq!(store.opening(&commitment).await.unwrap(), Some(opening));
+        assert_eq!(store.opening(None, &commitment).await.unwrap(), Some(opening));
         assert_eq!(store.shares(&request).await.unwrap(), [share]);
         assert_eq!(store.grant(&request).await.unwrap().as_deref(), Some(&b"token"[..]));
     }
@@ -223,6 +225,6 @@ mod tests {
         store.put_opening("evidence", None, &opening, 0).await.unwrap();
         let other = wire::to_vec(&Opening::new(b"two".to_vec()));
         sqlx::query("UPDATE openings SET bytes = ?").bind(other).execute(&store.writer).await.unwrap();
-        assert!(matches!(store.opening(&opening.commitment()).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(store.opening(None, &opening.commitment()).await, Err(StoreError::Corrupt { .. })));
     }
 }

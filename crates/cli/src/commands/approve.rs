@@ -21,8 +21,7 @@ pub(crate) async fn under(client: &Client, request: &Request, named: Option<&str
     let mut open = Vec::new();
     for version in &request.apply.contracts {
         let contract = client.contract(&version.contract).await?;
-        let spoken =
-            request.approvals.iter().any(|one| one.contract == contract.id && one.approver == client.key());
+        let spoken = request.approvals.iter().any(|one| one.contract == contract.id && one.approver == client.key());
         if contract.terms.approvals.approvers.contains(&client.key()) && !spoken {
             open.push(contract.id);
         }
@@ -31,7 +30,9 @@ pub(crate) async fn under(client: &Client, request: &Request, named: Option<&str
         [one] => Ok(*one),
         [] => Err(Failure::new("this request does not wait for you")
             .hint("`sotto approve` lists those that do; each approver speaks once per contract")),
-        _ => Err(Failure::new("you may speak under several of the request's contracts").hint("say which: --contract ID")),
+        _ => {
+            Err(Failure::new("you may speak under several of the request's contracts").hint("say which: --contract ID"))
+        }
     }
 }
 

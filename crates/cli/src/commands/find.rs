@@ -20,8 +20,9 @@ pub(crate) fn prefix<T>(what: &str, text: &str, candidates: Vec<(Digest, T)>) ->
     let mut found: Vec<(Digest, T)> =
         candidates.into_iter().filter(|(id, _)| id.to_string().starts_with(&text)).collect();
     match found.len() {
-        0 => Err(Failure::new(format!("no {what} that you can see begins with `{text}`"))
-            .hint(format!("list them and check the digits; a whole identifier of 64 digits finds others' {what}s too"))),
+        0 => Err(Failure::new(format!("no {what} that you can see begins with `{text}`")).hint(format!(
+            "list them and check the digits; a whole identifier of 64 digits finds others' {what}s too"
+        ))),
         1 => Ok(found.remove(0).1),
         several => Err(Failure::new(format!("{several} {what}s begin with `{text}`")).hint("give more digits")),
     }

@@ -11,7 +11,8 @@ use crate::error::Failure;
 use crate::output::Output;
 
 pub(super) fn run(directory: &Path, output: &Output) -> Result<(), Failure> {
-    let written = fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Arguments::command(), directory));
+    let written =
+        fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(Arguments::command(), directory));
     written.map_err(|error| Failure::file(directory, &error))?;
     let pages = fs::read_dir(directory).map_err(|error| Failure::file(directory, &error))?.count();
     let text = format!("{pages} pages in {}; read one with `man {}/sotto.1`", directory.display(), directory.display());

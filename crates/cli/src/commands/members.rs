@@ -66,7 +66,10 @@ pub(super) async fn run(command: MemberCommand, surroundings: &Surroundings, out
             output.result(
                 &json!({ "file": out, "fingerprint": fingerprint }),
                 &fingerprint,
-                &format!("{} holds the consortium. Its fingerprint, for others to compare:\n\n  {fingerprint}", out.display()),
+                &format!(
+                    "{} holds the consortium. Its fingerprint, for others to compare:\n\n  {fingerprint}",
+                    out.display()
+                ),
             );
             Ok(())
         }
@@ -141,8 +144,7 @@ async fn principal(command: PrincipalCommand, surroundings: &Surroundings, outpu
                 let standing = if one.revoked { "revoked" } else { "" };
                 vec![one.name.clone(), words(&one.roles), one.key.to_string(), standing.into()]
             };
-            let text =
-                table(&["name", "roles", "key", ""], principals.iter().map(row).collect(), "no principals yet");
+            let text = table(&["name", "roles", "key", ""], principals.iter().map(row).collect(), "no principals yet");
             let keys: Vec<String> = principals.iter().map(|one| one.key.to_string()).collect();
             output.result(&json!({ "principals": principals }), &keys.join("\n"), &text);
         }

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use client::api::Health;
 use client::Client;
+use client::api::Health;
 use crypto::Secret;
 use node::config::NodeConfig;
 use node::setup::CONFIG_FILE;
@@ -17,8 +17,8 @@ use super::Surroundings;
 use crate::args::NodeCommand;
 use crate::error::Failure;
 use crate::home::Home;
-use crate::output::{Output, fields};
 use crate::log;
+use crate::output::{Output, fields};
 
 /// Runs a home's node until `shutdown` is done; `ready` is told where it listens.
 ///

@@ -43,7 +43,8 @@ pub(crate) fn draft(path: &Path) -> Result<Draft, Failure> {
             fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error)).doing(fault())?
         }
     };
-    let program = program(&source, file.minimum_group()).doing(format!("the program of {} is faulty", path.display()))?;
+    let program =
+        program(&source, file.minimum_group()).doing(format!("the program of {} is faulty", path.display()))?;
     Ok(Draft { file, program: Some(program) })
 }
 
@@ -119,11 +120,7 @@ pub(super) fn run_check(file: &Path, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) async fn run(
-    command: ContractCommand,
-    surroundings: &Surroundings,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(command: ContractCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let session = surroundings.session()?;
     let client = &session.client;
     match command {

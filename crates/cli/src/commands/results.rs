@@ -78,7 +78,8 @@ pub(crate) async fn receipt(session: &mut Session, request: &Digest, out: &Path)
     };
     let text = client.receipt(request).await?;
     let consortium = session.refresh().await?.to_toml();
-    let verified = verify(&text, &consortium).map_err(Failure::from).doing("the node gave a receipt that proves nothing")?;
+    let verified =
+        verify(&text, &consortium).map_err(Failure::from).doing("the node gave a receipt that proves nothing")?;
     fs::write(out, text).map_err(|error| Failure::file(out, &error))?;
     Ok(verified)
 }
@@ -99,7 +100,8 @@ pub(super) async fn run_fetch(args: FetchArgs, surroundings: &Surroundings, outp
     let received = fetch(&session, &id, &args.out).await?;
     drop(waiting);
     let Received { object, sha256 } = &received;
-    let value = json!({ "request": id, "file": args.out, "bytes": object.length, "sha256": sha256, "root": object.root });
+    let value =
+        json!({ "request": id, "file": args.out, "bytes": object.length, "sha256": sha256, "root": object.root });
     let text = fields(&[
         ("file", args.out.display().to_string()),
         ("bytes", object.length.to_string()),
@@ -110,7 +112,11 @@ pub(super) async fn run_fetch(args: FetchArgs, surroundings: &Surroundings, outp
     Ok(())
 }
 
-pub(super) async fn run_compute(args: ComputeArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run_compute(
+    args: ComputeArgs,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
     let session = surroundings.session()?;
     let id = find::request(&session.client, &args.request).await?;
     let waiting = output.waiting("the parties compute");
@@ -121,7 +127,11 @@ pub(super) async fn run_compute(args: ComputeArgs, surroundings: &Surroundings, 
     Ok(())
 }
 
-pub(super) async fn run_receipt(args: ReceiptArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run_receipt(
+    args: ReceiptArgs,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut session = surroundings.session()?;
     let id = find::request(&session.client, &args.request).await?;
     let waiting = output.waiting("the members cosign");

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use client::Client;
 use client::http::Endpoint;
 use client::wallet::{PRINCIPAL, Wallet};
-use client::Client;
 use contracts::message::{Invite, Join, MemberCard};
 use crypto::{Digest, PublicKey, Secret};
 use ledger::{Consortium, Epoch, Genesis, Validator};
@@ -111,8 +111,8 @@ pub(crate) async fn invite(
     let Ordering::Solo { leader } = config.ordering;
     let path = home.node().join(GENESIS);
     let genesis = fs::read(&path).map_err(|error| Failure::file(&path, &error))?;
-    let genesis: Genesis =
-        wire::from_slice(&genesis, Limits::small()).map_err(|error| Failure::of(&error).stops("the genesis is damaged"))?;
+    let genesis: Genesis = wire::from_slice(&genesis, Limits::small())
+        .map_err(|error| Failure::of(&error).stops("the genesis is damaged"))?;
     let consortium = session.refresh().await?.clone();
     let (node, tls) = (session.wallet.profile().node.clone(), session.wallet.profile().tls);
     let invitation = Invitation {
@@ -189,8 +189,7 @@ fn prepare(
     let (name, consortium) = (&invitation.name, invitation.consortium.clone());
     let provisional = profile("operator", Some(name), address, Digest::from([0; 32]));
     let mut wallet = create(&home.operator(), provisional, consortium, passphrase)?;
-    let newcomer =
-        Newcomer { member: name.clone(), listen, address: address.to_owned(), operator: wallet.key() };
+    let newcomer = Newcomer { member: name.clone(), listen, address: address.to_owned(), operator: wallet.key() };
     let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
     check_config(home)?;
     wallet.set_profile(profile("operator", Some(name), address, card.tls))?;
@@ -206,10 +205,10 @@ fn prepare(
 pub(crate) fn address(listen: SocketAddr, given: Option<String>) -> Result<String, Failure> {
     match given {
         Some(address) => Ok(address),
-        None if listen.ip().is_unspecified() => {
-            Err(Failure::new(format!("{listen} is every address of this machine, so others cannot be told which to use"))
-                .hint("name it with --address https://host:port"))
-        }
+        None if listen.ip().is_unspecified() => Err(Failure::new(format!(
+            "{listen} is every address of this machine, so others cannot be told which to use"
+        ))
+        .hint("name it with --address https://host:port")),
         None => Ok(format!("https://{listen}")),
     }
 }
@@ -267,7 +266,8 @@ pub(super) async fn run_invite(args: InviteArgs, surroundings: &Surroundings, ou
         args.name,
         moment(invitation.expires)
     );
-    let value = json!({ "name": args.name, "file": args.out, "expires": invitation.expires, "fingerprint": fingerprint });
+    let value =
+        json!({ "name": args.name, "file": args.out, "expires": invitation.expires, "fingerprint": fingerprint });
     output.result(&value, &fingerprint, &text);
     Ok(())
 }
@@ -324,7 +324,8 @@ fn compare(told: &str, found: &str) -> Result<(), Failure> {
 /// Asks for the fingerprint as it was told by another way: one that is read off the screen compares nothing.
 fn ask() -> Result<String, Failure> {
     let missing = || {
-        Failure::new("the fingerprint was not compared").hint("give it with --fingerprint, as you were told it by another way")
+        Failure::new("the fingerprint was not compared")
+            .hint("give it with --fingerprint, as you were told it by another way")
     };
     if !stdin().is_terminal() {
         return Err(missing());

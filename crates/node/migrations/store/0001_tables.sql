@@ -1,12 +1,13 @@
 -- What the ledger holds only by commitment: justifications, evidence, particulars.
 CREATE TABLE openings (
-    commitment BLOB PRIMARY KEY NOT NULL,
+    commitment BLOB NOT NULL,
+    -- The request it belongs to; empty for particulars.
+    request BLOB NOT NULL,
     kind TEXT NOT NULL,
-    request BLOB,
     bytes BLOB NOT NULL,
-    created INTEGER NOT NULL
+    created INTEGER NOT NULL,
+    PRIMARY KEY (commitment, request)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX openings_by_request ON openings (request) WHERE request IS NOT NULL;
 
 -- This party's and the others' sealed shares of results.
 CREATE TABLE shares (

@@ -8,16 +8,17 @@ use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal, Ro
 use contracts::{code, read};
 use crypto::Digest;
 use futures_util::StreamExt as _;
-use ledger::{SignedTransaction, VerifiedTransaction};
+use ledger::{SignedTransaction, Transaction, VerifiedTransaction};
 use contracts::message::Opening;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
 
-use super::{Shared, insider, known, own_principal};
+use super::{Shared, insider, known, own_principal, person};
 use crate::auth::Caller;
 use crate::extract::{Json, Path, Query, is_forged};
 use crate::problem::ApiError;
+use crate::service::Node;
 use crate::{assets, dkg, particulars};
 
 /// A page of a list.
@@ -48,7 +49,9 @@ pub(crate) async fn submit(State(node): Shared, caller: Caller, Json(submission)
     let chain = node.replica.chain();
     let mut transactions = Vec::new();
     for bytes in &submission.transactions {
-        transactions.push(VerifiedTransaction::verify(SignedTransaction::from_bytes(bytes)?, &chain)?);
+        let transaction = VerifiedTransaction::verify(SignedTransaction::from_bytes(bytes)?, &chain)?;
+        may_submit(&node, transaction.transaction())?;
+        transactions.push(transaction);
     }
     let methods: Vec<String> = transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
     let placed = node.submit(transactions).await?;
@@ -57,6 +60,15 @@ pub(crate) async fn submit(State(node): Shared, caller: Caller, Json(submission)
     }
     let results = placed.into_iter().map(|one| TransactionResult { id: one.id, height: one.height, index: one.index, code: one.code });
     Ok(Json(Submitted { results: results.collect() }))
+}
+
+/// Strangers join and withdraw here, and apply at `/v1/requests`; anything else of theirs would only fill the ledger.
+fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
+    let open = [("members", "join"), ("requests", "cancel")].contains(&(&*transaction.contract, &*transaction.method));
+    if open || person(node, &transaction.sender)?.is_some() || read::member_key(&node.replica.view()?, &transaction.sender)?.is_some() {
+        return Ok(());
+    }
+    Err(ApiError::new(code::NOT_PERMITTED, format!("{} is no principal's or member's key", transaction.sender)))
 }
 
 /// What became of a transaction.
@@ -140,6 +152,7 @@ pub(crate) async fn seal(
         let mut total = 0u64;
         while let Some(piece) = stream.next().await {
             let piece = match piece {
+                Ok(piece) if piece.is_empty() => continue,
                 Ok(piece) => {
                     total += piece.len() as u64;
                     if total > limit { Err(io::Error::other(format!("the body has more than {limit} bytes"))) } else { Ok(piece) }
@@ -153,6 +166,8 @@ pub(crate) async fn seal(
                 return;
             }
         }
+        // An empty piece says that the body ended, and was not cut off.
+        let _ = pieces.send(Ok(bytes::Bytes::new())).await;
     };
     let actor = principal.to_string();
     let (_, sealed) = tokio::join!(pump, assets::seal(&node, &actor, name, sealing.kind, body));

@@ -14,7 +14,7 @@ use crate::auth::Peer;
 use crate::extract::Cbor;
 use crate::message::{
     AskBlocks, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, Cosigned, DkgBroadcast, DkgDone,
-    DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare,
+    DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -66,7 +66,7 @@ async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) ->
     node.replica.cosigned(ask).await.map(Cbor)
 }
 
-async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Openings>) -> Answer<Done> {
+async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Told>) -> Answer<Done> {
     requests::receive(&node, openings).await.map(Cbor)
 }
 
