@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from strict import Either, Refused, check, decoded, labelled_hash, prefix, verify
 
 U8, U16, U32 = range(1 << 8), range(1 << 16), range(1 << 32)
-SUITE, RELEASE = {0x647A, 0x0020, 0x0010}, (0,)
+SUITE, RELEASE, GRANT_SKEW = {0x647A, 0x0020, 0x0010}, (0,), 2000
 RECIPIENT = Either(({0x647A}, 1216), ({0x0020}, 32), ({0x0010}, 65))
 NOTICE = {"at": int, "subject": str, "members": [str], "request": Either(None, 32), "detail": str}
 TERMS = {"asset": 32, "means": ({0, 1},), "visibility": Either(({0, 2},), ({1}, [str])), "purposes": [str],
@@ -170,7 +170,7 @@ class Story:
         check(self.verdict is not None and self.grant is None, "it does not follow the verdict, or is a second grant")
         check(entry.sender == asset.node, "the sender is not the owner's node")
         check(terms.means == RELEASE, "a grant without a release")
-        check(0 < its.not_after - its.not_before <= 1000 * terms.grant.seconds, "it is longer than the terms allow")
+        check(0 < its.not_after - its.not_before <= 1000 * terms.grant.seconds + GRANT_SKEW, "it is longer than the terms allow")
         check(its.not_after <= self.verdict.not_after, "it outlives the verdict")
         self.grant, self.granted = entry.id, its
 
@@ -219,14 +219,15 @@ class Story:
     # 10
     def refused(self, entry, its):
         check(entry.method in MAY_BE_REFUSED, "a refused transaction of another kind")
+        end = f"step refused ({entry.method}: {entry.code})"
         if entry.method == "requests.apply":
             check(self.request is None, "a second request")
             self.no_strangers(its.contracts)
-            self.request = entry
+            self.request, end = entry, f"refused ({entry.code})"
         elif entry.method == "verdicts.record":
             check(self.request is not None, "it does not follow its request")
         elif entry.method == "releases.record":
             check(self.grant is not None and its.grant == self.grant, "it redeems another grant")
         else:
             self.about(its.request)
-        self.end = f"refused ({entry.code})"
+        self.end = self.end or end

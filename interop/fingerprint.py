@@ -15,7 +15,7 @@ from strict import Refused, check, labelled_hash
 NAME, HEX, TITLE = re.compile(r"[a-z0-9.-]{1,64}"), re.compile(r"[0-9a-f]{64}"), re.compile(r".{1,64}", re.DOTALL)
 NUMBER, LIMIT = range(1 << 63), 4 << 20
 # Tables with exactly these keys; (x, least, most) is a list of so many x.
-EPOCH = {"number": NUMBER, "validators": ({"name": NAME, "key": HEX}, 1, 128)}
+EPOCH = {"number": NUMBER, "start": NUMBER, "validators": ({"name": NAME, "key": HEX}, 1, 128)}
 ORACLES = {"epoch": NUMBER, "threshold": range(1, 129), "participants": (NAME, 1, 128), "key": HEX}
 FORM = {"format": re.compile("sottovoce-consortium/v1"), "name": TITLE, "chain": HEX, "epochs": (EPOCH, 1, 1024),
         "oracles": (ORACLES, 0, 1024)}
@@ -51,7 +51,8 @@ def read(path: str) -> list:
     check(all(threshold <= len(participants) for _, threshold, participants, _ in oracles), "a threshold above its group")
     for numbered in (epochs, oracles):
         check(all(a[0] < b[0] for a, b in zip(numbered, numbered[1:])), "epochs do not increase")
-    groups = [group for _, validators in epochs for group in zip(*validators)] + [group for _, _, group, _ in oracles]
+    check(all(a[1] <= b[1] for a, b in zip(epochs, epochs[1:])), "epochs begin out of order")
+    groups = [group for _, _, validators in epochs for group in zip(*validators)] + [group for _, _, group, _ in oracles]
     check(all(len(set(group)) == len(group) for group in groups), "a name or key stands twice in a group")
     return content
 

@@ -120,8 +120,12 @@ def verify_receipt(data: bytes, consortium: list):
     check(checkpoint[0] == f"sottovoce/{chain_id.hex()}", "the receipt is of another chain")  # 2
     size, root = decimal(checkpoint[1]), digest(checkpoint[2])
     digest(after("header ", checkpoint[3]))
-    validators = dict(epochs).get(decimal(after("epoch ", checkpoint[4])))  # 3
-    check(validators is not None, "the consortium file does not know the epoch; get its newest version from a source you trust")
+    number = decimal(after("epoch ", checkpoint[4]))  # 3
+    at = next((at for at, epoch in enumerate(epochs) if epoch[0] == number), None)
+    check(at is not None, "the consortium file does not know the epoch; get its newest version from a source you trust")
+    _, start, validators = epochs[at]
+    within = start < size and (at + 1 == len(epochs) or size <= epochs[at + 1][1])
+    check(within, "a log of this size is not of the epoch, which began after it or ended before it")
     check_cosignatures(cosignatures, checkpoint, validators)
     entries = [read_entry(line, path, root, size, chain_id) for line, path in entries]
     increasing = all(a.index < b.index for a, b in zip(entries, entries[1:]))

@@ -63,7 +63,7 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
     let regulator = &stage.member("health-authority").operator.client;
     members::establish(regulator, ["st-anna", "riverside", "northgate"].map(str::to_owned).to_vec(), 2).await?;
     let mut approvers = Vec::new();
-    for name in ["ada", "ben", "cleo"] {
+    for name in ["dr-veit", "dr-okafor", "dr-lund"] {
         approvers.push(stage.principal("northgate", name, vec![Role::Approver]).await?);
     }
     let issuer = stage.outsider("university", "northgate").await?.wallet;
@@ -72,7 +72,7 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
     let owner = &stage.member("northgate").operator.client;
     let asset = assets::seal(owner, &inputs.join("northgate.csv"), "trial", AssetKind::Table).await?;
     let root = client::fetch::registered_root(&asset).ok_or_else(|| Failure::new("the asset has no root"))?;
-    let contract = offers::offer(owner, "northgate", &inputs.join("release.toml")).await?;
+    let contract = offers::offer(owner, "northgate", &inputs.join("northgate-release.toml")).await?;
     // All clients' keys in one store, so that its passphrase is stretched once.
     let keys = Arc::new(FileKeys::create(directory.join("clients.sealed"), &Secret::new(crypto::random::<16>().to_vec()))?);
     let mut requesters = Vec::new();

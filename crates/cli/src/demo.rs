@@ -117,12 +117,12 @@ impl Cast {
         let begun = Instant::now();
         teller.say("people get their keys and roles");
         let mut approvers = Vec::new();
-        for name in ["ada", "ben", "cleo"] {
+        for name in ["dr-veit", "dr-okafor", "dr-lund"] {
             approvers.push(stage.principal("northgate", name, vec![Role::Approver]).await?);
         }
         let mut boards = Vec::new();
         for hospital in HOSPITALS {
-            boards.push(stage.principal(hospital, "board", vec![Role::Approver]).await?);
+            boards.push(stage.principal(hospital, "data-steward", vec![Role::Approver]).await?);
         }
         let university = stage.outsider("university", "northgate").await?;
         members::accredit(regulator, "university", university.wallet.key(), vec!["researcher".into()]).await?;
@@ -148,7 +148,7 @@ async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &
     let begun = Instant::now();
     teller.say("contracts are offered");
     let northgate = &stage.member("northgate").operator.client;
-    let release_contract = offers::offer(northgate, "northgate", &inputs.join("release.toml")).await?;
+    let release_contract = offers::offer(northgate, "northgate", &inputs.join("northgate-release.toml")).await?;
     let mut compute_contracts = Vec::new();
     for hospital in HOSPITALS {
         compute_contracts.push(offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?);

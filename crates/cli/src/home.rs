@@ -207,11 +207,14 @@ mod tests {
         let validator =
             |name: &str| ledger::Validator { name: name.into(), key: crypto::SigningKey::generate().public() };
         let mut pinned = Consortium::new(&genesis);
-        pinned.epochs.push(ledger::Epoch { number: 1, validators: vec![validator("a")] });
+        pinned.epochs.push(ledger::Epoch { number: 1, validators: vec![validator("a")] }.pinned(0));
         let mut later = pinned.clone();
-        later.epochs.push(ledger::Epoch { number: 2, validators: vec![validator("a"), validator("b")] });
+        later.epochs.push(ledger::Epoch { number: 2, validators: vec![validator("a"), validator("b")] }.pinned(1));
         assert!(continues(&pinned, &pinned) && continues(&pinned, &later));
         assert!(!continues(&later, &pinned));
+        let mut moved = later.clone();
+        moved.epochs[1].start = 2;
+        assert!(!continues(&later, &moved));
         later.epochs[0].validators[0] = validator("a");
         assert!(!continues(&pinned, &later));
     }

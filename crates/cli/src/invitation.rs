@@ -74,13 +74,13 @@ impl Invitation {
             return Err(Error::Contradiction("genesis and consortium are of different chains"));
         }
         let first = file.consortium.epochs.first().filter(|epoch| epoch.number == 1);
-        let founded = |epoch: &ledger::Epoch| matches!(epoch.validators.as_slice(), [one] if one.name == founder.name && one.key == founder.cosigner);
+        let founded = |epoch: &ledger::PinnedEpoch| matches!(epoch.validators.as_slice(), [one] if epoch.start == 0 && one.name == founder.name && one.key == founder.cosigner);
         if !first.is_some_and(founded) {
             return Err(Error::Contradiction("the consortium does not begin with its founder"));
         }
-        let last = file.consortium.epochs.last();
+        let last = file.consortium.epochs.last().map(ledger::PinnedEpoch::epoch);
         for name in [&file.leader, &file.inviter] {
-            if last.and_then(|epoch| epoch.validator(name)).is_none() {
+            if last.as_ref().and_then(|epoch| epoch.validator(name)).is_none() {
                 return Err(Error::Contradiction("leader and inviter are not both members"));
             }
         }

@@ -139,7 +139,7 @@ fn a_receipt_needs_its_consortium() {
     let chain = Digest::from([2; 32]);
     let consortium = format!(
         "format = \"sottovoce-consortium/v1\"\nname = \"t\"\nchain = \"{chain}\"\n\
-         [[epochs]]\nnumber = 1\n[[epochs.validators]]\nname = \"a\"\nkey = \"{key}\"\n"
+         [[epochs]]\nnumber = 1\nstart = 0\n[[epochs.validators]]\nname = \"a\"\nkey = \"{key}\"\n"
     );
     for receipt in ["", "sottovoce-receipt/v1\n", "sottovoce-receipt/v1\n\n\n"] {
         assert!(matches!(verify::verify(receipt, &consortium), Err(verify::Error::Receipt(_))));

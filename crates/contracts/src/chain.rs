@@ -31,8 +31,16 @@ pub enum Kind {
     Released,
     /// Every party recorded its part of the result.
     Computed,
-    /// Refused, with the stable code; by a verdict, the owner, an approver, or a rule of the ledger.
+    /// Refused, with the stable code; by a verdict, the owner, an approver, or a rule of the ledger on the application.
     Refused(String),
+    /// It had not ended when the ledger refused one more transaction about it, its last here. Anyone can send one: it
+    /// tells what was tried, not what became of the request.
+    StepRefused {
+        /// Contract and method of the refused transaction.
+        method: String,
+        /// The stable code.
+        code: String,
+    },
     /// Withdrawn by the requester.
     Cancelled,
 }

@@ -197,11 +197,20 @@ pub fn epoch(state: &dyn State) -> Result<Epoch, Error> {
     Ok(Epoch { number, validators: set.validators })
 }
 
-/// The consortium with all its epochs so far: what a reader pins to check receipts offline.
-pub fn consortium(state: &dyn State, chain: &Digest, name: &str) -> Result<Consortium, Error> {
+/// The consortium with all its epochs so far: what a reader pins to check receipts offline. `start` tells the log's size at
+/// which an epoch began: [`ledger::View::epoch_start`].
+pub fn consortium(
+    state: &dyn State,
+    chain: &Digest,
+    name: &str,
+    start: impl Fn(u64) -> Result<u64, Unreadable>,
+) -> Result<Consortium, Error> {
     let sets: Vec<ValidatorSet> = all(state, key::EPOCHS)?;
     let oracles: Vec<OracleEpoch> = all(state, key::ORACLE_EPOCHS)?;
-    let epochs = (1..).zip(sets).map(|(number, set)| Epoch { number, validators: set.validators });
+    let pinned = |(number, set): (u64, ValidatorSet)| {
+        Ok(Epoch { number, validators: set.validators }.pinned(start(number)?))
+    };
+    let epochs = (1..).zip(sets).map(pinned).collect::<Result<_, Unreadable>>()?;
     let oracles = oracles.into_iter().map(|OracleEpoch { group, .. }| ledger::Oracles {
         epoch: group.epoch,
         threshold: group.threshold,
@@ -212,7 +221,7 @@ pub fn consortium(state: &dyn State, chain: &Digest, name: &str) -> Result<Conso
         format: Consortium::FORMAT.into(),
         name: name.into(),
         chain: *chain,
-        epochs: epochs.collect(),
+        epochs,
         oracles: oracles.collect(),
     })
 }

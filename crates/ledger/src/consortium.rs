@@ -46,6 +46,12 @@ impl Epoch {
         self.validators.iter().enumerate().find(|(_, validator)| validator.name == name)
     }
 
+    /// This epoch with the log's size at which it began ([`crate::View::epoch_start`]).
+    pub fn pinned(self, start: u64) -> PinnedEpoch {
+        let Self { number, validators } = self;
+        PinnedEpoch { number, start, validators }
+    }
+
     /// Whether there is a validator, and names and keys are well-formed and distinct.
     pub(crate) fn check(&self) -> Result<(), ConsortiumError> {
         let count = self.validators.len();
@@ -55,6 +61,30 @@ impl Epoch {
         distinct(self.validators.iter().map(|validator| validator.name.as_str()))?;
         distinct(self.validators.iter().map(|validator| validator.key))?;
         self.validators.iter().try_for_each(|validator| check_name(&validator.name))
+    }
+}
+
+/// An epoch and where in the log it began. Its validators' keys outlive it: without its bounds, the few that founded a
+/// chain could sign a checkpoint of their epoch over any later log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedEpoch {
+    /// Number; grows with every change of validators.
+    #[n(0)]
+    pub number: u64,
+    /// The log's size when it began: it answers for larger logs, up to the size at which the next epoch begins.
+    #[n(1)]
+    pub start: u64,
+    /// Validators; names and keys are distinct.
+    #[n(2)]
+    pub validators: Vec<Validator>,
+}
+
+impl PinnedEpoch {
+    /// The epoch itself.
+    pub fn epoch(&self) -> Epoch {
+        Epoch { number: self.number, validators: self.validators.clone() }
     }
 }
 
@@ -72,9 +102,10 @@ pub struct Consortium {
     /// The chain.
     #[n(2)]
     pub chain: Digest,
-    /// Every epoch whose receipts are to be accepted, by increasing number.
+    /// Every epoch whose receipts are to be accepted, by increasing number; none is left out between two others, since
+    /// one ends where the next begins.
     #[n(3)]
-    pub epochs: Vec<Epoch>,
+    pub epochs: Vec<PinnedEpoch>,
     /// Every oracle group whose verdicts are to be accepted, by increasing epoch.
     #[n(4)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -147,7 +178,15 @@ impl Consortium {
         }
         increasing("epochs", self.epochs.iter().map(|epoch| epoch.number))?;
         increasing("oracles", self.oracles.iter().map(|oracles| oracles.epoch))?;
-        self.epochs.iter().try_for_each(Epoch::check)?;
+        // Of two that begin together the first was never in force: two joined in one block.
+        if let Some(pair) = self.epochs.windows(2).find(|pair| pair[1].start < pair[0].start) {
+            return Err(ConsortiumError::Order { what: "starts", found: pair[1].start });
+        }
+        // TOML integers are signed.
+        if let Some(last) = self.epochs.last().filter(|last| i64::try_from(last.start).is_err()) {
+            return Err(ConsortiumError::Order { what: "starts", found: last.start });
+        }
+        self.epochs.iter().try_for_each(|epoch| epoch.epoch().check())?;
         for oracles in &self.oracles {
             let count = oracles.participants.len();
             if !(1..=MAX_VALIDATORS).contains(&count) {
@@ -163,8 +202,15 @@ impl Consortium {
     }
 
     /// The epoch of this number.
-    pub fn epoch(&self, number: u64) -> Option<&Epoch> {
+    pub fn epoch(&self, number: u64) -> Option<&PinnedEpoch> {
         self.epochs.iter().find(|epoch| epoch.number == number)
+    }
+
+    /// Whether a checkpoint over a log of `size` entries can be of this epoch: it is larger than the log at which the epoch
+    /// began, and not larger than the one at which the next pinned epoch began.
+    pub fn answers(&self, epoch: &PinnedEpoch, size: u64) -> bool {
+        let next = self.epochs.iter().find(|next| next.number > epoch.number);
+        epoch.start < size && next.is_none_or(|next| size <= next.start)
     }
 
     /// The oracles of this epoch.
@@ -288,8 +334,8 @@ mod tests {
             name: "Trial".into(),
             chain: Digest::from([1; 32]),
             epochs: vec![
-                Epoch { number: 0, validators: vec![validator("a", 1)] },
-                Epoch { number: 3, validators: vec![validator("a", 1), validator("b.c", 2)] },
+                Epoch { number: 0, validators: vec![validator("a", 1)] }.pinned(0),
+                Epoch { number: 3, validators: vec![validator("a", 1), validator("b.c", 2)] }.pinned(7),
             ],
             oracles: vec![Oracles {
                 epoch: 1,
@@ -310,6 +356,28 @@ mod tests {
         let mut other = sample();
         other.epochs[1].validators.swap(0, 1);
         assert_ne!(other.fingerprint(), sample().fingerprint());
+        let mut other = sample();
+        other.epochs[1].start += 1;
+        assert_ne!(other.fingerprint(), sample().fingerprint());
+    }
+
+    #[test]
+    fn an_epoch_ends_where_the_next_begins() {
+        let mut consortium = sample();
+        let answers = |consortium: &Consortium, at: usize| -> Vec<u64> {
+            (0..20).filter(|size| consortium.answers(&consortium.epochs[at], *size)).collect()
+        };
+        assert_eq!(answers(&consortium, 0), (1..=7).collect::<Vec<_>>());
+        assert_eq!(answers(&consortium, 1), (8..20).collect::<Vec<_>>());
+        // Never in force.
+        consortium.epochs.insert(1, Epoch { number: 2, ..consortium.epochs[0].epoch() }.pinned(7));
+        consortium.check().unwrap();
+        assert_eq!(answers(&consortium, 1), []);
+        assert_eq!(answers(&consortium, 0), (1..=7).collect::<Vec<_>>());
+        consortium.epochs[1].start = 8;
+        assert_eq!(consortium.check(), Err(ConsortiumError::Order { what: "starts", found: 7 }));
+        consortium.epochs[2].start = 1 << 63;
+        assert_eq!(consortium.check(), Err(ConsortiumError::Order { what: "starts", found: 1 << 63 }));
     }
 
     #[test]
@@ -322,6 +390,9 @@ mod tests {
             text.replace("name = \"b.c\"", "name = \"b+c\""),
             text.replace("name = \"b.c\"", "name = \"b.c\"\nweight = 3"),
             text.replace("number = 3", "number = 0"),
+            text.replace("start = 7\n", ""),
+            text.replace("start = 0", "start = 8"),
+            text.replace("start = 7", "start = -7"),
             text.replace("threshold = 1", "threshold = 2"),
             text.replace("/v1", "/v2"),
             text.replace(

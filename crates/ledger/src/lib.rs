@@ -49,7 +49,7 @@ mod transaction;
 pub use application::{Application, Context, Effects, Failure, Limits, Pair, State, Unreadable, Write};
 pub use block::{Block, Committed, Event, Header, OK, Outcome};
 pub use checkpoint::{Checkpoint, Cosignature, key_id};
-pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, Validator};
+pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, PinnedEpoch, Validator};
 pub use error::Error;
 pub use ledger::{HISTORY, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed};
 pub use ordering::{Callback, Ordering, Solo, Submit, Unavailable};

@@ -70,7 +70,7 @@ impl Receipt {
         Some(Self { entries, checkpoint, signatures })
     }
 
-    /// Verifies everything against the pinned consortium: chain, every transaction's signature, every leaf's path to the
+    /// Verifies everything against the pinned consortium: chain, that the log's size lies within the epoch, every transaction's signature, every leaf's path to the
     /// root, and that exactly a quorum of the epoch's validators cosigned, in their order.
     ///
     /// # Errors
@@ -81,6 +81,10 @@ impl Receipt {
             return Err(ReceiptError::Chain { found: checkpoint.chain, expected: consortium.chain });
         }
         let epoch = consortium.epoch(checkpoint.epoch).ok_or(ReceiptError::UnknownEpoch { found: checkpoint.epoch })?;
+        if !consortium.answers(epoch, checkpoint.size) {
+            return Err(ReceiptError::OutsideEpoch { epoch: epoch.number, size: checkpoint.size });
+        }
+        let epoch = &epoch.epoch();
         let quorum = epoch.quorum();
         if self.signatures.len() != quorum {
             return Err(ReceiptError::Quorum { found: self.signatures.len(), expected: quorum });
@@ -187,6 +191,14 @@ pub enum ReceiptError {
     UnknownEpoch {
         /// Epoch found.
         found: u64,
+    },
+    /// The epoch's validators do not answer for a log of this size: it is of another epoch.
+    #[error("a log of {size} entries is not of epoch {epoch}, which began after it or ended before it")]
+    OutsideEpoch {
+        /// Epoch claimed.
+        epoch: u64,
+        /// Size of the log claimed.
+        size: u64,
     },
     /// Not exactly a quorum of cosignatures.
     #[error("{found} cosignatures where exactly {expected} make a quorum")]

@@ -36,6 +36,24 @@ impl View {
         &self.header
     }
 
+    /// The log's size when an epoch began ([`crate::PinnedEpoch::start`]): that of the last block of an earlier epoch, 0
+    /// where there is none. It is the newest block's for an epoch that begins with the next one. It never changes.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn epoch_start(&self, number: u64) -> Result<u64, Error> {
+        // Epochs grow with the height: the first block of this epoch or a later one is found by halves.
+        let (mut from, mut to) = (0, self.header.height + 1);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.header_at(middle)?.epoch < number {
+                true => from = middle + 1,
+                false => to = middle,
+            }
+        }
+        from.checked_sub(1).map_or(Ok(0), |last| Ok(self.header_at(last)?.log_size))
+    }
+
     /// A key's value, or its absence, with a proof.
     ///
     /// # Errors
@@ -53,8 +71,7 @@ impl View {
         if height < oldest {
             return Err(Error::Pruned { found: height, oldest });
         }
-        let header = self.headers.get(height)?.ok_or(Error::UnknownBlock(height))?;
-        let header: Header = store::decode(header.value())?;
+        let header = self.header_at(height)?;
         let replaced = self.past.range((key, height + 1)..=(key, u64::MAX))?.next().transpose()?;
         let value = match replaced {
             Some((_, value)) => value.value().map(<[u8]>::to_vec),
@@ -65,6 +82,10 @@ impl View {
             .map_err(|_| Error::Damaged("the state tree"))?;
         let proof = StateProof::from_jmt(&borsh::to_vec(&proof).expect("writing to a Vec cannot fail"))?;
         Ok(Proven { header, key: Bytes(key.to_vec()), value: value.map(Bytes), proof })
+    }
+
+    fn header_at(&self, height: u64) -> Result<Header, Error> {
+        store::decode(self.headers.get(height)?.ok_or(Error::UnknownBlock(height))?.value())
     }
 
     /// The tree's next version: its root and what to store.

@@ -10,7 +10,7 @@ use support::*;
 
 fn consortium() -> Consortium {
     let mut consortium = Consortium::new(&genesis());
-    consortium.epochs.push(epoch(0, &validators()));
+    consortium.epochs.push(epoch(0, &validators()).pinned(0));
     consortium
 }
 
@@ -154,7 +154,7 @@ fn a_receipt_forged_whole_under_other_keys_is_refused() {
     assert_eq!(cosign(&ledger, 1, &forged), (4, true));
     let receipt = ledger.receipt(&[transaction.id()]).unwrap();
     let mut own = Consortium::new(&genesis);
-    own.epochs.push(epoch(0, &forged));
+    own.epochs.push(epoch(0, &forged).pinned(0));
     assert!(receipt.verify(&own).is_ok(), "under the forger's own file it would hold");
     assert_eq!(receipt.verify(&consortium()), Err(ReceiptError::Cosignature { at: 0 }));
     assert_ne!(own.fingerprint(), consortium().fingerprint(), "which is why fingerprints are compared");
@@ -173,6 +173,58 @@ fn another_consortium_or_epoch_is_refused() {
     let mut other = consortium();
     other.epochs[0].validators.pop();
     assert!(receipt.verify(&other).is_err(), "d cosigned");
+}
+
+/// Who founded a chain alone keeps its key: it answers for the log until others joined, and for no more.
+#[test]
+fn an_epoch_answers_for_its_own_log_only() {
+    let founder = &validators()[..1];
+    let genesis =
+        ledger::Genesis { application: wire::Bytes(wire::to_vec(&epoch(1, founder))), ..support::genesis() };
+    let open = || {
+        let backend = redb::backends::InMemoryBackend::new();
+        Ledger::open_backend(backend, std::sync::Arc::new(Map), genesis.clone()).unwrap()
+    };
+    let send = |ledger: &Ledger, method: &str, value: &[u8], nonce: u64| {
+        let mut transaction = call(method, b"x", value, nonce, NOW + 1_000).transaction;
+        transaction.chain = genesis.chain();
+        let transaction = transaction.sign(&sender());
+        let verified = ledger::VerifiedTransaction::verify(transaction.clone(), &genesis.chain()).unwrap();
+        ledger.propose(vec![verified], NOW).unwrap();
+        transaction.id()
+    };
+    let honest = open();
+    let alone = send(&honest, "put", b"1", 1);
+    let joining = send(&honest, "validators", &wire::to_vec(&epoch(2, &validators())), 2);
+    let together = send(&honest, "put", b"2", 3);
+    cosign(&honest, 1, founder);
+    cosign(&honest, 2, founder);
+    cosign(&honest, 3, &validators());
+    let view = honest.view().unwrap();
+    let mut consortium = Consortium::new(&genesis);
+    for (number, validators) in [(1, founder), (2, &validators()[..])] {
+        consortium.epochs.push(epoch(number, validators).pinned(view.epoch_start(number).unwrap()));
+    }
+    assert_eq!(consortium.epochs.iter().map(|epoch| epoch.start).collect::<Vec<_>>(), [0, 2]);
+    for id in [alone, joining, together] {
+        assert!(honest.receipt(&[id]).unwrap().verify(&consortium).is_ok());
+    }
+    // The founder alone goes on from its own epoch, as if nobody had joined.
+    let forged = open();
+    for nonce in 1..=3 {
+        let id = send(&forged, "put", b"a lie", nonce);
+        cosign(&forged, nonce, founder);
+        let told = forged.receipt(&[id]).unwrap().verify(&consortium);
+        match nonce {
+            // What it could always say of the time when it was alone.
+            1 | 2 => assert!(told.is_ok()),
+            _ => assert_eq!(told, Err(ReceiptError::OutsideEpoch { epoch: 1, size: 3 })),
+        }
+    }
+    // Nor do later validators answer for the log before them.
+    let backdated = honest.receipt(&[together]).unwrap();
+    consortium.epochs[1].start = 3;
+    assert_eq!(backdated.verify(&consortium), Err(ReceiptError::OutsideEpoch { epoch: 2, size: 3 }));
 }
 
 #[test]

@@ -67,7 +67,8 @@ impl Replica {
 
     /// The consortium as it stands: what others pin.
     pub(crate) fn consortium(&self) -> Result<Consortium, ApiError> {
-        Ok(read::consortium(&self.view()?, &self.chain(), &self.ledger.genesis().name)?)
+        let view = self.view()?;
+        Ok(read::consortium(&view, &self.chain(), &self.ledger.genesis().name, |epoch| Ok(view.epoch_start(epoch)?))?)
     }
 
     /// Newest height of this copy.

@@ -216,6 +216,9 @@ fn ending(kind: &Kind) -> String {
         Kind::Released => "Verified: the data was released, under its contract.".into(),
         Kind::Computed => "Verified: the result was computed, under every party's contract.".into(),
         Kind::Refused(code) => format!("Verified: the request was refused with the code `{code}`."),
+        Kind::StepRefused { method, code } => format!(
+            "Verified: the step `{method}` was refused with the code `{code}`. This alone does not end the request: anyone can try a step."
+        ),
         Kind::Cancelled => "Verified: the requester withdrew the request.".into(),
     }
 }
@@ -225,6 +228,7 @@ const fn ending_word(kind: &Kind) -> &'static str {
         Kind::Released => "released",
         Kind::Computed => "computed",
         Kind::Refused(_) => "refused",
+        Kind::StepRefused { .. } => "step refused",
         Kind::Cancelled => "cancelled",
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn found(
 pub(crate) fn founded(genesis: &Genesis, founder: &MemberCard) -> Consortium {
     let mut consortium = Consortium::new(genesis);
     let validators = vec![Validator { name: founder.name.clone(), key: founder.cosigner }];
-    consortium.epochs.push(Epoch { number: 1, validators });
+    consortium.epochs.push(Epoch { number: 1, validators }.pinned(0));
     consortium
 }
 

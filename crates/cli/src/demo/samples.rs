@@ -50,5 +50,5 @@ const FILES: [(&str, &[u8]); 6] = [
     ("northgate.csv", include_bytes!("../../../../samples/hospitals/northgate.csv")),
     ("program.toml", include_bytes!("../../../../samples/hospitals/program.toml")),
     ("compute.toml", include_bytes!("../../../../samples/hospitals/compute.toml")),
-    ("release.toml", include_bytes!("../../../../samples/hospitals/release.toml")),
+    ("northgate-release.toml", include_bytes!("../../../../samples/hospitals/northgate-release.toml")),
 ];

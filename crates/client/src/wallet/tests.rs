@@ -30,7 +30,7 @@ fn consortium(nonce: u8) -> Consortium {
         format: Consortium::FORMAT.into(),
         name: genesis.name.clone(),
         chain: genesis.chain(),
-        epochs: vec![Epoch { number: 1, validators }],
+        epochs: vec![Epoch { number: 1, validators }.pinned(0)],
         oracles: vec![],
     }
 }
@@ -69,7 +69,7 @@ fn keeps_to_one_chain() {
     let mut wallet = create(root.path());
     wallet.pin(consortium(1)).unwrap();
     let mut grown = consortium(1);
-    grown.epochs.push(Epoch { number: 2, ..grown.epochs[0].clone() });
+    grown.epochs.push(Epoch { number: 2, ..grown.epochs[0].epoch() }.pinned(5));
     wallet.pin(grown.clone()).unwrap();
     assert!(matches!(wallet.pin(consortium(2)), Err(Error::OtherChain { .. })));
     assert_eq!(Wallet::open(root.path(), &passphrase()).unwrap().consortium().unwrap(), &grown);

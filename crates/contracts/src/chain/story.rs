@@ -14,7 +14,7 @@ use crate::message::{
     OraclesConfirm, ReleaseRecord, ResultRecord, Verdict, VerdictRecord, redemption,
 };
 use crate::record::Notice;
-use crate::{ADVERSARY, PROTOCOL, assets, code, session};
+use crate::{ADVERSARY, GRANT_SKEW, PROTOCOL, assets, code, session};
 
 pub(super) fn tell(receipt: &VerifiedReceipt, consortium: &Consortium) -> Result<Account, Error> {
     let mut story = Story::new(consortium);
@@ -131,15 +131,20 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    /// The last entry, refused by a rule of the ledger.
+    /// The last entry, refused by a rule of the ledger. Anyone can send such a transaction about anyone's request: only a
+    /// refused application, which is its sender's own request, ends one, and nothing changes an end already reached.
     fn refusal(&mut self, entry: &Committed) -> Result<(), Error> {
         let transaction = &entry.transaction.transaction;
         let id = entry.transaction.id();
+        let code = entry.outcome.code.clone();
+        let name = format!("{}.{}", transaction.contract, transaction.method);
+        let mut end = Kind::StepRefused { method: name.clone(), code: code.clone() };
         match (transaction.contract.as_str(), transaction.method.as_str()) {
             ("requests", "apply") => {
                 require(self.request.is_none(), entry, "a chain has one request")?;
                 self.request = Some(Requested { id, requester: transaction.sender, apply: decode(entry)? });
                 self.no_strangers(entry)?;
+                end = Kind::Refused(code.clone());
             }
             ("requests", "approve") => _ = self.about(entry, &decode::<Approve>(entry)?.request)?,
             ("requests", "cancel") => _ = self.about(entry, &decode::<Cancel>(entry)?.request)?,
@@ -153,9 +158,7 @@ impl<'a> Story<'a> {
             ("results", "record") => _ = self.about(entry, &decode::<ResultRecord>(entry)?.request)?,
             _ => return Err(unrelated(entry)),
         }
-        let code = entry.outcome.code.clone();
-        self.end = Some(Kind::Refused(code.clone()));
-        let name = format!("{}.{}", transaction.contract, transaction.method);
+        self.end.get_or_insert(end);
         self.push(entry, name, None, vec![fact("code", code)]);
         Ok(())
     }
@@ -324,7 +327,7 @@ impl<'a> Story<'a> {
         let terms = terms.ok_or(Error::Broken { index: entry.index, rule: "a grant is for a release" })?;
         let length = issue.not_after.saturating_sub(issue.not_before);
         let bounded =
-            (1..=u64::from(terms.grant.seconds) * 1000).contains(&length) && issue.not_after <= verdict.not_after;
+            (1..=u64::from(terms.grant.seconds) * 1000 + GRANT_SKEW).contains(&length) && issue.not_after <= verdict.not_after;
         require(bounded, entry, "the grant lasts as long as contract and verdict allow")?;
         let facts = vec![fact("not before", issue.not_before), fact("not after", issue.not_after)];
         self.grant = Some((entry.transaction.id(), issue));

@@ -96,6 +96,35 @@ fn refusals_by_people_are_told() {
     assert_eq!(kind(&world, &request), Kind::Cancelled);
 }
 
+fn step_refused(method: &str, code: &str) -> Kind {
+    Kind::StepRefused { method: method.into(), code: code.into() }
+}
+
+/// Anyone can have a transaction about anyone's request refused: that tells nothing about the request.
+#[test]
+fn a_strangers_refused_step_ends_nothing() {
+    let mut world = World::ready();
+    let (contract, request, grant) = world.granted();
+    let approve = Approve { request, contract, approve: false };
+    let meddle = |world: &mut World| {
+        world.send(&key("stranger"), "requests.approve", &approve).unwrap_err();
+        let ids = chain(world, &request, &[world.last()]);
+        account(world, &ids).unwrap()
+    };
+    assert_eq!(meddle(&mut world).kind, step_refused("requests.approve", "not_permitted"));
+    world.redeem(&grant, &researcher()).unwrap();
+    let told = meddle(&mut world);
+    let last = told.steps.last().unwrap();
+    assert_eq!((told.kind, last.name.as_str(), last.code.as_str()), (Kind::Released, "requests.approve", "not_permitted"));
+    assert_eq!(last.by, key("stranger").public());
+
+    let request = world.apply(&[contract]).unwrap();
+    world.judge(&request, "approvals_missing").unwrap();
+    world.send(&key("stranger"), "requests.cancel", &Cancel { request }).unwrap_err();
+    let ids = chain(&world, &request, &[world.last()]);
+    assert_eq!(account(&world, &ids).unwrap().kind, Kind::Refused("approvals_missing".into()));
+}
+
 #[test]
 fn refusals_by_rules_are_told() {
     let mut world = World::ready();
@@ -116,17 +145,18 @@ fn refusals_by_rules_are_told() {
     changed.verdict.not_after += 1;
     world.send(&keys("riverside").node, "verdicts.record", &changed).unwrap_err();
     let ids = chain(&world, &request, &[world.last()]);
-    assert_eq!(account(&world, &ids).unwrap().kind, Kind::Refused("verdict_invalid".into()));
+    assert_eq!(account(&world, &ids).unwrap().kind, step_refused("verdicts.record", "verdict_invalid"));
     world.judge(&request, "ok").unwrap();
     let grant = world.grant(&contract, &request).unwrap();
     world.redeem(&grant, &key("thief")).unwrap_err();
     let stolen = world.last();
     let ids = chain(&world, &request, &[stolen]);
-    assert_eq!(account(&world, &ids).unwrap().kind, Kind::Refused("grant_wrong_key".into()));
+    assert_eq!(account(&world, &ids).unwrap().kind, step_refused("releases.record", "grant_wrong_key"));
     world.redeem(&grant, &researcher()).unwrap();
     world.redeem(&grant, &researcher()).unwrap_err();
     let ids = chain(&world, &request, &[world.last()]);
-    assert_eq!(account(&world, &ids).unwrap().kind, Kind::Refused("grant_already_used".into()));
+    let told = account(&world, &ids).unwrap();
+    assert_eq!((told.kind, told.steps.last().unwrap().code.as_str()), (Kind::Released, "grant_already_used"));
     // A refusal in the middle proves nothing about what follows.
     let ids = chain(&world, &request, &[stolen]);
     assert!(matches!(account(&world, &ids), Err(Error::RefusedEarly { .. })));

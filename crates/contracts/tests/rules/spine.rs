@@ -5,7 +5,7 @@ use contracts::message::{
     PrincipalRevoke, Verdict,
 };
 use contracts::record::Phase;
-use contracts::{MAX_PENDING, read};
+use contracts::{GRANT_SKEW, MAX_PENDING, read};
 use crypto::kem::Suite;
 use crypto::{Digest, Label};
 
@@ -286,7 +286,7 @@ fn grants_follow_contract_and_verdict() {
     assert_eq!(refused(world.send(&keys("riverside").node, "grants.issue", &good)), "not_permitted");
     let node = keys("northgate").node;
     let send = |world: &mut World, issue: &GrantIssue| refused(world.send(&node, "grants.issue", issue));
-    assert_eq!(send(&mut world, &GrantIssue { not_after: now + 5001, ..good.clone() }), "grant_invalid");
+    assert_eq!(send(&mut world, &GrantIssue { not_after: now + 5001 + GRANT_SKEW, ..good.clone() }), "grant_invalid");
     assert_eq!(send(&mut world, &GrantIssue { not_after: now, ..good.clone() }), "grant_invalid");
     let past = GrantIssue { not_before: now - 5000, not_after: now, ..good.clone() };
     assert_eq!(send(&mut world, &past), "grant_invalid");
@@ -321,9 +321,9 @@ fn a_grant_opens_once_for_its_holder_in_its_window() {
     let mut changed = good.clone();
     changed.suite = Suite::XWing;
     assert_eq!(refused(world.send(&node, "releases.record", &changed)), "malformed");
-    world.now -= 1;
+    world.now -= GRANT_SKEW + 1;
     assert_eq!(refused(world.redeem(&grant, &researcher())), "grant_not_yet");
-    world.now += 5002;
+    world.now += GRANT_SKEW + 5002;
     assert_eq!(refused(world.redeem(&grant, &researcher())), "grant_expired");
     // Signed in the window, recorded after it: too late as well.
     assert_eq!(refused(world.send(&node, "releases.record", &good)), "grant_expired");

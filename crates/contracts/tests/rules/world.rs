@@ -9,7 +9,7 @@ use contracts::message::{
     redemption,
 };
 use contracts::record::Role;
-use contracts::{Contracts, read, session};
+use contracts::{Contracts, GRANT_SKEW, read, session};
 use crypto::kem::{PrivateKey, RecipientKey, Suite};
 use crypto::{Digest, Label, PublicKey, SigningKey, hash};
 use ledger::{
@@ -332,8 +332,9 @@ impl World {
     }
 
     pub(crate) fn grant(&mut self, contract: &Digest, request: &Digest) -> Result<Digest, String> {
-        let issue =
-            GrantIssue { request: *request, contract: *contract, not_before: self.now, not_after: self.now + 5000 };
+        // The longest there may be, as nodes issue it.
+        let (not_before, not_after) = (self.now - GRANT_SKEW, self.now + 5000);
+        let issue = GrantIssue { request: *request, contract: *contract, not_before, not_after };
         self.send(&keys("northgate").node, "grants.issue", &issue)
     }
 
@@ -377,7 +378,13 @@ impl World {
     }
 
     pub(crate) fn consortium(&self) -> Consortium {
-        read::consortium(&self.state, &self.chain, "trial").unwrap()
+        // A block per transaction: an epoch begins after the joining that made it.
+        let joined = |entry: &&Committed| entry.transaction.transaction.method == "join" && entry.outcome.is_ok();
+        let start = |epoch: u64| match epoch {
+            1 => Ok(0),
+            _ => Ok(self.log.iter().filter(joined).nth(epoch as usize - 2).unwrap().index + 1),
+        };
+        read::consortium(&self.state, &self.chain, "trial", start).unwrap()
     }
 
     /// What a verified receipt of these transactions holds.
