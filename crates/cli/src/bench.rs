@@ -13,8 +13,8 @@ use client::Client;
 use client::flow::{Applying, Ephemeral};
 use contracts::message::ContractVersion;
 use contracts::record::Role;
-use crypto::keystore::FileKeys;
 use crypto::kem::{PrivateKey, Suite};
+use crypto::keystore::FileKeys;
 use crypto::{Digest, Secret};
 use serde_json::{Map, Value, json};
 use vault::Access;
@@ -38,7 +38,8 @@ pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Fai
     let scene = Arc::new(scene);
     let begun = Instant::now();
     let until = begun + Duration::from_secs(args.seconds.into());
-    let at_work: Vec<_> = (0..args.clients as usize).map(|number| tokio::spawn(rounds(scene.clone(), number, until))).collect();
+    let at_work: Vec<_> =
+        (0..args.clients as usize).map(|number| tokio::spawn(rounds(scene.clone(), number, until))).collect();
     let mut measured = Measured::default();
     for client in at_work {
         measured.join(client.await.map_err(|error| Failure::of(&error))?);
@@ -59,7 +60,15 @@ struct Scene {
 }
 
 async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure> {
-    let stage = Stage::raise(directory, "bench", "health-authority", &["st-anna", "riverside", "northgate"], RATES, &mut |_| {}).await?;
+    let stage = Stage::raise(
+        directory,
+        "bench",
+        "health-authority",
+        &["st-anna", "riverside", "northgate"],
+        RATES,
+        &mut |_| {},
+    )
+    .await?;
     let regulator = &stage.member("health-authority").operator.client;
     members::establish(regulator, ["st-anna", "riverside", "northgate"].map(str::to_owned).to_vec(), 2).await?;
     let mut approvers = Vec::new();
@@ -74,7 +83,8 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
     let root = client::fetch::registered_root(&asset).ok_or_else(|| Failure::new("the asset has no root"))?;
     let contract = offers::offer(owner, "northgate", &inputs.join("northgate-release.toml")).await?;
     // All clients' keys in one store, so that its passphrase is stretched once.
-    let keys = Arc::new(FileKeys::create(directory.join("clients.sealed"), &Secret::new(crypto::random::<16>().to_vec()))?);
+    let keys =
+        Arc::new(FileKeys::create(directory.join("clients.sealed"), &Secret::new(crypto::random::<16>().to_vec()))?);
     let mut requesters = Vec::new();
     for number in 0..clients {
         let handle = format!("client-{number}");
@@ -142,7 +152,10 @@ async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<
     let request = client.apply(applying).await?.id;
     measured.step("apply", &mut begun);
     let approvers = [0, 1].map(|turn| &scene.approvers[(number + turn) % scene.approvers.len()].client);
-    tokio::try_join!(approvers[0].approve(&request, &scene.contract, true), approvers[1].approve(&request, &scene.contract, true))?;
+    tokio::try_join!(
+        approvers[0].approve(&request, &scene.contract, true),
+        approvers[1].approve(&request, &scene.contract, true)
+    )?;
     measured.step("approve", &mut begun);
     let token = client.judge(&request).await?.grant.ok_or(client::Error::Unfit("no grant"))?;
     measured.step("judge", &mut begun);
@@ -158,16 +171,27 @@ fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Outp
     let rate = measured.whole.len() as f64 / elapsed.as_secs_f64();
     let errors: u64 = measured.errors.values().sum();
     let [p50, p95, p99] = percentiles(&measured.whole);
-    let steps: Map<String, Value> = measured.steps.iter().map(|(step, times)| {
-        let [p50, p95, p99] = percentiles(times);
-        ((*step).to_owned(), json!({ "p50_ms": p50, "p95_ms": p95, "p99_ms": p99 }))
-    }).collect();
+    let steps: Map<String, Value> = measured
+        .steps
+        .iter()
+        .map(|(step, times)| {
+            let [p50, p95, p99] = percentiles(times);
+            ((*step).to_owned(), json!({ "p50_ms": p50, "p95_ms": p95, "p99_ms": p99 }))
+        })
+        .collect();
     let value = json!({
         "clients": args.clients, "seconds": args.seconds, "requests": measured.whole.len(), "requests_per_second": round_to(rate),
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "errors": errors, "error_codes": measured.errors, "steps": steps,
     });
-    let row = |name: &str, times: &[f64]| [vec![name.to_owned()], percentiles(times).map(|ms| format!("{ms:.1}")).to_vec()].concat();
-    let rows = measured.steps.iter().map(|(step, times)| row(step, times)).chain([row("whole request", &measured.whole)]).collect();
+    let row = |name: &str, times: &[f64]| {
+        [vec![name.to_owned()], percentiles(times).map(|ms| format!("{ms:.1}")).to_vec()].concat()
+    };
+    let rows = measured
+        .steps
+        .iter()
+        .map(|(step, times)| row(step, times))
+        .chain([row("whole request", &measured.whole)])
+        .collect();
     let text = format!(
         "{} clients, {:.1} s: {} requests, {rate:.1} per second, {errors} errors {:?}\n{}",
         args.clients,
@@ -194,7 +218,8 @@ fn round_to(value: f64) -> f64 {
 }
 
 /// All clients share one address here.
-const RATES: &[(&str, &str)] = &[("SOTTO_NODE_LIMITS__ADDRESS_RATE", "100000"), ("SOTTO_NODE_LIMITS__CALLER_RATE", "100000")];
+const RATES: &[(&str, &str)] =
+    &[("SOTTO_NODE_LIMITS__ADDRESS_RATE", "100000"), ("SOTTO_NODE_LIMITS__CALLER_RATE", "100000")];
 
 #[cfg(test)]
 mod tests {

@@ -136,12 +136,23 @@ impl Cast {
     }
 }
 
-async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &mut Teller<'_>) -> Result<Report, Failure> {
+async fn perform(
+    stage: &mut Stage,
+    people: &People,
+    directory: &Path,
+    teller: &mut Teller<'_>,
+) -> Result<Report, Failure> {
     let inputs = samples::write(&directory.join("inputs"))?;
     let begun = Instant::now();
     for hospital in HOSPITALS {
         teller.say(&format!("{hospital} seals its table"));
-        assets::seal(&stage.member(hospital).operator.client, &inputs.join(format!("{hospital}.csv")), "trial", AssetKind::Table).await?;
+        assets::seal(
+            &stage.member(hospital).operator.client,
+            &inputs.join(format!("{hospital}.csv")),
+            "trial",
+            AssetKind::Table,
+        )
+        .await?;
     }
     teller.timed("seal", begun);
 
@@ -151,7 +162,9 @@ async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &
     let release_contract = offers::offer(northgate, "northgate", &inputs.join("northgate-release.toml")).await?;
     let mut compute_contracts = Vec::new();
     for hospital in HOSPITALS {
-        compute_contracts.push(offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?);
+        compute_contracts.push(
+            offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?,
+        );
     }
     teller.timed("offer", begun);
 
@@ -175,7 +188,17 @@ async fn perform(stage: &mut Stage, people: &People, directory: &Path, teller: &
     refusals.sort_by_key(|refusal| CASES.iter().position(|case| *case == refusal.case));
     let timings = std::mem::take(&mut play.teller.timings);
     let members = stage.members.iter().map(|member| member.name.clone()).collect();
-    Ok(Report { members, release, answer, refusals, timings, receipts, consortium, fingerprint, directory: directory.to_owned() })
+    Ok(Report {
+        members,
+        release,
+        answer,
+        refusals,
+        timings,
+        receipts,
+        consortium,
+        fingerprint,
+        directory: directory.to_owned(),
+    })
 }
 
 /// The requests of the demo.
@@ -191,7 +214,13 @@ struct Play<'a, 't> {
 
 impl Play<'_, '_> {
     /// Applies as `who`; the key is kept in memory for the life of the demo.
-    async fn apply(&self, who: &Session, contracts: &[Digest], purpose: &str, evidence: &[u8]) -> Result<(Digest, Ephemeral), client::Error> {
+    async fn apply(
+        &self,
+        who: &Session,
+        contracts: &[Digest],
+        purpose: &str,
+        evidence: &[u8],
+    ) -> Result<(Digest, Ephemeral), client::Error> {
         let ephemeral = Ephemeral::Held(crypto::kem::PrivateKey::generate(Suite::XWing).into());
         let applying = Applying {
             contracts: contracts.iter().map(|contract| ContractVersion { contract: *contract, version: 1 }).collect(),
@@ -208,7 +237,9 @@ impl Play<'_, '_> {
         for approver in &self.people.approvers[..count] {
             let waiting = approver.client.inbox(None).await?.items;
             let found = waiting.iter().find(|view| view.request.id == *request);
-            let found = found.ok_or_else(|| Failure::new(format!("request {request} is not in the inbox of {}", approver.wallet.profile().name)))?;
+            let found = found.ok_or_else(|| {
+                Failure::new(format!("request {request} is not in the inbox of {}", approver.wallet.profile().name))
+            })?;
             if found.applicant.is_none() || found.justification.is_none() {
                 return Err(Failure::new("the inbox does not show who applies, and why"));
             }
@@ -222,7 +253,8 @@ impl Play<'_, '_> {
         let researcher = &self.people.researcher;
         self.teller.say("a researcher applies for northgate's table");
         let begun = Instant::now();
-        let (request, ephemeral) = self.apply(researcher, &[self.release_contract], "research", &self.people.credential).await?;
+        let (request, ephemeral) =
+            self.apply(researcher, &[self.release_contract], "research", &self.people.credential).await?;
         self.teller.timed("release_apply", begun);
         let begun = Instant::now();
         self.teller.say("two of three approvers agree");
@@ -232,7 +264,9 @@ impl Play<'_, '_> {
         self.teller.say("two of three oracles judge and sign");
         let judgement = researcher.client.judge(&request).await?;
         self.teller.timed("release_judge", begun);
-        let token = judgement.grant.ok_or_else(|| Failure::new("an allowed release brought no grant").because(judgement.decision))?;
+        let token = judgement
+            .grant
+            .ok_or_else(|| Failure::new("an allowed release brought no grant").because(judgement.decision))?;
         let begun = Instant::now();
         self.teller.say("the proxy honours the grant");
         let path = self.directory.join("received-northgate.csv");
@@ -251,7 +285,8 @@ impl Play<'_, '_> {
         let researcher = &self.people.researcher;
         self.teller.say("the researcher applies for a computation over all three tables");
         let begun = Instant::now();
-        let (request, ephemeral) = self.apply(researcher, &self.compute_contracts, "research", &self.people.credential).await?;
+        let (request, ephemeral) =
+            self.apply(researcher, &self.compute_contracts, "research", &self.people.credential).await?;
         for (board, contract) in self.people.boards.iter().zip(&self.compute_contracts) {
             board.client.approve(&request, contract, true).await?;
         }
@@ -280,7 +315,8 @@ fn in_clear(inputs: &Path) -> Result<Answer, Failure> {
     let parties = HOSPITALS.len() as u16;
     let mut sums = vec![0u64; program.length()];
     for hospital in HOSPITALS {
-        let table = Table::read(&*read(&inputs.join(format!("{hospital}.csv")))?).map_err(|error| Failure::of(&error))?;
+        let table =
+            Table::read(&*read(&inputs.join(format!("{hospital}.csv")))?).map_err(|error| Failure::of(&error))?;
         let local = program.local(&table, parties).map_err(|error| Failure::of(&error))?;
         local.expose(|local| sums.iter_mut().zip(local).for_each(|(sum, value)| *sum = sum.wrapping_add(*value)));
     }
@@ -296,12 +332,15 @@ enum Place {
 impl Place {
     fn prepare(keep: Option<&Path>) -> Result<Self, Failure> {
         let Some(directory) = keep else {
-            return tempfile::tempdir().map(Self::Temporary).map_err(|error| Failure::of(&error).stops("no temporary directory can be made"));
+            return tempfile::tempdir()
+                .map(Self::Temporary)
+                .map_err(|error| Failure::of(&error).stops("no temporary directory can be made"));
         };
         let mark = directory.join(MARK);
         let occupied = fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         if occupied && !mark.exists() {
-            return Err(Failure::new(format!("{} holds something that is not an earlier demo's", directory.display())).hint("name an empty directory"));
+            return Err(Failure::new(format!("{} holds something that is not an earlier demo's", directory.display()))
+                .hint("name an empty directory"));
         }
         let make = || {
             if occupied {
@@ -330,6 +369,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 const REGULATOR: &str = "health-authority";
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
 /// The refusals, in the order in which they are told.
-const CASES: [&str; 7] =
-    ["wrong_purpose", "not_accredited", "too_few_approvals", "grant_used_twice", "grant_stolen", "after_window", "verdict_changed"];
+const CASES: [&str; 7] = [
+    "wrong_purpose",
+    "not_accredited",
+    "too_few_approvals",
+    "grant_used_twice",
+    "grant_stolen",
+    "after_window",
+    "verdict_changed",
+];
 const MARK: &str = ".sotto-demo";

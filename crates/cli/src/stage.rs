@@ -5,9 +5,9 @@
 mod process;
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,12 @@ impl Stage {
     ) -> Result<Self, Failure> {
         let passphrase_file = directory.join("passphrase");
         let passphrase = wire::text::to_hex(&crypto::random::<16>());
-        let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&passphrase_file).map_err(|error| Failure::file(&passphrase_file, &error))?;
+        let mut file = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&passphrase_file)
+            .map_err(|error| Failure::file(&passphrase_file, &error))?;
         file.write_all(passphrase.as_bytes()).map_err(|error| Failure::file(&passphrase_file, &error))?;
         let passphrase = Secret::new(passphrase.into_bytes());
         let mut stage = Self { directory: directory.to_owned(), members: Vec::new(), passphrase, settings };

@@ -107,4 +107,3 @@ pub fn share_info(party: &str) -> Vec<u8> {
 }
 /// How often, a tenth of a second apart, the records are asked for.
 const RECORDS_PATIENCE: u32 = 100;
-

@@ -207,9 +207,8 @@ pub fn consortium(
 ) -> Result<Consortium, Error> {
     let sets: Vec<ValidatorSet> = all(state, key::EPOCHS)?;
     let oracles: Vec<OracleEpoch> = all(state, key::ORACLE_EPOCHS)?;
-    let pinned = |(number, set): (u64, ValidatorSet)| {
-        Ok(Epoch { number, validators: set.validators }.pinned(start(number)?))
-    };
+    let pinned =
+        |(number, set): (u64, ValidatorSet)| Ok(Epoch { number, validators: set.validators }.pinned(start(number)?));
     let epochs = (1..).zip(sets).map(pinned).collect::<Result<_, Unreadable>>()?;
     let oracles = oracles.into_iter().map(|OracleEpoch { group, .. }| ledger::Oracles {
         epoch: group.epoch,

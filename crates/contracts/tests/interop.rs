@@ -155,6 +155,11 @@ impl Case {
 
 /// A receipt of these transactions, written by validators who cosign any log they are shown.
 fn written(world: &World, log: &[Committed], ids: &[Digest]) -> String {
+    written_in(world, 4, &QUORUM, log, ids)
+}
+
+/// The same by these validators of this epoch.
+fn written_in(world: &World, epoch: u64, signers: &[&str], log: &[Committed], ids: &[Digest]) -> String {
     let mut subtrees = BTreeMap::new();
     let mut tree =
         merkle::Frontier::load::<Infallible>(0, |_, _| unreachable!("an empty tree has no subtrees")).unwrap();
@@ -169,9 +174,9 @@ fn written(world: &World, log: &[Committed], ids: &[Digest]) -> String {
         lines.push(format!("entry {} {}", entry.index, text::to_base64(&entry.to_bytes())));
         lines.push(format!("path {}", text::to_base64(&path)));
     }
-    let checkpoint = Checkpoint { chain: world.chain, size, root: tree.root(), header: digest("header"), epoch: 4 };
-    let epoch = world.consortium().epoch(4).unwrap().epoch();
-    let cosignatures = QUORUM.map(|name| {
+    let checkpoint = Checkpoint { chain: world.chain, size, root: tree.root(), header: digest("header"), epoch };
+    let epoch = world.consortium().epoch(epoch).unwrap().epoch();
+    let cosignatures = signers.iter().map(|name| {
         let sign = |bytes: &[u8]| Ok::<_, Infallible>(keys(name).cosigner.sign_raw(bytes));
         (epoch.validator(name).unwrap().1, checkpoint.cosign(START / 1000, sign).unwrap())
     });
@@ -365,6 +370,42 @@ fn both_readers_refuse_broken_links_that_a_quorum_cosigned() {
 
     let refused: Vec<Vec<u8>> = refused.into_iter().map(String::into_bytes).collect();
     python.refused(&refused, &consortium);
+}
+
+/// The founder was a quorum alone once. It is none of the log that came after.
+#[test]
+fn both_readers_hold_an_epoch_to_its_own_log() {
+    let Case { world, consortium, released, .. } = Case::new();
+    let python = Python::new(&consortium);
+    let alone = written_in(&world, 1, &["health-authority"], &world.log, &released);
+    let without_end = written(&world, &world.log, &released);
+    python.refused(&[alone.clone().into()], &consortium);
+    // What the founder's signature would be worth if its epoch had no end.
+    let mut early = consortium.clone();
+    early.epochs.truncate(1);
+    Python::new(&early).accepted(&alone, &early, "released");
+    // The boundaries: an epoch answers for more than its start, and for no more than the next one's.
+    let size = world.log.len() as u64;
+    for (start, holds) in [(size - 1, true), (size, false)] {
+        let mut moved = consortium.clone();
+        moved.epochs[3].start = start;
+        let python = Python::new(&moved);
+        if holds {
+            python.accepted(&without_end, &moved, "released");
+        } else {
+            python.refused(&[without_end.clone().into()], &moved);
+        }
+    }
+    for (start, holds) in [(size - 1, false), (size, true)] {
+        let mut moved = consortium.clone();
+        moved.epochs[1..].iter_mut().for_each(|epoch| epoch.start = start);
+        let python = Python::new(&moved);
+        if holds {
+            python.accepted(&alone, &moved, "released");
+        } else {
+            python.refused(&[alone.clone().into()], &moved);
+        }
+    }
 }
 
 #[test]

@@ -179,8 +179,7 @@ fn another_consortium_or_epoch_is_refused() {
 #[test]
 fn an_epoch_answers_for_its_own_log_only() {
     let founder = &validators()[..1];
-    let genesis =
-        ledger::Genesis { application: wire::Bytes(wire::to_vec(&epoch(1, founder))), ..support::genesis() };
+    let genesis = ledger::Genesis { application: wire::Bytes(wire::to_vec(&epoch(1, founder))), ..support::genesis() };
     let open = || {
         let backend = redb::backends::InMemoryBackend::new();
         Ledger::open_backend(backend, std::sync::Arc::new(Map), genesis.clone()).unwrap()

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use client::api::Health;
 use contracts::record::{Duty, Role};
-use crypto::PublicKey;
 use contracts::{code, read};
+use crypto::PublicKey;
 use http::{StatusCode, header};
 
 use crate::auth::Caller;
@@ -125,7 +125,10 @@ pub(crate) fn own_principal(node: &Node, caller: &Caller, roles: &[Role]) -> Res
         Some((member, held)) if member == node.member && held.iter().any(|role| roles.contains(role)) => Ok(key),
         _ => {
             let named = roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>().join(" or ");
-            Err(ApiError::new(code::NOT_PERMITTED, format!("this is for principals of {} with the role {named}", node.member)))
+            Err(ApiError::new(
+                code::NOT_PERMITTED,
+                format!("this is for principals of {} with the role {named}", node.member),
+            ))
         }
     }
 }

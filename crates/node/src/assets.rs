@@ -23,23 +23,39 @@ pub(crate) type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 ///
 /// # Errors
 /// `malformed` for a table without a header line; the ledger's refusal of the registration.
-pub(crate) async fn seal(node: &Node, actor: &str, name: String, kind: String, body: Pieces) -> Result<Asset, ApiError> {
+pub(crate) async fn seal(
+    node: &Node,
+    actor: &str,
+    name: String,
+    kind: String,
+    body: Pieces,
+) -> Result<Asset, ApiError> {
     let recipient = node.keys.recipient(RECIPIENT)?;
     let vault = node.vault.clone();
     let (table, label) = (kind == "table", name.clone());
     let sealed = tokio::task::spawn_blocking(move || {
-        let mut header = Header { body: Body { pieces: body, current: Bytes::new(), ended: false }, line: Vec::new(), wanted: table };
+        let mut header = Header {
+            body: Body { pieces: body, current: Bytes::new(), ended: false },
+            line: Vec::new(),
+            wanted: table,
+        };
         let summary = vault.put(&mut header, [&recipient], label.as_bytes());
         summary.map(|summary| (summary, header.line))
     });
     let (summary, header) = sealed.await.map_err(|error| ApiError::internal(error.to_string()))??;
     let columns = if table { columns(&header)? } else { Vec::new() };
-    node.audit.record(actor, "asset.seal", &name, "ok", &format!("object {}, {} bytes", summary.id, summary.length)).await?;
+    node.audit
+        .record(actor, "asset.seal", &name, "ok", &format!("object {}, {} bytes", summary.id, summary.length))
+        .await?;
     let register = AssetRegister {
         name: name.clone(),
         kind,
         columns,
-        commitments: vec![Commitment { suite: SUITE.into(), params: summary.id.as_bytes().to_vec().into(), root: summary.root }],
+        commitments: vec![Commitment {
+            suite: SUITE.into(),
+            params: summary.id.as_bytes().to_vec().into(),
+            root: summary.root,
+        }],
         segments: summary.segments,
         suite: summary.weakest,
     };
@@ -50,7 +66,8 @@ pub(crate) async fn seal(node: &Node, actor: &str, name: String, kind: String, b
         return Err(error);
     }
     let view = node.replica.view()?;
-    read::asset_named(&view, &node.replica.chain(), &node.member, &name)?.ok_or_else(|| ApiError::internal("a registered asset is in the state"))
+    read::asset_named(&view, &node.replica.chain(), &node.member, &name)?
+        .ok_or_else(|| ApiError::internal("a registered asset is in the state"))
 }
 
 /// Opens one of this member's assets in memory, for a computation; its root is checked against the ledger's.
@@ -63,15 +80,19 @@ pub(crate) async fn open(node: &Node, asset: &Digest) -> Result<Secret<Vec<u8>>,
             return Ok(None);
         }
         let mut plain = Vec::new();
-        vault.read(&object, &mut plain, &Access::Handle(&*keys, RECIPIENT), Some(&root)).map(|_| Some(Secret::new(plain)))
+        vault
+            .read(&object, &mut plain, &Access::Handle(&*keys, RECIPIENT), Some(&root))
+            .map(|_| Some(Secret::new(plain)))
     });
     let opened = opened.await.map_err(|error| ApiError::internal(error.to_string()))??;
-    opened.ok_or_else(|| ApiError::new(code::OVERSIZE, format!("tables of at most {MAX_TABLE} bytes can be computed on")))
+    opened
+        .ok_or_else(|| ApiError::new(code::OVERSIZE, format!("tables of at most {MAX_TABLE} bytes can be computed on")))
 }
 
 /// The vault's object and the registered root of an asset.
 pub(crate) fn object(node: &Node, asset: &Digest) -> Result<(Digest, Digest), ApiError> {
-    let asset = read::asset(&node.replica.view()?, asset)?.ok_or_else(|| ApiError::new(code::UNKNOWN_ASSET, asset.to_string()))?;
+    let asset = read::asset(&node.replica.view()?, asset)?
+        .ok_or_else(|| ApiError::new(code::UNKNOWN_ASSET, asset.to_string()))?;
     let sealed = asset.registered.commitments.iter().find(|commitment| commitment.suite == SUITE);
     let object = sealed.and_then(|sealed| Some((wire::Fixed::from_slice(&sealed.params).map(Digest)?, sealed.root)));
     object.ok_or_else(|| ApiError::new(code::UNKNOWN_ASSET, "the asset has no sealed object"))

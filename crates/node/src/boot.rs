@@ -40,7 +40,9 @@ pub async fn run(
     let metrics = Metrics::new();
 
     let path = directory.join(KEYS_FILE);
-    let keys = tokio::task::spawn_blocking(move || FileKeys::open(path, &passphrase)).await.map_err(|_| BootError::Interrupted)??;
+    let keys = tokio::task::spawn_blocking(move || FileKeys::open(path, &passphrase))
+        .await
+        .map_err(|_| BootError::Interrupted)??;
     let keys = Arc::new(keys);
     let identity = tls::identity(&keys.secret(TLS)?, &config.member)?;
     let genesis = std::fs::read(directory.join(GENESIS_FILE))?;

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use contracts::code;
 use client::api::ResultShare;
+use contracts::code;
 use contracts::message::ResultRecord;
 use contracts::read;
 use contracts::record::{Phase, Request, Standing};
@@ -80,13 +80,19 @@ pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultSh
     let parties = parties(node, request)?;
     if parties.own != 0 {
         // One coordinator for each request, so that two attempts do not meet.
-        return Err(ApiError::new(code::NOT_PERMITTED, format!("ask the node of {}: it coordinates this computation", parties.members[0])));
+        return Err(ApiError::new(
+            code::NOT_PERMITTED,
+            format!("ask the node of {}: it coordinates this computation", parties.members[0]),
+        ));
     }
     if parties.request.phase != Phase::Done {
         let _turn = node.computations.coordinating.lock().await;
         let attempt = Fixed(crypto::random());
         let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
-        let started = parties.members.iter().map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
+        let started = parties
+            .members
+            .iter()
+            .map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
         let started = join_all(started).await;
         // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one's
         // start then fails at those, for want of the first ones' messages.
@@ -98,7 +104,8 @@ pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultSh
             }
         };
         let finish = ComputeFinish { request: *request, attempt };
-        let finished = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
+        let finished =
+            parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
         all(&parties.members, "finish", join_all(finished).await)?;
     }
     own_share(node, request).await?.ok_or_else(|| ApiError::internal("the share is kept before `finish` answers"))
@@ -127,7 +134,10 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
 
     let session = contracts::session(&start.request);
     let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
-    let mut inbox = node.computations.seat(attempt, now, |seat| seat.waiting.take())?.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
+    let mut inbox = node
+        .computations
+        .seat(attempt, now, |seat| seat.waiting.take())?
+        .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
     let (outbox, mut status) = party.step(Vec::new()).map_err(failed)?;
     let local = local(node, &parties);
     let send = join_all(outbox.into_iter().map(|envelope| send(node, &parties, attempt, envelope)));
@@ -135,17 +145,25 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
     let input = local?;
     sent.into_iter().collect::<Result<Vec<_>, _>>()?;
     while let Status::Waiting(missing) = &status {
-        let names: Vec<_> = missing.iter().filter_map(|index| parties.members.get(usize::from(*index))).cloned().collect();
+        let names: Vec<_> =
+            missing.iter().filter_map(|index| parties.members.get(usize::from(*index))).cloned().collect();
         let frame = tokio::time::timeout(PATIENCE, inbox.recv()).await.ok().flatten();
-        let frame = frame.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
+        let frame = frame
+            .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
         status = party.step(vec![frame]).map_err(failed)?.1;
     }
     node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
     let share = party.share(&input).map_err(failed)?;
     let ephemeral = &parties.request.apply.ephemeral;
-    let sealed = crypto::kem::seal(ephemeral, &client::result::share_info(&node.member), session.as_ref(), &share.to_bytes()).map_err(failed)?;
+    let sealed =
+        crypto::kem::seal(ephemeral, &client::result::share_info(&node.member), session.as_ref(), &share.to_bytes())
+            .map_err(failed)?;
     // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
-    let held = StoredShare { party: pending(&start.attempt), sealed: wire::to_vec(&sealed).into(), transaction: Digest::from([0; 32]) };
+    let held = StoredShare {
+        party: pending(&start.attempt),
+        sealed: wire::to_vec(&sealed).into(),
+        transaction: Digest::from([0; 32]),
+    };
     node.store.put_share(&start.request, &held).await?;
     Ok(ComputeStarted { recorded: None })
 }
@@ -156,9 +174,15 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
         return Ok(Done {});
     }
     let held = kept(node, &finish.request, &pending(&finish.attempt)).await?;
-    let StoredShare { sealed, .. } = held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
+    let StoredShare { sealed, .. } =
+        held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
     let attempt = finish.attempt.as_bytes().to_vec().into();
-    node.store.put_share(&finish.request, &StoredShare { party: RECORDED.into(), sealed: attempt, transaction: Digest::from([0; 32]) }).await?;
+    node.store
+        .put_share(
+            &finish.request,
+            &StoredShare { party: RECORDED.into(), sealed: attempt, transaction: Digest::from([0; 32]) },
+        )
+        .await?;
     record(node, &finish.request, sealed).await?;
     Ok(Done {})
 }
@@ -201,7 +225,9 @@ pub(crate) async fn receive(node: &Node, from: &str, frame: ComputeFrame) -> Res
 /// This node's sealed share of a request's result, if it was made. A share that was kept but whose record did not reach
 /// the ledger (the node stopped between the two) is recorded now.
 pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<ResultShare>, ApiError> {
-    let Some(StoredShare { party, sealed, transaction }) = kept(node, request, &node.member).await? else { return Ok(None) };
+    let Some(StoredShare { party, sealed, transaction }) = kept(node, request, &node.member).await? else {
+        return Ok(None);
+    };
     if node.replica.committed(&transaction)?.is_some_and(|committed| committed.outcome.is_ok()) {
         return Ok(Some(ResultShare { party, sealed, transaction }));
     }
@@ -228,15 +254,19 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
     }
     let (mut members, mut own) = (Vec::new(), None);
     for (index, named) in request.apply.contracts.iter().enumerate() {
-        let contract = read::contract(&view, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
+        let contract = read::contract(&view, &named.contract)?
+            .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
         if contract.owner == node.member {
             // The terms that were applied under and judged, whatever was offered since.
-            let version = read::version(&view, named)?.ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
+            let version = read::version(&view, named)?
+                .ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
             own = Some((index as u16, version.terms, contract.standing));
         }
         members.push(contract.owner);
     }
-    let (own, terms, standing) = own.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member)))?;
+    let (own, terms, standing) = own.ok_or_else(|| {
+        ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member))
+    })?;
     if request.phase == Phase::Allowed {
         let expired = request.verdict.as_ref().is_none_or(|verdict| verdict.not_after < node.now());
         if expired || standing != Standing::Active {
@@ -244,7 +274,10 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
             return Err(ApiError::new(code, "the computation may no longer begin"));
         }
     }
-    let bytes = terms.program.as_ref().ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
+    let bytes = terms
+        .program
+        .as_ref()
+        .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
     let program = Program::from_bytes(bytes).map_err(failed)?;
     let program_digest = program.digest();
     let contract = request.apply.contracts[usize::from(own)].contract;
@@ -262,11 +295,19 @@ async fn local(node: &Node, parties: &Parties) -> Result<Secret<Vec<u64>>, ApiEr
     vector.await.map_err(ApiError::internal)?.map_err(|error| {
         // What the table is like stays with its owner.
         tracing::error!(request = %parties.request.id, error, "this member's table does not fit the program");
-        ApiError::new(code::COMPUTATION_FAILED, "this party's table does not fit the program; its operator's log says why")
+        ApiError::new(
+            code::COMPUTATION_FAILED,
+            "this party's table does not fit the program; its operator's log says why",
+        )
     })
 }
 
-async fn send(node: &Node, parties: &Parties, (request, attempt): Attempt, envelope: Envelope) -> Result<Done, ApiError> {
+async fn send(
+    node: &Node,
+    parties: &Parties,
+    (request, attempt): Attempt,
+    envelope: Envelope,
+) -> Result<Done, ApiError> {
     let to = &parties.members[usize::from(envelope.to)];
     // The payload is secret between these two parties; the link is mutual TLS.
     let payload = envelope.body.expose(|body| body.clone()).into();
@@ -282,7 +323,11 @@ fn all<T>(members: &[String], phase: &str, answers: Vec<Result<T, ApiError>>) ->
             Err(error) => failures.push(format!("{member}: {error}")),
         }
     }
-    if failures.is_empty() { Ok(good) } else { Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; ")))) }
+    if failures.is_empty() {
+        Ok(good)
+    } else {
+        Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; "))))
+    }
 }
 
 fn failed(error: impl ToString) -> ApiError {

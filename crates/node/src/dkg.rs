@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use contracts::code;
 use contracts::message::OraclesConfirm;
 use contracts::read;
-use crypto::threshold::{Dealt, Distributed, Parameters};
 use crypto::keystore::Keys as _;
+use crypto::threshold::{Dealt, Distributed, Parameters};
 use crypto::{Digest, Label};
 use futures_util::future::join_all;
 use wire::{Bytes, Fixed};
@@ -44,7 +44,11 @@ enum Stage {
 ///
 /// # Errors
 /// `oracles_unavailable` names who failed and where.
-pub(crate) async fn coordinate(node: &Node, participants: Vec<String>, threshold: u16) -> Result<OraclesConfirm, ApiError> {
+pub(crate) async fn coordinate(
+    node: &Node,
+    participants: Vec<String>,
+    threshold: u16,
+) -> Result<OraclesConfirm, ApiError> {
     let epoch = read::oracle_epoch_number(&node.replica.view()?)? + 1;
     let start = DkgStart { session: Fixed(crypto::random()), epoch, participants: participants.clone(), threshold };
     let broadcasts: Vec<DkgBroadcast> = ask(node, &participants, "/peer/v1/dkg/start", |_| start.clone()).await?;
@@ -57,7 +61,8 @@ pub(crate) async fn coordinate(node: &Node, participants: Vec<String>, threshold
     let height = done.iter().map(|done| done.height).max().unwrap_or(0);
     node.replica.wait_for(height).await?;
     let established = read::oracle_epoch(&node.replica.view()?, epoch)?;
-    let established = established.ok_or_else(|| ApiError::new(code::ORACLES_UNAVAILABLE, "the participants confirmed different keys"))?;
+    let established = established
+        .ok_or_else(|| ApiError::new(code::ORACLES_UNAVAILABLE, "the participants confirmed different keys"))?;
     Ok(established.group)
 }
 
@@ -72,7 +77,8 @@ pub(crate) async fn start(node: &Node, coordinator: &str, start: DkgStart) -> Re
         return Err(ApiError::new(code::ORACLE_DISAGREES, format!("the next oracle epoch is {next}")));
     }
     node.audit.record("node", "oracle.keygen", &start.epoch.to_string(), "ok", &start.participants.join(", ")).await?;
-    let session = crypto::hash(Label::DKG, &[node.replica.chain().as_ref(), &start.epoch.to_be_bytes(), start.session.as_ref()]);
+    let session =
+        crypto::hash(Label::DKG, &[node.replica.chain().as_ref(), &start.epoch.to_be_bytes(), start.session.as_ref()]);
     let parameters = Parameters::new(session, start.threshold, start.participants.len() as u16).map_err(refused)?;
     let (dealt, package) = parameters.deal(index).map_err(refused)?;
     let now = node.now();
@@ -96,9 +102,11 @@ pub(crate) async fn exchange(node: &Node, all: DkgRoundOne) -> Result<DkgRoundTw
     let mut secrets = Vec::new();
     for (to, package) in packages {
         let member = &session.start.participants[usize::from(to) - 1];
-        let card = read::member(&view, member)?.ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.clone()))?.card;
+        let card =
+            read::member(&view, member)?.ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.clone()))?.card;
         let info = secret_info(&transcript, session.index, to);
-        let sealed = package.expose(|package| crypto::kem::seal(&card.recipient, &info, b"", package)).map_err(refused)?;
+        let sealed =
+            package.expose(|package| crypto::kem::seal(&card.recipient, &info, b"", package)).map_err(refused)?;
         secrets.push(DkgSecret { from: session.index, to, sealed });
     }
     session.stage = Stage::Distributed(distributed);
@@ -132,7 +140,12 @@ pub(crate) async fn finish(node: &Node, round: DkgRoundTwo) -> Result<DkgDone, A
 }
 
 /// Asks every participant at once; answers in their order.
-async fn ask<M, A>(node: &Node, participants: &[String], path: &str, message: impl Fn(u16) -> M) -> Result<Vec<A>, ApiError>
+async fn ask<M, A>(
+    node: &Node,
+    participants: &[String],
+    path: &str,
+    message: impl Fn(u16) -> M,
+) -> Result<Vec<A>, ApiError>
 where
     M: minicbor::Encode<()>,
     A: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
@@ -142,13 +155,18 @@ where
         async move { node.call::<M, A>(member, path, &message).await }
     });
     let answers = join_all(asked).await;
-    answers.into_iter().collect::<Result<Vec<_>, _>>().map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, error.detail))
+    answers
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, error.detail))
 }
 
 /// This node's number among the participants, from 1.
 fn position(node: &Node, start: &DkgStart) -> Result<u16, ApiError> {
     let place = start.participants.iter().position(|member| *member == node.member);
-    place.map(|place| place as u16 + 1).ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no participant", node.member)))
+    place
+        .map(|place| place as u16 + 1)
+        .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("{} is no participant", node.member)))
 }
 
 fn take(node: &Node, session: &Fixed<16>) -> Result<Session, ApiError> {

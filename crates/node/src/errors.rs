@@ -14,7 +14,9 @@ impl From<Refusal> for ApiError {
 impl From<ledger::Error> for ApiError {
     fn from(error: ledger::Error) -> Self {
         match error {
-            ledger::Error::Cosignature { .. } | ledger::Error::UnknownBlock { .. } => Self::new(code::MALFORMED, error.to_string()),
+            ledger::Error::Cosignature { .. } | ledger::Error::UnknownBlock { .. } => {
+                Self::new(code::MALFORMED, error.to_string())
+            }
             ledger::Error::ReceiptSize { .. } => Self::new(code::OVERSIZE, error.to_string()),
             ledger::Error::NotCosigned { .. } => Self::new(code::UNAVAILABLE, error.to_string()),
             error => Self::internal(error),

@@ -27,12 +27,20 @@ pub(crate) struct Judgement {
 impl Judgement {
     /// `ok`, or the first refusal's code.
     pub(crate) fn code(&self) -> &str {
-        self.contracts.iter().map(|(_, decision)| decision).find(|decision| !decision.allow).map_or("ok", |decision| &*decision.code)
+        self.contracts
+            .iter()
+            .map(|(_, decision)| decision)
+            .find(|decision| !decision.allow)
+            .map_or("ok", |decision| &*decision.code)
     }
 
     /// The code when missing approvals are left aside: what can be said before anyone approved.
     pub(crate) fn code_before_approvals(&self) -> &str {
-        let refused = self.contracts.iter().map(|(_, decision)| decision).find(|decision| !decision.allow && decision.code != "approvals_missing");
+        let refused = self
+            .contracts
+            .iter()
+            .map(|(_, decision)| decision)
+            .find(|decision| !decision.allow && decision.code != "approvals_missing");
         refused.map_or("ok", |decision| &*decision.code)
     }
 }
@@ -53,11 +61,14 @@ pub(crate) fn judge(
         return Err(ApiError::new(code::EVIDENCE_MISSING, "not every contract's particulars are at hand"));
     }
     let appraisals = appraise_all(state, request, evidence, now)?;
-    let accreditations: BTreeSet<String> = appraisals.iter().flat_map(|appraisal| appraisal.claims.iter().cloned()).collect();
+    let accreditations: BTreeSet<String> =
+        appraisals.iter().flat_map(|appraisal| appraisal.claims.iter().cloned()).collect();
     let mut contracts = Vec::new();
     for (named, disclosed) in request.apply.contracts.iter().zip(particulars) {
-        let contract = read::contract(state, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
-        let asset = read::asset(state, &contract.terms.asset)?.ok_or_else(|| ApiError::new(code::UNKNOWN_ASSET, contract.terms.asset.to_string()))?;
+        let contract = read::contract(state, &named.contract)?
+            .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
+        let asset = read::asset(state, &contract.terms.asset)?
+            .ok_or_else(|| ApiError::new(code::UNKNOWN_ASSET, contract.terms.asset.to_string()))?;
         let approvals = approvals(request, &contract);
         let facts = Facts {
             requester: request.requester,
@@ -75,8 +86,10 @@ pub(crate) fn judge(
         let decision = policy::decide(&contract.terms, disclosed, &facts);
         // The verdict names the terms applied under, also where it refuses because they were amended since.
         let version = read::version(state, named)?;
-        let version = version.ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
-        let judged = Judged { contract: *named, terms: version.terms.digest(), policy: version.terms.policy, approvals };
+        let version =
+            version.ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
+        let judged =
+            Judged { contract: *named, terms: version.terms.digest(), policy: version.terms.policy, approvals };
         contracts.push((judged, decision));
     }
     Ok(Judgement { appraisals, contracts })
@@ -94,15 +107,26 @@ fn approvals(request: &Request, contract: &Contract) -> Vec<PublicKey> {
 }
 
 /// Appraises each evidence; an opening that does not match its commitment is an error, evidence that proves nothing is not.
-fn appraise_all(state: &dyn State, request: &Request, evidence: &[Opening], now: u64) -> Result<Vec<Appraisal>, ApiError> {
+fn appraise_all(
+    state: &dyn State,
+    request: &Request,
+    evidence: &[Opening],
+    now: u64,
+) -> Result<Vec<Appraisal>, ApiError> {
     let offered = &request.apply.evidence;
     if evidence.len() != offered.len() {
-        return Err(ApiError::new(code::EVIDENCE_MISSING, format!("{} of {} pieces of evidence are at hand", evidence.len(), offered.len())));
+        return Err(ApiError::new(
+            code::EVIDENCE_MISSING,
+            format!("{} of {} pieces of evidence are at hand", evidence.len(), offered.len()),
+        ));
     }
     let mut appraisals = Vec::new();
     for (offered, opening) in offered.iter().zip(evidence) {
         if opening.commitment() != offered.commitment {
-            return Err(ApiError::new(code::EVIDENCE_INVALID, "the evidence does not match the commitment on the ledger"));
+            return Err(ApiError::new(
+                code::EVIDENCE_INVALID,
+                "the evidence does not match the commitment on the ledger",
+            ));
         }
         let proven = match offered.kind.as_str() {
             "credential" => appraise_credential(state, &request.requester, &opening.payload, now)?,
@@ -146,7 +170,14 @@ fn appraise_credential(
     let Some(issuer) = read::issuer(state, &body.issuer)?.filter(|issuer| !issuer.revoked) else {
         return Ok(Err("issuer_not_accredited"));
     };
-    Ok(Ok(body.claims.iter().filter(|claim| issuer.claims.contains(claim)).cloned().collect::<BTreeSet<_>>().into_iter().collect()))
+    Ok(Ok(body
+        .claims
+        .iter()
+        .filter(|claim| issuer.claims.contains(claim))
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()))
 }
 
 /// The name in a credential, for the people who approve; not yet appraised.

@@ -50,7 +50,13 @@ pub(crate) struct Dossier {
 }
 
 /// Judges at `decided` from this node's replica and writes the verdict that follows.
-fn verdict(node: &Node, dossier: &Dossier, epoch: u64, decided: u64, not_after: u64) -> Result<(Verdict, Judgement), ApiError> {
+fn verdict(
+    node: &Node,
+    dossier: &Dossier,
+    epoch: u64,
+    decided: u64,
+    not_after: u64,
+) -> Result<(Verdict, Judgement), ApiError> {
     let view = node.replica.view()?;
     let judgement = judge::judge(&view, &dossier.request, &dossier.evidence, &dossier.particulars, decided)?;
     let verdict = Verdict {
@@ -100,7 +106,9 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
         for (member, answer) in next.into_iter().zip(answers) {
             let place = epoch.group.participants.iter().position(|one| *one == member).map(|place| place as u16 + 1);
             match answer {
-                Ok(commitment) if Some(commitment.index) != place => refusals.push(format!("{member}: answered for another oracle")),
+                Ok(commitment) if Some(commitment.index) != place => {
+                    refusals.push(format!("{member}: answered for another oracle"))
+                }
                 Ok(commitment) => commitments.push((member, commitment)),
                 Err(error) => refusals.push(format!("{member}: {error}")),
             }
@@ -110,7 +118,10 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
 
     // Round 2 (RFC 9591 §5.2): signature shares over exactly these commitments, then aggregation (§5.3).
     let signers: Vec<String> = commitments.iter().map(|(member, _)| member.clone()).collect();
-    let package = OraclePackage { session: ask.session, commitments: commitments.into_iter().map(|(_, commitment)| commitment).collect() };
+    let package = OraclePackage {
+        session: ask.session,
+        commitments: commitments.into_iter().map(|(_, commitment)| commitment).collect(),
+    };
     let shares = join_all(signers.iter().map(|member| ask_share(node, member, &package))).await;
     let mut collected = BTreeMap::new();
     for (member, share) in signers.iter().zip(shares) {
@@ -118,7 +129,8 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
         collected.insert(share.index, share.share);
     }
     // A wrong share's sender is named by its number in the epoch.
-    let signature = threshold::aggregate(&group, &frost_package(&package), &collected, Label::VERDICT, &wire::to_vec(&verdict));
+    let signature =
+        threshold::aggregate(&group, &frost_package(&package), &collected, Label::VERDICT, &wire::to_vec(&verdict));
     let signature = signature.map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, error.to_string()))?;
     Ok(Signed { verdict, signature, signers })
 }
@@ -138,14 +150,18 @@ pub(crate) async fn commit(node: &Node, ask: OracleAsk) -> Result<OracleCommitme
     if ask.verdict.not_after.saturating_sub(ask.verdict.decided) > VERDICT_LIFE {
         return Err(disagree("the verdict would live too long"));
     }
-    let request = read::request(&node.replica.view()?, &ask.verdict.request)?.ok_or_else(|| disagree("the request is not on the ledger"))?;
+    let request = read::request(&node.replica.view()?, &ask.verdict.request)?
+        .ok_or_else(|| disagree("the request is not on the ledger"))?;
     if request.phase != Phase::Pending {
         return Err(disagree("the request is decided already"));
     }
     let dossier = Dossier { request, evidence: ask.evidence, particulars: ask.particulars };
     let (own, _) = verdict(node, &dossier, epoch.group.epoch, ask.verdict.decided, ask.verdict.not_after)?;
     if own != ask.verdict {
-        return Err(disagree(&format!("it comes to `{}` where `{}` was proposed, or to other grounds", own.decision, ask.verdict.decision)));
+        return Err(disagree(&format!(
+            "it comes to `{}` where `{}` was proposed, or to other grounds",
+            own.decision, ask.verdict.decision
+        )));
     }
     if own.decision == "approvals_missing" {
         return Err(disagree("approvals are missing: that is no verdict yet"));
@@ -186,7 +202,8 @@ pub(crate) fn current_epoch(node: &Node) -> Result<OracleEpoch, ApiError> {
 
 /// This node first (it has judged already), then the others, starting at a varying place so that the work is spread.
 fn order(node: &Node, participants: &[String]) -> Vec<String> {
-    let (own, mut others): (Vec<String>, Vec<String>) = participants.iter().cloned().partition(|member| *member == node.member);
+    let (own, mut others): (Vec<String>, Vec<String>) =
+        participants.iter().cloned().partition(|member| *member == node.member);
     if !others.is_empty() {
         let turn = usize::from(crypto::random::<1>()[0]) % others.len();
         others.rotate_left(turn);
@@ -214,7 +231,8 @@ fn frost_package(package: &OraclePackage) -> Package {
 
 /// This node's share of the oracles' key.
 fn seat(node: &Node, key: &PublicKey) -> Result<KeyShare, ApiError> {
-    let missing = |_| ApiError::new(code::ORACLE_DISAGREES, format!("this node holds no share of the oracles' key {key}"));
+    let missing =
+        |_| ApiError::new(code::ORACLE_DISAGREES, format!("this node holds no share of the oracles' key {key}"));
     let bytes = node.keys.secret(&share_handle(key)).map_err(missing)?;
     KeyShare::from_secret(&bytes).map_err(|error| ApiError::internal(error.to_string()))
 }
@@ -230,7 +248,8 @@ pub(crate) fn share_handle(key: &PublicKey) -> String {
 /// The dossier of a request from what this node holds.
 pub(crate) async fn dossier(node: &Node, request: &Digest) -> Result<Dossier, ApiError> {
     let view = node.replica.view()?;
-    let request = read::request(&view, request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, request.to_string()))?;
+    let request =
+        read::request(&view, request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, request.to_string()))?;
     let evidence = crate::requests::evidence(node, &request).await?;
     let mut particulars = Vec::new();
     for named in &request.apply.contracts {

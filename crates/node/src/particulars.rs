@@ -26,9 +26,13 @@ pub(crate) async fn of(node: &Node, contract: &Digest) -> Result<Disclosed, ApiE
         if let Some(held) = held(node, &contract).await? {
             return Ok(held);
         }
-        return Err(ApiError::new(code::EVIDENCE_MISSING, "the contract's particulars were not handed to its owner's node: `sotto contract offer` does so"));
+        return Err(ApiError::new(
+            code::EVIDENCE_MISSING,
+            "the contract's particulars were not handed to its owner's node: `sotto contract offer` does so",
+        ));
     }
-    let disclosed: Disclosed = node.call(&contract.owner, "/peer/v1/particulars", &AskParticulars { contract: contract.id }).await?;
+    let disclosed: Disclosed =
+        node.call(&contract.owner, "/peer/v1/particulars", &AskParticulars { contract: contract.id }).await?;
     check(&contract, &disclosed)?;
     Ok(disclosed)
 }
@@ -52,14 +56,16 @@ pub(crate) async fn answer(node: &Node, member: &str, ask: AskParticulars) -> Re
 /// # Errors
 /// `malformed` where the payload is not particulars.
 pub(crate) async fn keep(node: &Node, opening: &Opening) -> Result<Digest, ApiError> {
-    wire::from_slice::<Particulars>(&opening.payload, Limits::small()).map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
+    wire::from_slice::<Particulars>(&opening.payload, Limits::small())
+        .map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
     node.store.put_opening("particulars", None, opening, node.now()).await?;
     Ok(opening.commitment())
 }
 
 async fn held(node: &Node, contract: &Contract) -> Result<Option<Disclosed>, ApiError> {
     let Some(opening) = node.store.opening(None, &contract.terms.particulars).await? else { return Ok(None) };
-    let particulars = wire::from_slice(&opening.payload, Limits::small()).map_err(|error| ApiError::internal(error.to_string()))?;
+    let particulars =
+        wire::from_slice(&opening.payload, Limits::small()).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(Some(Disclosed { salt: opening.salt, particulars }))
 }
 

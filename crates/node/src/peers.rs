@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use contracts::code;
 use client::http::{self, Endpoint, Error as Transport, MAX_ANSWER};
 use client::tls::Identity;
+use contracts::code;
 use contracts::message::MemberCard;
 use crypto::Digest;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use wire::Limits;
 
 use crate::problem::ApiError;
@@ -39,7 +39,13 @@ impl Peers {
     ///
     /// # Errors
     /// The peer's own refusal, with its code; `peer_unreachable` for anything else.
-    pub(crate) async fn call<M, A>(&self, card: &MemberCard, path: &str, message: &M, patience: Duration) -> Result<A, ApiError>
+    pub(crate) async fn call<M, A>(
+        &self,
+        card: &MemberCard,
+        path: &str,
+        message: &M,
+        patience: Duration,
+    ) -> Result<A, ApiError>
     where
         M: minicbor::Encode<()>,
         A: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
@@ -68,7 +74,8 @@ impl Peers {
         if let Some(known) = endpoints.get(member).filter(|known| known.address == address && known.pin == pin) {
             return Ok(known.endpoint.clone());
         }
-        let endpoint = Endpoint::new(address, pin, Some(&self.identity)).map_err(|error| ApiError::new(code::PEER_UNREACHABLE, format!("{member}: {error}")))?;
+        let endpoint = Endpoint::new(address, pin, Some(&self.identity))
+            .map_err(|error| ApiError::new(code::PEER_UNREACHABLE, format!("{member}: {error}")))?;
         endpoints.insert(member.to_owned(), Known { address: address.to_owned(), pin, endpoint: endpoint.clone() });
         Ok(endpoint)
     }

@@ -4,8 +4,8 @@
 //! Order of what it does: token, possession and window (cheap, local), then the ledger's record of the one redemption,
 //! then the first byte. The same key may resume by range until the grant ends.
 
-use contracts::code;
 use client::api::{GrantToken, Redemption};
+use contracts::code;
 use contracts::message::{GrantIssue, ReleaseRecord, redemption};
 use contracts::read;
 use contracts::record::{Grant, Request};
@@ -19,10 +19,15 @@ use crate::service::{Node, RECIPIENT};
 use crate::token::Claims;
 
 /// The transaction that issues the grant of an allowed release, and the token that stands for it.
-pub(crate) fn grant(node: &Node, request: &Request, verdict_ends: u64) -> Result<Option<(VerifiedTransaction, GrantToken)>, ApiError> {
+pub(crate) fn grant(
+    node: &Node,
+    request: &Request,
+    verdict_ends: u64,
+) -> Result<Option<(VerifiedTransaction, GrantToken)>, ApiError> {
     let Some(named) = request.apply.contracts.first() else { return Ok(None) };
     let view = node.replica.view()?;
-    let contract = read::contract(&view, &named.contract)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
+    let contract = read::contract(&view, &named.contract)?
+        .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
     if contract.terms.means != policy::Means::Release || contract.owner != node.member {
         return Ok(None);
     }
@@ -40,8 +45,10 @@ pub(crate) fn grant(node: &Node, request: &Request, verdict_ends: u64) -> Result
 /// The token of a request's grant, for its holder.
 pub(crate) fn token(node: &Node, caller: &PublicKey, request: &Digest) -> Result<GrantToken, ApiError> {
     let view = node.replica.view()?;
-    let request = read::request(&view, request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, request.to_string()))?;
-    let grant = request.grant.ok_or_else(|| ApiError::new(code::UNKNOWN_GRANT, "no grant was issued for this request"))?;
+    let request =
+        read::request(&view, request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, request.to_string()))?;
+    let grant =
+        request.grant.ok_or_else(|| ApiError::new(code::UNKNOWN_GRANT, "no grant was issued for this request"))?;
     let grant = own_grant(node, &grant)?;
     if grant.holder != *caller {
         return Err(ApiError::new(code::GRANT_WRONG_KEY, "the grant belongs to another key"));
@@ -55,7 +62,12 @@ pub(crate) fn token(node: &Node, caller: &PublicKey, request: &Digest) -> Result
 ///
 /// # Errors
 /// `grant_wrong_key`, `grant_not_yet`, `grant_expired`, `grant_already_used`, `grant_revoked`, ...
-pub(crate) async fn redeem(node: &Node, caller: &PublicKey, id: &Digest, redemption: &Redemption) -> Result<Export, ApiError> {
+pub(crate) async fn redeem(
+    node: &Node,
+    caller: &PublicKey,
+    id: &Digest,
+    redemption: &Redemption,
+) -> Result<Export, ApiError> {
     let kept = node.store.grant(id).await?;
     let (export, record) = match release(node, caller, id, redemption, kept.as_deref()) {
         Ok(release) => release,
@@ -66,7 +78,9 @@ pub(crate) async fn redeem(node: &Node, caller: &PublicKey, id: &Digest, redempt
         let error = ApiError::new(code::BUSY, "the same grant is being redeemed on another connection").with_retry(1);
         return Err(refuse(node, caller, id, error).await);
     }
-    node.audit.record(&caller.to_string(), "object.release", &id.to_string(), "attempt", &format!("root {}", record.root)).await?;
+    node.audit
+        .record(&caller.to_string(), "object.release", &id.to_string(), "attempt", &format!("root {}", record.root))
+        .await?;
     if let Err(error) = node.submit_ok(vec![node.prepare("releases", "record", &record)?]).await {
         return Err(refuse(node, caller, id, error).await);
     }
@@ -90,7 +104,10 @@ pub(crate) async fn resume(node: &Node, caller: &PublicKey, id: &Digest) -> Resu
         if grant.revoked {
             return Err(ApiError::new(code::GRANT_REVOKED, "the owner revoked the grant"));
         }
-        let redeemed = grant.redeemed.as_ref().ok_or_else(|| ApiError::new(code::UNKNOWN_GRANT, "the grant was not redeemed yet"))?;
+        let redeemed = grant
+            .redeemed
+            .as_ref()
+            .ok_or_else(|| ApiError::new(code::UNKNOWN_GRANT, "the grant was not redeemed yet"))?;
         let kept = node.store.grant(id).await?.filter(|kept| crypto::sha256(&[kept]) == redeemed.stanzas);
         let kept = kept.ok_or_else(|| ApiError::internal("a redeemed grant's stanzas are kept"))?;
         let stanzas = Stanzas::parse(&kept)?;
@@ -127,7 +144,8 @@ fn release(
         return Err(ApiError::new(code::GRANT_WRONG_KEY, "the proof of possession is not by the grant's holder"));
     }
     let view = node.replica.view()?;
-    let request = read::request(&view, &grant.request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, grant.request.to_string()))?;
+    let request = read::request(&view, &grant.request)?
+        .ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, grant.request.to_string()))?;
     let (object, root) = assets::object(node, &grant.asset)?;
     let head = node.vault.head(&object)?;
     let stanzas = match kept {

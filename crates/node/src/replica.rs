@@ -95,24 +95,33 @@ impl Replica {
     pub(crate) async fn wait_for(&self, height: u64) -> Result<(), ApiError> {
         let mut heights = self.height.subscribe();
         let reached = timeout(CATCH_UP, heights.wait_for(|now| *now >= height)).await;
-        reached.map_err(|_| ApiError::new(code::UNAVAILABLE, format!("this node's ledger is behind block {height}")))?.map_err(ApiError::internal)?;
+        reached
+            .map_err(|_| ApiError::new(code::UNAVAILABLE, format!("this node's ledger is behind block {height}")))?
+            .map_err(ApiError::internal)?;
         Ok(())
     }
 
     /// Has transactions ordered and waits until this copy holds them.
-    pub(crate) async fn submit(&self, node: &Node, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
+    pub(crate) async fn submit(
+        &self,
+        node: &Node,
+        transactions: Vec<VerifiedTransaction>,
+    ) -> Result<Vec<Placed>, ApiError> {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
         let placed = match &self.part {
             Part::Leader(_) => return self.order(transactions).await,
             Part::Follower { leader } => {
-                let forward = Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
+                let forward =
+                    Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
                 node.call::<_, Forwarded>(leader, "/peer/v1/transactions", &forward).await?.results
             }
         };
         // The leader says where to look; what became of them is what this node's own copy holds.
         self.wait_for(placed.iter().map(|placed| placed.height).max().unwrap_or(0)).await?;
         let own = ids.iter().map(|id| {
-            let own = self.committed(id)?.ok_or_else(|| ApiError::new(code::UNAVAILABLE, "the leader named an outcome that this node's ledger does not hold"))?;
+            let own = self.committed(id)?.ok_or_else(|| {
+                ApiError::new(code::UNAVAILABLE, "the leader named an outcome that this node's ledger does not hold")
+            })?;
             Ok(Placed { id: *id, height: own.height, index: own.index, code: own.outcome.code })
         });
         own.collect()
@@ -142,7 +151,12 @@ impl Replica {
             Ok(committed) => committed,
             Err(Refusal::Replayed { .. }) => match self.committed(id)? {
                 Some(committed) => committed,
-                None => return Err(ApiError::new(code::REPLAYED, format!("transaction {id} stands twice in one submission"))),
+                None => {
+                    return Err(ApiError::new(
+                        code::REPLAYED,
+                        format!("transaction {id} stands twice in one submission"),
+                    ));
+                }
             },
             Err(refusal) => return Err(refusal.into()),
         };
@@ -182,7 +196,11 @@ impl Replica {
         let Ok(Ok(height)) = reached.map(|reached| reached.map(|height| *height)) else {
             return Err(ApiError::new(code::UNAVAILABLE, "too few members have cosigned: are their nodes running?"));
         };
-        let signatures = self.ledger.cosignatures(height)?.into_iter().map(|(member, cosignature)| CosignedBy { member, cosignature });
+        let signatures = self
+            .ledger
+            .cosignatures(height)?
+            .into_iter()
+            .map(|(member, cosignature)| CosignedBy { member, cosignature });
         Ok(Cosigned { height, signatures: signatures.collect() })
     }
 
@@ -190,7 +208,9 @@ impl Replica {
     pub(crate) async fn receipt(&self, node: &Node, ids: &[Digest]) -> Result<String, ApiError> {
         let mut height = 0;
         for id in ids {
-            let committed = self.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, format!("transaction {id} is not on the ledger")))?;
+            let committed = self.committed(id)?.ok_or_else(|| {
+                ApiError::new(code::UNKNOWN_REQUEST, format!("transaction {id} is not on the ledger"))
+            })?;
             height = height.max(committed.height);
         }
         if self.ledger.cosigned_height()?.is_none_or(|cosigned| cosigned < height) {
@@ -206,11 +226,16 @@ impl Replica {
 
     /// The newest cosigned checkpoint this node holds, as a signed note.
     pub(crate) fn checkpoint(&self) -> Result<String, ApiError> {
-        let height = self.ledger.cosigned_height()?.ok_or_else(|| ApiError::new(code::UNAVAILABLE, "no checkpoint is cosigned yet"))?;
+        let height = self
+            .ledger
+            .cosigned_height()?
+            .ok_or_else(|| ApiError::new(code::UNAVAILABLE, "no checkpoint is cosigned yet"))?;
         let checkpoint = self.ledger.checkpoint(height)?;
-        let epoch = self.ledger.epoch(checkpoint.epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
+        let epoch =
+            self.ledger.epoch(checkpoint.epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
         let signatures = self.ledger.cosignatures(height)?;
-        Ok(checkpoint.note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
+        Ok(checkpoint
+            .note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
     }
 
     /// Cosigns a block of this copy, once it is on disk; nothing where this member is no validator of its epoch, as a
@@ -244,7 +269,8 @@ async fn lead(node: Arc<Node>) {
         let (height, cosigned) = (*heights.borrow_and_update(), *quorums.borrow_and_update());
         let target = *replica.target.borrow();
         if height > target && cosigned >= target {
-            let own = replica.cosign(&node, height).and_then(|own| own.map_or(Ok(Done {}), |own| replica.keep_cosigned(own)));
+            let own =
+                replica.cosign(&node, height).and_then(|own| own.map_or(Ok(Done {}), |own| replica.keep_cosigned(own)));
             match own {
                 Ok(Done {}) => drop(replica.target.send_replace(height)),
                 Err(error) => {
@@ -299,11 +325,17 @@ async fn advance(node: &Arc<Node>, leader: &str, cosigned: &mut u64) -> Result<(
     let ask = AskBlocks { after: replica.ledger.head().height, cosigned: *cosigned };
     let Blocks { blocks, cosign } = node.call(leader, "/peer/v1/blocks", &ask).await?;
     let (ledger, now) = (replica.ledger.clone(), node.now());
-    let applied = tokio::task::spawn_blocking(move || apply(&ledger, &blocks, now)).await.map_err(ApiError::internal)?;
+    let applied =
+        tokio::task::spawn_blocking(move || apply(&ledger, &blocks, now)).await.map_err(ApiError::internal)?;
     match applied {
         Ok(()) => {}
         // This node's disk or clock, or blocks that crossed: the same question may go well next time.
-        Err(error @ (ledger::Error::Store(_) | ledger::Error::Time { .. } | ledger::Error::Gap { .. } | ledger::Error::Application(_))) => {
+        Err(
+            error @ (ledger::Error::Store(_)
+            | ledger::Error::Time { .. }
+            | ledger::Error::Gap { .. }
+            | ledger::Error::Application(_)),
+        ) => {
             return Err(Setback::Unreachable(error.into()));
         }
         Err(error) => return Err(Setback::Diverged(error.to_string())),

@@ -1,10 +1,10 @@
 //! The life of a request at a node: taken in, shown to those who decide, judged, explained, and proven.
 
 use client::api::{Application, ContractExplanation, Explanation, Judgement, Page, Reason, RequestView};
+use contracts::code;
 use contracts::message::{Apply, Opening, VerdictRecord};
 use contracts::read;
 use contracts::record::{Phase, Request, Role};
-use contracts::code;
 use crypto::{Digest, PublicKey};
 use futures_util::future::join_all;
 use ledger::{SignedTransaction, VerifiedTransaction};
@@ -26,13 +26,17 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
     let transaction = VerifiedTransaction::verify(signed, &node.replica.chain())?;
     let (contract, method) = (&*transaction.transaction().contract, &*transaction.transaction().method);
     if (contract, method) != ("requests", "apply") {
-        return Err(ApiError::new(code::MALFORMED, format!("a `requests.apply` is expected here, not `{contract}.{method}`")));
+        return Err(ApiError::new(
+            code::MALFORMED,
+            format!("a `requests.apply` is expected here, not `{contract}.{method}`"),
+        ));
     }
     let apply: Apply = wire::from_slice(&transaction.transaction().arguments, wire::Limits::small())
         .map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
     check_openings(&apply, &application)?;
     let (id, requester) = (transaction.id(), transaction.transaction().sender);
-    let openings = Openings { request: id, justification: Some(application.justification), evidence: application.evidence };
+    let openings =
+        Openings { request: id, justification: Some(application.justification), evidence: application.evidence };
     check_sizes(&openings)?;
     let placed = node.submit(vec![transaction]).await?;
     let placed = placed.into_iter().next().ok_or_else(|| ApiError::internal("one transaction was submitted"))?;
@@ -52,7 +56,10 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
     }
     if owners.contains(&node.member) {
         if let Some(refused) = screen(node, &requester.to_string(), &id).await? {
-            return Err(ApiError::coded(&refused.decision, format!("the oracles refused the request; verdict {} is on record", refused.transaction)));
+            return Err(ApiError::coded(
+                &refused.decision,
+                format!("the oracles refused the request; verdict {} is on record", refused.transaction),
+            ));
         }
     }
     Ok(placed)
@@ -61,7 +68,8 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
 /// Has the oracles refuse a request that no approval can save, so that approvers are not bothered with it.
 async fn screen(node: &Node, actor: &str, id: &Digest) -> Result<Option<Judgement>, ApiError> {
     let dossier = oracle::dossier(node, id).await?;
-    let judged = judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
+    let judged =
+        judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
     if dossier.request.phase != Phase::Pending || judged.code_before_approvals() != code::NOT_ACCREDITED.code {
         return Ok(None);
     }
@@ -93,7 +101,8 @@ pub(crate) async fn evidence(node: &Node, request: &Request) -> Result<Vec<Openi
         return Ok(held.evidence);
     }
     for owner in owners(node, &request.apply)?.iter().filter(|owner| **owner != node.member) {
-        let asked: Result<Openings, _> = node.call(owner, "/peer/v1/openings/ask", &AskOpenings { request: request.id }).await;
+        let asked: Result<Openings, _> =
+            node.call(owner, "/peer/v1/openings/ask", &AskOpenings { request: request.id }).await;
         let Ok(found) = asked else { continue };
         let fits = found.evidence.iter().map(Opening::commitment).eq(offered.iter().map(|offered| offered.commitment));
         if found.request == request.id && fits {
@@ -122,7 +131,11 @@ async fn openings(node: &Node, id: &Digest) -> Result<Openings, ApiError> {
     for offered in &request.apply.evidence {
         evidence.extend(node.store.opening(Some(id), &offered.commitment).await?);
     }
-    Ok(Openings { request: *id, justification: node.store.opening(Some(id), &request.apply.justification).await?, evidence })
+    Ok(Openings {
+        request: *id,
+        justification: node.store.opening(Some(id), &request.apply.justification).await?,
+        evidence,
+    })
 }
 
 /// Has the oracles judge a pending request, and records their verdict, with the grant where a release was allowed.
@@ -141,7 +154,9 @@ pub(crate) async fn judge(node: &Node, actor: &str, id: &Digest) -> Result<Judge
     match record_verdict(node, actor, &dossier).await {
         Ok(judgement) => Ok(judgement),
         // Someone else had it judged meanwhile.
-        Err(_) if self::request(node, id)?.phase != Phase::Pending => decided(node, actor, &self::request(node, id)?).await,
+        Err(_) if self::request(node, id)?.phase != Phase::Pending => {
+            decided(node, actor, &self::request(node, id)?).await
+        }
         Err(error) => Err(refused(node, actor, id, error).await),
     }
 }
@@ -150,12 +165,15 @@ async fn record_verdict(node: &Node, actor: &str, dossier: &Dossier) -> Result<J
     let signed = oracle::coordinate(node, dossier).await?;
     let decision = signed.verdict.decision.clone();
     let ends = signed.verdict.not_after;
-    let record = VerdictRecord { verdict: signed.verdict, signature: signed.signature, signers: signed.signers.clone() };
+    let record =
+        VerdictRecord { verdict: signed.verdict, signature: signed.signature, signers: signed.signers.clone() };
     let verdict = node.prepare("verdicts", "record", &record)?;
     let transaction = verdict.id();
     let granted = if decision == ledger::OK { proxy::grant(node, &dossier.request, ends)? } else { None };
     let (grant, token) = granted.unzip();
-    node.audit.record(actor, "request.judge", &dossier.request.id.to_string(), &decision, &signed.signers.join(", ")).await?;
+    node.audit
+        .record(actor, "request.judge", &dossier.request.id.to_string(), &decision, &signed.signers.join(", "))
+        .await?;
     node.submit_ok([verdict].into_iter().chain(grant).collect()).await?;
     Ok(Judgement { decision, signers: signed.signers, transaction, grant: token })
 }
@@ -166,7 +184,9 @@ async fn decided(node: &Node, actor: &str, request: &Request) -> Result<Judgemen
     let decision = match &request.phase {
         Phase::Allowed | Phase::Done => ledger::OK.to_owned(),
         Phase::Refused(code) => code.clone(),
-        Phase::Cancelled | Phase::Pending => return Err(ApiError::new(code::REQUEST_CLOSED, "the request was cancelled")),
+        Phase::Cancelled | Phase::Pending => {
+            return Err(ApiError::new(code::REQUEST_CLOSED, "the request was cancelled"));
+        }
     };
     if let (Phase::Allowed, None, Some(verdict)) = (&request.phase, request.grant, &request.verdict) {
         // Another owner's node recorded the verdict, or the grant was refused beside it: the release is still due.
@@ -183,7 +203,8 @@ async fn decided(node: &Node, actor: &str, request: &Request) -> Result<Judgemen
 /// Why a request is allowed or refused as things stand, without deciding anything.
 pub(crate) async fn explain(node: &Node, id: &Digest) -> Result<Explanation, ApiError> {
     let dossier = oracle::dossier(node, id).await?;
-    let judged = judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
+    let judged =
+        judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
     let contracts = judged.contracts.into_iter().map(|(judged, decision)| ContractExplanation {
         contract: judged.contract.contract,
         allow: decision.allow,
@@ -196,7 +217,12 @@ pub(crate) async fn explain(node: &Node, id: &Digest) -> Result<Explanation, Api
 }
 
 fn reason(reason: policy::Reason) -> Reason {
-    Reason { check: reason.check.to_string(), satisfied: reason.satisfied, detail: reason.detail, hint: reason.hint.unwrap_or_default() }
+    Reason {
+        check: reason.check.to_string(),
+        satisfied: reason.satisfied,
+        detail: reason.detail,
+        hint: reason.hint.unwrap_or_default(),
+    }
 }
 
 /// A request as `caller` may see it: what stays off the ledger only for the requester and the owners' people.
@@ -208,7 +234,9 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
             let owners = owners(node, &request.apply)?;
             let roles = [Role::Approver, Role::Owner, Role::Auditor, Role::Operator];
             let person = crate::api::person(node, key)?;
-            person.is_some_and(|(member, held)| owners.contains(&member) && member == node.member && held.iter().any(|role| roles.contains(role)))
+            person.is_some_and(|(member, held)| {
+                owners.contains(&member) && member == node.member && held.iter().any(|role| roles.contains(role))
+            })
         }
     };
     let (mut justification, mut applicant) = (None, None);
@@ -222,7 +250,9 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
     for named in &request.apply.contracts {
         // Titles of hidden particulars are for their owner's own people; others' are not asked for here.
         let contract = read::contract(&state, &named.contract)?;
-        let own = insider && contract.as_ref().is_some_and(|contract| contract.owner == node.member) && caller != Some(&request.requester);
+        let own = insider
+            && contract.as_ref().is_some_and(|contract| contract.owner == node.member)
+            && caller != Some(&request.requester);
         let disclosed = match contract.and_then(|contract| contract.terms.disclosed) {
             None if own => particulars::of(node, &named.contract).await.ok(),
             disclosed => disclosed,
@@ -233,7 +263,11 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
 }
 
 /// Requests that wait for `approver`'s word: those of one page of the open requests.
-pub(crate) async fn inbox(node: &Node, approver: &PublicKey, after: Option<&str>) -> Result<Page<RequestView>, ApiError> {
+pub(crate) async fn inbox(
+    node: &Node,
+    approver: &PublicKey,
+    after: Option<&str>,
+) -> Result<Page<RequestView>, ApiError> {
     let page = read::open_requests(&node.replica.view()?, &node.member, after, 100)?;
     let mut items = Vec::new();
     for request in page.items {
@@ -266,7 +300,8 @@ pub(crate) async fn receipt(node: &Node, id: &Digest) -> Result<String, ApiError
     let mut ids = read::chain_ids(&view, id)?;
     if ids.is_empty() {
         // A request that the ledger refused at once has no record in the state, but its transaction is on the log.
-        let committed = node.replica.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
+        let committed =
+            node.replica.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
         let arguments = &committed.transaction.transaction.arguments;
         if let Ok(apply) = wire::from_slice::<Apply>(arguments, wire::Limits::small()) {
             ids = read::contract_ids(&view, &apply)?;
@@ -296,7 +331,8 @@ fn check_openings(apply: &Apply, application: &Application) -> Result<(), ApiErr
     if application.justification.commitment() != apply.justification {
         return invalid("the justification does not match its commitment");
     }
-    if !application.evidence.iter().map(Opening::commitment).eq(apply.evidence.iter().map(|offered| offered.commitment)) {
+    if !application.evidence.iter().map(Opening::commitment).eq(apply.evidence.iter().map(|offered| offered.commitment))
+    {
         return invalid("the evidence does not match its commitments");
     }
     let text = &application.justification.payload;

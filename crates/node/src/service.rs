@@ -52,7 +52,12 @@ impl Node {
     }
 
     /// A transaction by this node's own key.
-    pub(crate) fn prepare<A: minicbor::Encode<()>>(&self, contract: &str, method: &str, arguments: &A) -> Result<VerifiedTransaction, ApiError> {
+    pub(crate) fn prepare<A: minicbor::Encode<()>>(
+        &self,
+        contract: &str,
+        method: &str,
+        arguments: &A,
+    ) -> Result<VerifiedTransaction, ApiError> {
         let transaction = Transaction {
             chain: self.replica.chain(),
             sender: self.keys.public(NODE)?,
@@ -63,7 +68,8 @@ impl Node {
             arguments: wire::to_vec(arguments).into(),
         };
         let signed = transaction.sign_with(|label, message| self.keys.sign(NODE, label, message))?;
-        VerifiedTransaction::verify(signed, &self.replica.chain()).map_err(|error| ApiError::internal(error.to_string()))
+        VerifiedTransaction::verify(signed, &self.replica.chain())
+            .map_err(|error| ApiError::internal(error.to_string()))
     }
 
     /// Has transactions ordered, in this order, and waits until this replica holds them.
@@ -76,7 +82,9 @@ impl Node {
         let placed = self.submit(transactions).await?;
         match placed.iter().find(|placed| placed.code != ledger::OK) {
             None => Ok(placed),
-            Some(refused) => Err(ApiError::coded(&refused.code, format!("transaction {} was refused and is on record", refused.id))),
+            Some(refused) => {
+                Err(ApiError::coded(&refused.code, format!("transaction {} was refused and is on record", refused.id)))
+            }
         }
     }
 
@@ -86,7 +94,9 @@ impl Node {
         M: minicbor::Encode<()>,
         A: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
     {
-        let card = read::member(&self.replica.view()?, member)?.ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.to_owned()))?.card;
+        let card = read::member(&self.replica.view()?, member)?
+            .ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.to_owned()))?
+            .card;
         self.peers.call(&card, path, message, PATIENCE).await
     }
 }

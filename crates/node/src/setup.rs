@@ -49,13 +49,19 @@ pub struct Newcomer {
 ///
 /// # Errors
 /// [`SetupError`]; an existing node is left alone.
-pub fn found(directory: &Path, founder: &Founder, passphrase: &Secret<Vec<u8>>, now: u64) -> Result<(Genesis, MemberCard), SetupError> {
+pub fn found(
+    directory: &Path,
+    founder: &Founder,
+    passphrase: &Secret<Vec<u8>>,
+    now: u64,
+) -> Result<(Genesis, MemberCard), SetupError> {
     let Founder { member, listen, address, operator, .. } = founder;
     let newcomer = Newcomer { member: member.clone(), listen: *listen, address: address.clone(), operator: *operator };
     let card = keys(directory, &newcomer, passphrase)?;
     let founding = Founding { founder: card.clone(), regulator: founder.regulator };
     let application = wire::to_vec(&founding).into();
-    let genesis = Genesis { name: founder.consortium.clone(), created: now, application, nonce: Fixed(crypto::random()) };
+    let genesis =
+        Genesis { name: founder.consortium.clone(), created: now, application, nonce: Fixed(crypto::random()) };
     files(directory, &newcomer, &genesis, member)?;
     Ok((genesis, card))
 }
@@ -94,7 +100,15 @@ fn keys(directory: &Path, newcomer: &Newcomer, passphrase: &Secret<Vec<u8>>) -> 
     keys.put_secret(TLS, tls_key)?;
     debug_assert_eq!(keys.public(NODE).ok(), Some(node));
     let Newcomer { member, address, operator, .. } = newcomer;
-    Ok(MemberCard { name: member.clone(), operator: *operator, node, cosigner, tls, recipient, address: address.clone() })
+    Ok(MemberCard {
+        name: member.clone(),
+        operator: *operator,
+        node,
+        cosigner,
+        tls,
+        recipient,
+        address: address.clone(),
+    })
 }
 
 fn files(directory: &Path, newcomer: &Newcomer, genesis: &Genesis, leader: &str) -> Result<(), SetupError> {

@@ -69,7 +69,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when what is stored opens another commitment; [`StoreError::Database`].
-    pub(crate) async fn opening(&self, request: Option<&Digest>, commitment: &Digest) -> Result<Option<Opening>, StoreError> {
+    pub(crate) async fn opening(
+        &self,
+        request: Option<&Digest>,
+        commitment: &Digest,
+    ) -> Result<Option<Opening>, StoreError> {
         let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT bytes FROM openings WHERE commitment = ? AND request = ?")
             .bind(commitment.as_ref())
             .bind(request.map_or(&[][..], AsRef::as_ref))

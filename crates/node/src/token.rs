@@ -63,7 +63,8 @@ impl Mint {
         let token = Biscuit::from(token, self.root.public()).map_err(|error| invalid(error.to_string()))?;
         let code = format!(r#"presenter("{presenter}"); now({now}); allow if grant($g);"#);
         let authorizer = AuthorizerBuilder::new().code(code).map(|builder| builder.set_limits(limits()));
-        let mut authorizer = authorizer.and_then(|builder| builder.build(&token)).map_err(|error| invalid(error.to_string()))?;
+        let mut authorizer =
+            authorizer.and_then(|builder| builder.build(&token)).map_err(|error| invalid(error.to_string()))?;
         let facts: Vec<(String, String, i64, i64)> = authorizer
             .query_with_limits("data($g, $h, $a, $b) <- grant($g), holder($h), window($a, $b)", limits())
             .map_err(|error| invalid(error.to_string()))?;
@@ -80,10 +81,16 @@ impl Mint {
             return Err(ApiError::new(code::GRANT_WRONG_KEY, "the grant belongs to another key"));
         }
         if now < claims.not_before {
-            return Err(ApiError::new(code::GRANT_NOT_YET, format!("the grant opens in {} ms", claims.not_before - now)));
+            return Err(ApiError::new(
+                code::GRANT_NOT_YET,
+                format!("the grant opens in {} ms", claims.not_before - now),
+            ));
         }
         if now > claims.not_after {
-            return Err(ApiError::new(code::GRANT_EXPIRED, format!("the grant ended {} ms ago", now - claims.not_after)));
+            return Err(ApiError::new(
+                code::GRANT_EXPIRED,
+                format!("the grant ended {} ms ago", now - claims.not_after),
+            ));
         }
         let allowed = authorizer.authorize_with_limits(limits());
         allowed.map_err(|error| ApiError::new(code::GRANT_NARROWED, format!("the token was narrowed: {error}")))?;

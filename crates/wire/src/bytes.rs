@@ -51,7 +51,10 @@ impl<const N: usize> std::str::FromStr for Fixed<N> {
     type Err = text::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text::hex(text)?.try_into().map(Self).map_err(|found: Vec<u8>| text::Error::Length { found: found.len(), expected: N })
+        text::hex(text)?
+            .try_into()
+            .map(Self)
+            .map_err(|found: Vec<u8>| text::Error::Length { found: found.len(), expected: N })
     }
 }
 
@@ -64,7 +67,8 @@ impl<C, const N: usize> Encode<C> for Fixed<N> {
 impl<'b, C, const N: usize> Decode<'b, C> for Fixed<N> {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
         let bytes = d.bytes()?;
-        Self::from_slice(bytes).ok_or_else(|| decode::Error::message(format!("{} bytes where {N} are expected", bytes.len())))
+        Self::from_slice(bytes)
+            .ok_or_else(|| decode::Error::message(format!("{} bytes where {N} are expected", bytes.len())))
     }
 }
 

@@ -197,7 +197,15 @@ mod tests {
     fn sample() -> impl Strategy<Value = Sample> {
         let kind = prop_oneof![Just(Kind::Empty), (any::<u8>(), ".{0,5}").prop_map(|(a, b)| Kind::Full(a, b))];
         let data = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes::from));
-        (any::<u64>(), any::<i64>(), ".{0,30}", any::<[u8; 4]>(), data, kind, proptest::collection::vec(any::<u32>(), 0..40))
+        (
+            any::<u64>(),
+            any::<i64>(),
+            ".{0,30}",
+            any::<[u8; 4]>(),
+            data,
+            kind,
+            proptest::collection::vec(any::<u32>(), 0..40),
+        )
             .prop_map(|(number, signed, name, digest, data, kind, list)| Sample {
                 number,
                 signed,

@@ -44,7 +44,11 @@ pub(super) fn print(report: &Report, output: &Output) -> Result<(), Failure> {
 
 /// Says how to talk to the nodes that keep running.
 pub(super) fn serve(stage: &Stage, report: &Report, output: &Output) {
-    let rows = stage.members.iter().map(|member| vec![member.name.clone(), member.address.clone(), member.tls.to_string()]).collect();
+    let rows = stage
+        .members
+        .iter()
+        .map(|member| vec![member.name.clone(), member.address.clone(), member.tls.to_string()])
+        .collect();
     let directory = report.directory.display();
     output.note(&format!(
         "\nThe nodes keep running until Ctrl-C.\n{}\n\
@@ -77,14 +81,19 @@ fn value(report: &Report) -> Value {
 }
 
 fn text(report: &Report) -> String {
-    let outputs: Vec<&String> = report.answer.groups.values().next().map(|cells| cells.keys().collect()).unwrap_or_default();
+    let outputs: Vec<&String> =
+        report.answer.groups.values().next().map(|cells| cells.keys().collect()).unwrap_or_default();
     let header: Vec<&str> = ["arm"].into_iter().chain(outputs.iter().map(|name| name.as_str())).collect();
     let rows = report.answer.groups.iter().map(|(group, cells)| {
-        let cells = outputs.iter().map(|name| cells.get(*name).and_then(|cell| cell.value).map_or("withheld".into(), figure));
+        let cells =
+            outputs.iter().map(|name| cells.get(*name).and_then(|cell| cell.value).map_or("withheld".into(), figure));
         [group.clone()].into_iter().chain(cells).collect()
     });
     let answer = table(&header, rows.collect(), "");
-    let refusals = report.refusals.iter().map(|refusal| vec![refusal.case.replace('_', " "), refusal.code.clone(), refusal.told.clone()]);
+    let refusals = report
+        .refusals
+        .iter()
+        .map(|refusal| vec![refusal.case.replace('_', " "), refusal.code.clone(), refusal.told.clone()]);
     let refusals = table(&["case", "code", "what was said"], refusals.collect(), "");
     let timings = report.timings.iter().map(|(step, ms)| vec![step.replace('_', " "), ms.to_string()]);
     let timings = table(&["step", "ms"], timings.collect(), "");

@@ -29,7 +29,8 @@ impl Play<'_, '_> {
     pub(super) async fn stolen(&mut self) -> Result<(GrantToken, Refusal), Failure> {
         self.teller.say("a thief presents someone else's grant");
         let researcher = &self.people.researcher;
-        let (request, _) = self.apply(researcher, &[self.release_contract], "research", &self.people.credential).await?;
+        let (request, _) =
+            self.apply(researcher, &[self.release_contract], "research", &self.people.credential).await?;
         self.approve(&request, 2).await?;
         let judgement = researcher.client.judge(&request).await?;
         let token = judgement.grant.ok_or_else(|| Failure::new("an allowed release brought no grant"))?;
@@ -67,11 +68,14 @@ impl Play<'_, '_> {
     /// A member's node records a verdict that the oracles signed, with one byte changed.
     pub(super) async fn changed_verdict(&mut self, stage: &Stage, request: &Digest) -> Result<Refusal, Failure> {
         self.teller.say("a verdict with one byte changed");
-        let receipt = Receipt::parse(&self.people.researcher.client.receipt(request).await?).doing("the first receipt")?;
+        let receipt =
+            Receipt::parse(&self.people.researcher.client.receipt(request).await?).doing("the first receipt")?;
         let mut recorded = receipt.danger_unverified_entries().map(|entry| &entry.transaction.transaction);
-        let verdict = recorded.find(|transaction| (&*transaction.contract, &*transaction.method) == ("verdicts", "record"));
+        let verdict =
+            recorded.find(|transaction| (&*transaction.contract, &*transaction.method) == ("verdicts", "record"));
         let verdict = verdict.ok_or_else(|| Failure::new("the receipt holds no verdict"))?;
-        let mut record: VerdictRecord = wire::from_slice(&verdict.arguments, wire::Limits::small()).map_err(|error| Failure::of(&error))?;
+        let mut record: VerdictRecord =
+            wire::from_slice(&verdict.arguments, wire::Limits::small()).map_err(|error| Failure::of(&error))?;
         record.verdict.not_after ^= 1;
         let node = self.node_of(stage, "st-anna")?;
         let forged = node.submit("verdicts", "record", &record).await;
@@ -89,7 +93,11 @@ impl Play<'_, '_> {
 
     /// Exports the chains' receipts with the consortium file, verifies each offline, and sees that one flipped byte is
     /// refused.
-    pub(super) async fn receipts(&self, stage: &Stage, chains: Vec<(&'static str, Digest)>) -> Result<(Vec<PathBuf>, PathBuf, String), Failure> {
+    pub(super) async fn receipts(
+        &self,
+        stage: &Stage,
+        chains: Vec<(&'static str, Digest)>,
+    ) -> Result<(Vec<PathBuf>, PathBuf, String), Failure> {
         let consortium = stage.consortium().await?;
         let pinned = self.directory.join("consortium.toml");
         fs::write(&pinned, consortium.to_toml()).map_err(|error| Failure::file(&pinned, &error))?;
@@ -99,7 +107,8 @@ impl Play<'_, '_> {
         for (name, request) in chains {
             // Whoever is a party of the request may have it; a member's operator may have any.
             let text = stage.member("northgate").operator.client.receipt(&request).await?;
-            client::verify::verify_under(&text, &consortium).map_err(|error| Failure::of(&error).stops(format!("the receipt `{name}` does not verify")))?;
+            client::verify::verify_under(&text, &consortium)
+                .map_err(|error| Failure::of(&error).stops(format!("the receipt `{name}` does not verify")))?;
             let path = directory.join(format!("{name}.receipt"));
             fs::write(&path, &text).map_err(|error| Failure::file(&path, &error))?;
             let mut changed = text.into_bytes();

@@ -21,7 +21,12 @@ impl Process {
     ///
     /// # Errors
     /// Where the operating system does not start it.
-    pub(crate) fn start(name: &str, home: &Path, passphrase_file: &Path, settings: &[(&str, &str)]) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        name: &str,
+        home: &Path,
+        passphrase_file: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let log = home.join("node.log");
         let start = || {
             let file = File::create(&log)?;
@@ -39,7 +44,8 @@ impl Process {
                 .kill_on_drop(true)
                 .spawn()
         };
-        let mut child = start().map_err(|error| Failure::of(&error).stops(format!("the node of {name} did not start")))?;
+        let mut child =
+            start().map_err(|error| Failure::of(&error).stops(format!("the node of {name} did not start")))?;
         let input = child.stdin.take();
         Ok(Self { child, input, log: log.display().to_string() })
     }
@@ -55,7 +61,9 @@ impl Process {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 let lines: Vec<&str> = log.lines().rev().take(5).collect();
                 let last = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
-                Err(Failure::new(format!("the node of {name} has ended ({status})")).because(last).hint(format!("read its log: {}", self.log)))
+                Err(Failure::new(format!("the node of {name} has ended ({status})"))
+                    .because(last)
+                    .hint(format!("read its log: {}", self.log)))
             }
             Err(error) => Err(Failure::of(&error)),
         }
@@ -69,7 +77,8 @@ impl Process {
         drop(self.input.take());
         match tokio::time::timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(Failure::new(format!("the node of {name} ended with {status}")).hint(format!("read its log: {}", self.log))),
+            Ok(Ok(status)) => Err(Failure::new(format!("the node of {name} ended with {status}"))
+                .hint(format!("read its log: {}", self.log))),
             Ok(Err(error)) => Err(Failure::of(&error)),
             Err(_) => {
                 // `kill_on_drop` does it as `self` goes.

@@ -326,8 +326,8 @@ impl<'a> Story<'a> {
         let terms = self.terms_of(&issue.contract).filter(|terms| terms.means == Means::Release);
         let terms = terms.ok_or(Error::Broken { index: entry.index, rule: "a grant is for a release" })?;
         let length = issue.not_after.saturating_sub(issue.not_before);
-        let bounded =
-            (1..=u64::from(terms.grant.seconds) * 1000 + GRANT_SKEW).contains(&length) && issue.not_after <= verdict.not_after;
+        let bounded = (1..=u64::from(terms.grant.seconds) * 1000 + GRANT_SKEW).contains(&length)
+            && issue.not_after <= verdict.not_after;
         require(bounded, entry, "the grant lasts as long as contract and verdict allow")?;
         let facts = vec![fact("not before", issue.not_before), fact("not after", issue.not_after)];
         self.grant = Some((entry.transaction.id(), issue));

@@ -115,7 +115,10 @@ fn a_strangers_refused_step_ends_nothing() {
     world.redeem(&grant, &researcher()).unwrap();
     let told = meddle(&mut world);
     let last = told.steps.last().unwrap();
-    assert_eq!((told.kind, last.name.as_str(), last.code.as_str()), (Kind::Released, "requests.approve", "not_permitted"));
+    assert_eq!(
+        (told.kind, last.name.as_str(), last.code.as_str()),
+        (Kind::Released, "requests.approve", "not_permitted")
+    );
     assert_eq!(last.by, key("stranger").public());
 
     let request = world.apply(&[contract]).unwrap();

@@ -40,8 +40,7 @@ fn a_receipt_of_a_real_ledger_holds_offline() {
         .to_vec();
     assert!(ledger.add_cosignatures(height, &cosignatures).unwrap().1);
     let view = ledger.view().unwrap();
-    let consortium =
-        read::consortium(&view, &ledger.chain(), "trial", |epoch| Ok(view.epoch_start(epoch)?)).unwrap();
+    let consortium = read::consortium(&view, &ledger.chain(), "trial", |epoch| Ok(view.epoch_start(epoch)?)).unwrap();
     assert_eq!(consortium, world.consortium());
     consortium.check().unwrap();
 

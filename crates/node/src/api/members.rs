@@ -4,12 +4,12 @@ use std::io;
 
 use axum::extract::{Request, State};
 use client::api::{AuditEntry, OracleSetup, OracleView, Page, Submission, Submitted, TransactionResult};
+use contracts::message::Opening;
 use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal, Role};
 use contracts::{code, read};
 use crypto::Digest;
 use futures_util::StreamExt as _;
 use ledger::{SignedTransaction, Transaction, VerifiedTransaction};
-use contracts::message::Opening;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use utoipa::IntoParams;
@@ -41,7 +41,11 @@ impl Paging {
 
 /// Has signed transactions ordered; answers once they are durable.
 #[utoipa::path(post, path = "/v1/transactions", tag = "ledger", request_body = Submission, responses((status = 200, body = Submitted)))]
-pub(crate) async fn submit(State(node): Shared, caller: Caller, Json(submission): Json<Submission>) -> Result<Json<Submitted>, ApiError> {
+pub(crate) async fn submit(
+    State(node): Shared,
+    caller: Caller,
+    Json(submission): Json<Submission>,
+) -> Result<Json<Submitted>, ApiError> {
     known(&caller)?;
     if submission.transactions.is_empty() || submission.transactions.len() > MAX_SUBMISSION {
         return Err(ApiError::new(code::OVERSIZE, format!("1 to {MAX_SUBMISSION} transactions at once")));
@@ -53,19 +57,28 @@ pub(crate) async fn submit(State(node): Shared, caller: Caller, Json(submission)
         may_submit(&node, transaction.transaction())?;
         transactions.push(transaction);
     }
-    let methods: Vec<String> = transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
+    let methods: Vec<String> =
+        transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
     let placed = node.submit(transactions).await?;
     for (placed, method) in placed.iter().zip(&methods) {
         node.audit.record(&caller.actor(), "transaction.submit", &placed.id.to_string(), &placed.code, method).await?;
     }
-    let results = placed.into_iter().map(|one| TransactionResult { id: one.id, height: one.height, index: one.index, code: one.code });
+    let results = placed.into_iter().map(|one| TransactionResult {
+        id: one.id,
+        height: one.height,
+        index: one.index,
+        code: one.code,
+    });
     Ok(Json(Submitted { results: results.collect() }))
 }
 
 /// Strangers join and withdraw here, and apply at `/v1/requests`; anything else of theirs would only fill the ledger.
 fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
     let open = [("members", "join"), ("requests", "cancel")].contains(&(&*transaction.contract, &*transaction.method));
-    if open || person(node, &transaction.sender)?.is_some() || read::member_key(&node.replica.view()?, &transaction.sender)?.is_some() {
+    if open
+        || person(node, &transaction.sender)?.is_some()
+        || read::member_key(&node.replica.view()?, &transaction.sender)?.is_some()
+    {
         return Ok(());
     }
     Err(ApiError::new(code::NOT_PERMITTED, format!("{} is no principal's or member's key", transaction.sender)))
@@ -73,9 +86,16 @@ fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
 
 /// What became of a transaction.
 #[utoipa::path(get, path = "/v1/transactions/{id}", tag = "ledger", params(("id" = String, Path)), responses((status = 200, body = TransactionResult)))]
-pub(crate) async fn transaction(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<TransactionResult>, ApiError> {
+pub(crate) async fn transaction(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<TransactionResult>, ApiError> {
     known(&caller)?;
-    let committed = node.replica.committed(&id)?.ok_or_else(|| ApiError::new(code::NOT_FOUND, format!("transaction {id} is not on this node's ledger")))?;
+    let committed = node
+        .replica
+        .committed(&id)?
+        .ok_or_else(|| ApiError::new(code::NOT_FOUND, format!("transaction {id} is not on this node's ledger")))?;
     Ok(Json(TransactionResult { id, height: committed.height, index: committed.index, code: committed.outcome.code }))
 }
 
@@ -89,7 +109,11 @@ pub(crate) async fn members(State(node): Shared, caller: Caller) -> Result<Json<
 
 /// A member's principals.
 #[utoipa::path(get, path = "/v1/principals", tag = "consortium", params(Paging), responses((status = 200, body = Object)))]
-pub(crate) async fn principals(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Principal>>, ApiError> {
+pub(crate) async fn principals(
+    State(node): Shared,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Principal>>, ApiError> {
     insider(&node, &caller)?;
     let member = paging.member.clone().unwrap_or_else(|| node.member.clone());
     Ok(Json(page(read::principals_of(&node.replica.view()?, &member, paging.after.as_deref(), paging.limit())?)))
@@ -97,7 +121,11 @@ pub(crate) async fn principals(State(node): Shared, caller: Caller, Query(paging
 
 /// The accredited issuers of credentials.
 #[utoipa::path(get, path = "/v1/issuers", tag = "consortium", params(Paging), responses((status = 200, body = Object)))]
-pub(crate) async fn issuers(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<AccreditedIssuer>>, ApiError> {
+pub(crate) async fn issuers(
+    State(node): Shared,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<AccreditedIssuer>>, ApiError> {
     known(&caller)?;
     Ok(Json(page(read::issuers(&node.replica.view()?, paging.after.as_deref(), paging.limit())?)))
 }
@@ -107,17 +135,33 @@ pub(crate) async fn issuers(State(node): Shared, caller: Caller, Query(paging): 
 pub(crate) async fn oracles(State(node): Shared, caller: Caller) -> Result<Json<OracleView>, ApiError> {
     known(&caller)?;
     let group = crate::oracle::current_epoch(&node)?.group;
-    Ok(Json(OracleView { epoch: group.epoch, threshold: group.threshold, participants: group.participants, key: group.key }))
+    Ok(Json(OracleView {
+        epoch: group.epoch,
+        threshold: group.threshold,
+        participants: group.participants,
+        key: group.key,
+    }))
 }
 
 /// Starts a distributed key generation for a new epoch of oracles, coordinated by this node.
 #[utoipa::path(post, path = "/v1/oracles", tag = "consortium", request_body = OracleSetup, responses((status = 200, body = OracleView)))]
-pub(crate) async fn establish(State(node): Shared, caller: Caller, Json(setup): Json<OracleSetup>) -> Result<Json<OracleView>, ApiError> {
+pub(crate) async fn establish(
+    State(node): Shared,
+    caller: Caller,
+    Json(setup): Json<OracleSetup>,
+) -> Result<Json<OracleView>, ApiError> {
     let operator = own_principal(&node, &caller, &[Role::Operator])?;
     let subject = setup.participants.join(", ");
-    node.audit.record(&operator.to_string(), "oracle.establish", &subject, "ok", &format!("threshold {}", setup.threshold)).await?;
+    node.audit
+        .record(&operator.to_string(), "oracle.establish", &subject, "ok", &format!("threshold {}", setup.threshold))
+        .await?;
     let group = dkg::coordinate(&node, setup.participants, setup.threshold).await?;
-    Ok(Json(OracleView { epoch: group.epoch, threshold: group.threshold, participants: group.participants, key: group.key }))
+    Ok(Json(OracleView {
+        epoch: group.epoch,
+        threshold: group.threshold,
+        participants: group.participants,
+        key: group.key,
+    }))
 }
 
 /// How an asset is sealed.
@@ -155,7 +199,11 @@ pub(crate) async fn seal(
                 Ok(piece) if piece.is_empty() => continue,
                 Ok(piece) => {
                     total += piece.len() as u64;
-                    if total > limit { Err(io::Error::other(format!("the body has more than {limit} bytes"))) } else { Ok(piece) }
+                    if total > limit {
+                        Err(io::Error::other(format!("the body has more than {limit} bytes")))
+                    } else {
+                        Ok(piece)
+                    }
                 }
                 Err(error) if is_forged(&error) => Err(io::Error::other("the body is not the one that was signed")),
                 Err(error) => Err(io::Error::other(error.to_string())),
@@ -176,14 +224,22 @@ pub(crate) async fn seal(
 
 /// The registered assets.
 #[utoipa::path(get, path = "/v1/assets", tag = "assets", params(Paging), responses((status = 200, body = Object)))]
-pub(crate) async fn assets(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Asset>>, ApiError> {
+pub(crate) async fn assets(
+    State(node): Shared,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Asset>>, ApiError> {
     known(&caller)?;
     Ok(Json(page(read::assets(&node.replica.view()?, paging.after.as_deref(), paging.limit())?)))
 }
 
 /// The contracts.
 #[utoipa::path(get, path = "/v1/contracts", tag = "contracts", params(Paging), responses((status = 200, body = Object)))]
-pub(crate) async fn contracts(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<Contract>>, ApiError> {
+pub(crate) async fn contracts(
+    State(node): Shared,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Contract>>, ApiError> {
     known(&caller)?;
     let listed = read::contracts(&node.replica.view()?, paging.after.as_deref(), paging.limit())?;
     Ok(Json(page(listed)))
@@ -191,15 +247,24 @@ pub(crate) async fn contracts(State(node): Shared, caller: Caller, Query(paging)
 
 /// A contract.
 #[utoipa::path(get, path = "/v1/contracts/{id}", tag = "contracts", params(("id" = String, Path)), responses((status = 200, body = Object)))]
-pub(crate) async fn contract(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<Contract>, ApiError> {
+pub(crate) async fn contract(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<Contract>, ApiError> {
     known(&caller)?;
-    let contract = read::contract(&node.replica.view()?, &id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, id.to_string()))?;
+    let contract = read::contract(&node.replica.view()?, &id)?
+        .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, id.to_string()))?;
     Ok(Json(contract))
 }
 
 /// Hands a contract's particulars to its owner's node, where the ledger holds only their commitment.
 #[utoipa::path(put, path = "/v1/particulars", tag = "contracts", request_body = Object, responses((status = 200, body = String)))]
-pub(crate) async fn particulars(State(node): Shared, caller: Caller, Json(opening): Json<Opening>) -> Result<Json<Digest>, ApiError> {
+pub(crate) async fn particulars(
+    State(node): Shared,
+    caller: Caller,
+    Json(opening): Json<Opening>,
+) -> Result<Json<Digest>, ApiError> {
     let principal = own_principal(&node, &caller, &[Role::Owner, Role::Operator])?;
     let commitment = particulars::keep(&node, &opening).await?;
     node.audit.record(&principal.to_string(), "contract.particulars", &commitment.to_string(), "ok", "").await?;
@@ -220,7 +285,11 @@ pub(crate) struct Trail {
 
 /// This node's audit trail, for its auditors, operators and regulators.
 #[utoipa::path(get, path = "/v1/audit", tag = "operations", params(Trail), responses((status = 200, body = Page<AuditEntry>)))]
-pub(crate) async fn audit(State(node): Shared, caller: Caller, Query(trail): Query<Trail>) -> Result<Json<Page<AuditEntry>>, ApiError> {
+pub(crate) async fn audit(
+    State(node): Shared,
+    caller: Caller,
+    Query(trail): Query<Trail>,
+) -> Result<Json<Page<AuditEntry>>, ApiError> {
     let reader = own_principal(&node, &caller, &[Role::Auditor, Role::Operator, Role::Regulator])?;
     node.audit.record(&reader.to_string(), "audit.read", trail.subject.as_deref().unwrap_or("all"), "ok", "").await?;
     let (after, limit) = (trail.after.unwrap_or(0), trail.limit.unwrap_or(100).clamp(1, 500));

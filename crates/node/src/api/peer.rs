@@ -13,8 +13,9 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::Cbor;
 use crate::message::{
-    AskBlocks, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, Cosigned, DkgBroadcast, DkgDone,
-    DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare, Told,
+    AskBlocks, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame, ComputeStart,
+    ComputeStarted, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded,
+    Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -98,7 +99,11 @@ async fn dkg_finish(State(node): Shared, _: Peer, Cbor(round): Cbor<DkgRoundTwo>
     dkg::finish(&node, round).await.map(Cbor)
 }
 
-async fn compute_start(State(node): Shared, Peer(member): Peer, Cbor(start): Cbor<ComputeStart>) -> Answer<ComputeStarted> {
+async fn compute_start(
+    State(node): Shared,
+    Peer(member): Peer,
+    Cbor(start): Cbor<ComputeStart>,
+) -> Answer<ComputeStarted> {
     compute::party_only(&node, &start.request, &member, start.height).await?;
     compute::start(&node, start).await.map(Cbor)
 }

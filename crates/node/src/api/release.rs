@@ -19,14 +19,23 @@ use crate::{compute, proxy, requests};
 
 /// The caller's grant for a request that was allowed.
 #[utoipa::path(get, path = "/v1/requests/{id}/grant", tag = "releases", params(("id" = String, Path)), responses((status = 200, body = GrantToken)))]
-pub(crate) async fn grant(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<GrantToken>, ApiError> {
+pub(crate) async fn grant(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<GrantToken>, ApiError> {
     Ok(Json(proxy::token(&node, &caller.key()?, &id)?))
 }
 
 /// Redeems a grant, once, and streams the sealed object under stanzas for the holder's ephemeral key.
 #[utoipa::path(post, path = "/v1/grants/{id}/redeem", tag = "releases", params(("id" = String, Path)), request_body = Redemption,
     responses((status = 200, body = String, content_type = "application/octet-stream")))]
-pub(crate) async fn redeem(State(node): Shared, caller: Caller, Path(id): Path<Digest>, Json(redemption): Json<Redemption>) -> Result<Response, ApiError> {
+pub(crate) async fn redeem(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+    Json(redemption): Json<Redemption>,
+) -> Result<Response, ApiError> {
     let export = proxy::redeem(&node, &caller.key()?, &id, &redemption).await?;
     Ok(stream(export, 0))
 }
@@ -34,11 +43,17 @@ pub(crate) async fn redeem(State(node): Shared, caller: Caller, Path(id): Path<D
 /// Resumes a redeemed grant by range (`Range: bytes=N-`), for its holder within its window.
 #[utoipa::path(get, path = "/v1/grants/{id}/object", tag = "releases", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "application/octet-stream"), (status = 206)))]
-pub(crate) async fn resume(State(node): Shared, caller: Caller, Path(id): Path<Digest>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(crate) async fn resume(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let start = range(&headers)?;
     let mut export = proxy::resume(&node, &caller.key()?, &id).await?;
     if start >= export.length() {
-        return Err(ApiError::new(code::MALFORMED, format!("the object ends at byte {}", export.length())).with_status(StatusCode::RANGE_NOT_SATISFIABLE));
+        return Err(ApiError::new(code::MALFORMED, format!("the object ends at byte {}", export.length()))
+            .with_status(StatusCode::RANGE_NOT_SATISFIABLE));
     }
     export.seek(SeekFrom::Start(start)).map_err(ApiError::internal)?;
     Ok(stream(export, start))
@@ -46,22 +61,36 @@ pub(crate) async fn resume(State(node): Shared, caller: Caller, Path(id): Path<D
 
 /// Runs the computation of an allowed request among its parties; answers with this party's sealed share.
 #[utoipa::path(post, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 200, body = ResultShare)))]
-pub(crate) async fn compute(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<ResultShare>, ApiError> {
+pub(crate) async fn compute(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<ResultShare>, ApiError> {
     requester(&requests::request(&node, &id)?.requester, &caller)?;
     Ok(Json(compute::coordinate(&node, &id).await?))
 }
 
 /// This party's share of a result, sealed to the requester.
 #[utoipa::path(get, path = "/v1/requests/{id}/share", tag = "releases", params(("id" = String, Path)), responses((status = 200, body = ResultShare)))]
-pub(crate) async fn share(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<ResultShare>, ApiError> {
+pub(crate) async fn share(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<ResultShare>, ApiError> {
     requester(&requests::request(&node, &id)?.requester, &caller)?;
-    let share = compute::own_share(&node, &id).await?.ok_or_else(|| ApiError::new(code::NOT_FOUND, "this party has no share of that result"))?;
+    let share = compute::own_share(&node, &id)
+        .await?
+        .ok_or_else(|| ApiError::new(code::NOT_FOUND, "this party has no share of that result"))?;
     node.audit.record(&caller.actor(), "share.fetch", &id.to_string(), "ok", "").await?;
     Ok(Json(share))
 }
 
 fn requester(requester: &crypto::PublicKey, caller: &Caller) -> Result<(), ApiError> {
-    if caller.key()? == *requester { Ok(()) } else { Err(ApiError::new(code::NOT_PERMITTED, "only the requester may have this")) }
+    if caller.key()? == *requester {
+        Ok(())
+    } else {
+        Err(ApiError::new(code::NOT_PERMITTED, "only the requester may have this"))
+    }
 }
 
 /// Streams an export from where it stands, without holding more than a few pieces.
@@ -87,7 +116,9 @@ fn stream(mut export: Export, start: u64) -> Response {
             }
         }
     });
-    let body = Body::from_stream(futures_util::stream::unfold(body, |mut body| async { body.recv().await.map(|piece| (piece, body)) }));
+    let body = Body::from_stream(futures_util::stream::unfold(body, |mut body| async {
+        body.recv().await.map(|piece| (piece, body))
+    }));
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, "application/octet-stream".parse().expect("a static header value"));
     headers.insert(header::CONTENT_LENGTH, (length - start).into());

@@ -19,7 +19,11 @@ use crate::service::Node;
 
 /// Applies under one or more contracts.
 #[utoipa::path(post, path = "/v1/requests", tag = "requests", request_body = Application, responses((status = 200, body = TransactionResult)))]
-pub(crate) async fn apply(State(node): Shared, caller: Caller, Json(application): Json<Application>) -> Result<Json<TransactionResult>, ApiError> {
+pub(crate) async fn apply(
+    State(node): Shared,
+    caller: Caller,
+    Json(application): Json<Application>,
+) -> Result<Json<TransactionResult>, ApiError> {
     known(&caller)?;
     let placed = requests::apply(&node, application).await?;
     Ok(Json(TransactionResult { id: placed.id, height: placed.height, index: placed.index, code: placed.code }))
@@ -38,7 +42,11 @@ pub(crate) struct Listing {
 
 /// Requests under a contract, or the caller's own.
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", params(Listing), responses((status = 200, body = Object)))]
-pub(crate) async fn list(State(node): Shared, caller: Caller, Query(listing): Query<Listing>) -> Result<Json<Page<RequestView>>, ApiError> {
+pub(crate) async fn list(
+    State(node): Shared,
+    caller: Caller,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Page<RequestView>>, ApiError> {
     let view = node.replica.view()?;
     let after = listing.after.as_deref();
     let found = match &listing.contract {
@@ -57,7 +65,11 @@ pub(crate) async fn list(State(node): Shared, caller: Caller, Query(listing): Qu
 
 /// A request as the caller may see it.
 #[utoipa::path(get, path = "/v1/requests/{id}", tag = "requests", params(("id" = String, Path)), responses((status = 200, body = RequestView)))]
-pub(crate) async fn show(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<RequestView>, ApiError> {
+pub(crate) async fn show(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<RequestView>, ApiError> {
     let request = requests::request(&node, &id)?;
     party(&node, &caller, &request.requester)?;
     Ok(Json(requests::view(&node, key(&caller).as_ref(), request).await?))
@@ -65,7 +77,11 @@ pub(crate) async fn show(State(node): Shared, caller: Caller, Path(id): Path<Dig
 
 /// Has the oracles judge the request now.
 #[utoipa::path(post, path = "/v1/requests/{id}/judge", tag = "requests", params(("id" = String, Path)), responses((status = 200, body = Judgement)))]
-pub(crate) async fn judge(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<Judgement>, ApiError> {
+pub(crate) async fn judge(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<Judgement>, ApiError> {
     let request = requests::request(&node, &id)?;
     party(&node, &caller, &request.requester)?;
     let mut judgement = requests::judge(&node, &caller.actor(), &id).await?;
@@ -78,7 +94,11 @@ pub(crate) async fn judge(State(node): Shared, caller: Caller, Path(id): Path<Di
 
 /// Why the request is allowed or refused as things stand.
 #[utoipa::path(get, path = "/v1/requests/{id}/explain", tag = "requests", params(("id" = String, Path)), responses((status = 200, body = Explanation)))]
-pub(crate) async fn explain(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Json<Explanation>, ApiError> {
+pub(crate) async fn explain(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<Json<Explanation>, ApiError> {
     party(&node, &caller, &requests::request(&node, &id)?.requester)?;
     Ok(Json(requests::explain(&node, &id).await?))
 }
@@ -96,7 +116,11 @@ pub(crate) async fn receipt(State(node): Shared, caller: Caller, Path(id): Path<
 
 /// Requests that wait for the caller's approval.
 #[utoipa::path(get, path = "/v1/inbox", tag = "requests", params(Paging), responses((status = 200, body = Page<RequestView>)))]
-pub(crate) async fn inbox(State(node): Shared, caller: Caller, Query(paging): Query<Paging>) -> Result<Json<Page<RequestView>>, ApiError> {
+pub(crate) async fn inbox(
+    State(node): Shared,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<RequestView>>, ApiError> {
     Ok(Json(requests::inbox(&node, &caller.key()?, paging.after.as_deref()).await?))
 }
 
