@@ -54,13 +54,11 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
         // The owner asks for them again when it needs them.
         tracing::warn!(request = %id, %failure, "an owner was not told of a request");
     }
-    if owners.contains(&node.member) {
-        if let Some(refused) = screen(node, &requester.to_string(), &id).await? {
-            return Err(ApiError::coded(
-                &refused.decision,
-                format!("the oracles refused the request; verdict {} is on record", refused.transaction),
-            ));
-        }
+    if owners.contains(&node.member)
+        && let Some(refused) = screen(node, &requester.to_string(), &id).await?
+    {
+        let told = format!("the oracles refused the request; verdict {} is on record", refused.transaction);
+        return Err(ApiError::coded(&refused.decision, told));
     }
     Ok(placed)
 }
