@@ -130,6 +130,12 @@ impl Session {
                     .because(format!("its fingerprint is {}", found.fingerprint()))
                     .hint("do not go on: compare fingerprints with another member first"));
             }
+            // A member's people trust their own node; anyone else compares the new fingerprint first.
+            if self.wallet.profile().member.is_none() {
+                return Err(Failure::new("the consortium has changed since you pinned it")
+                    .because(format!("its fingerprint is now {}", found.fingerprint()))
+                    .hint("ask a member for the new file (`sotto member export`), compare fingerprints with another member, and put it into your home as consortium.toml"));
+            }
             self.wallet.pin(found)?;
         }
         Ok(self.wallet.consortium()?)

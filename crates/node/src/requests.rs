@@ -342,14 +342,10 @@ fn check_openings(apply: &Apply, application: &Application) -> Result<(), ApiErr
 
 async fn keep(node: &Node, openings: &Openings) -> Result<(), ApiError> {
     check_sizes(openings)?;
-    let now = node.now();
-    for opening in &openings.evidence {
-        node.store.put_opening("evidence", Some(&openings.request), opening, now).await?;
-    }
-    if let Some(justification) = &openings.justification {
-        node.store.put_opening("justification", Some(&openings.request), justification, now).await?;
-    }
-    Ok(())
+    let evidence = openings.evidence.iter().map(|opening| ("evidence", opening));
+    let justification = openings.justification.iter().map(|opening| ("justification", opening));
+    let all: Vec<_> = evidence.chain(justification).collect();
+    Ok(node.store.put_openings(Some(&openings.request), &all, node.now()).await?)
 }
 
 fn check_sizes(openings: &Openings) -> Result<(), ApiError> {

@@ -53,15 +53,31 @@ impl Store {
         opening: &Opening,
         created: u64,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO openings (commitment, kind, request, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(opening.commitment().as_ref())
-            .bind(kind)
-            .bind(request.map_or(&[][..], AsRef::as_ref))
-            .bind(wire::to_vec(opening))
-            .bind(created as i64)
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+        self.put_openings(request, &[(kind, opening)], created).await
+    }
+
+    /// Keeps several openings, all with one way to disk; as [`Store::put_opening`].
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]: none is kept.
+    pub(crate) async fn put_openings(
+        &self,
+        request: Option<&Digest>,
+        openings: &[(&str, &Opening)],
+        created: u64,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin().await?;
+        for (kind, opening) in openings {
+            sqlx::query("INSERT INTO openings (commitment, kind, request, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+                .bind(opening.commitment().as_ref())
+                .bind(*kind)
+                .bind(request.map_or(&[][..], AsRef::as_ref))
+                .bind(wire::to_vec(*opening))
+                .bind(created as i64)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// What opens a commitment, as kept for this very request (or for none): whoever copies another request's commitment
@@ -216,7 +232,10 @@ mod tests {
 
         let store = Store::open(&path).await.unwrap();
         let commitment = opening.commitment();
-        assert_eq!(store.opening(None, &commitment).await.unwrap(), Some(opening));
+        // Another request that copies the commitment does not get at what opens it.
+        assert_eq!(store.opening(None, &commitment).await.unwrap(), None);
+        assert_eq!(store.opening(Some(&commitment), &commitment).await.unwrap(), None);
+        assert_eq!(store.opening(Some(&request), &commitment).await.unwrap(), Some(opening));
         assert_eq!(store.shares(&request).await.unwrap(), [share]);
         assert_eq!(store.grant(&request).await.unwrap().as_deref(), Some(&b"token"[..]));
     }

@@ -336,7 +336,7 @@ pub enum FileError {
         rule: &'static str,
     },
     /// An approver is nobody the ledger knows.
-    #[error("approver `{name}` is no known principal; add it with `sotto member add`, or mend the name")]
+    #[error("approver `{name}` is no known principal; add it with `sotto member principal add`, or mend the name")]
     UnknownApprover {
         /// The name.
         name: String,
