@@ -73,8 +73,10 @@ async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), 
     let mut teller = Teller::new(output);
     let cast = Cast::gather(directory, &mut teller).await?;
     let Cast { mut stage, people } = cast;
-    let report = perform(&mut stage, &people, directory, &mut teller).await?;
+    let performed = perform(&mut stage, &people, directory, &mut teller).await;
+    // A node that has died says more than what failed for want of it.
     stage.check()?;
+    let report = performed?;
     account::print(&report, output)?;
     if args.serve {
         account::serve(&stage, &report, output);

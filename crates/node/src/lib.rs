@@ -1,6 +1,6 @@
 //! Runs one member's server: API, ledger replica, oracle, proxy, jobs and audit.
 //!
-//! [`setup`] makes a node's directory, [`run`] runs it until told to stop. Inside, [`service::Node`](service) holds the
+//! [`setup`] makes a node's directory, [`run`] runs it until told to stop. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
 //! `particulars` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
 //! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`.

@@ -30,8 +30,8 @@ struct Block {
     commands: String,
 }
 
-/// The terminals of a page, in one directory. Nodes that they started stop when their standard input closes, so that nothing outlives this
-/// process whatever ends it; what does not stop is killed.
+/// The terminals of a page, in one directory. Nodes that they started stop when their standard input closes, so that
+/// nothing outlives this process whatever ends it; what does not stop is killed.
 pub(crate) struct Terminals {
     directory: tempfile::TempDir,
     groups: Vec<(u32, Option<ChildStdin>)>,
