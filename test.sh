@@ -12,10 +12,10 @@ need python3 "the independent readers in interop/ are Python 3.11 or newer"
 venv="$PWD/target/interop-venv"
 if ! "$venv/bin/python3" -c 'import cryptography' 2>/dev/null; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check 'cryptography>=44,<50'
+  "$venv/bin/pip" install --quiet --disable-pip-version-check 'cryptography>=48,<50'
 fi
 export PATH="$venv/bin:$PATH"
 
 # The release profile is the only one, so that the demo, the benches and the tests share every artifact.
-cargo build --release --workspace --all-targets
-cargo test --release --workspace --no-fail-fast
+cargo build --release --locked --workspace --all-targets
+cargo test --release --locked --workspace --no-fail-fast
