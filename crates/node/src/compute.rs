@@ -212,6 +212,7 @@ async fn record(node: &Node, request: &Digest, sealed: wire::Bytes) -> Result<Re
 
 /// Takes a peer's frame.
 pub(crate) async fn receive(node: &Node, from: &str, frame: ComputeFrame) -> Result<Done, ApiError> {
+    node.replica.wait_for(frame.height).await?;
     let parties = parties(node, &frame.request)?;
     if parties.members.get(usize::from(frame.from)).map(String::as_str) != Some(from) {
         return Err(ApiError::new(code::NOT_PERMITTED, "a party speaks for itself alone"));
@@ -311,7 +312,8 @@ async fn send(
     let to = &parties.members[usize::from(envelope.to)];
     // The payload is secret between these two parties; the link is mutual TLS.
     let payload = envelope.body.expose(|body| body.clone()).into();
-    let frame = ComputeFrame { request, attempt, from: envelope.from, to: envelope.to, payload };
+    let height = node.replica.height();
+    let frame = ComputeFrame { request, attempt, from: envelope.from, to: envelope.to, payload, height };
     node.call(to, "/peer/v1/compute/frame", &frame).await
 }
 

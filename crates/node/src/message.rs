@@ -254,6 +254,9 @@ pub(crate) struct ComputeFrame {
     pub to: u16,
     #[n(4)]
     pub payload: Bytes,
+    /// The sender's replica had this height: the receiver waits for it, so that it knows the request as well.
+    #[n(5)]
+    pub height: u64,
 }
 
 /// Nothing to say.
