@@ -66,7 +66,8 @@ pub(crate) async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> 
         // Dropping the stage ends its nodes.
         _ = interrupted => Err(Failure::new("interrupted; the nodes have stopped")),
         played = play(&args, place.path(), output) => played,
-    }
+    }?;
+    place.leave()
 }
 
 async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), Failure> {
@@ -334,7 +335,9 @@ enum Place {
 impl Place {
     fn prepare(keep: Option<&Path>) -> Result<Self, Failure> {
         let Some(directory) = keep else {
-            return tempfile::tempdir()
+            return tempfile::Builder::new()
+                .prefix("sotto-demo-")
+                .tempdir()
                 .map(Self::Temporary)
                 .map_err(|error| Failure::of(&error).stops("no temporary directory can be made"));
         };
@@ -361,6 +364,24 @@ impl Place {
             Self::Kept(path) => path,
             Self::Temporary(directory) => directory.path(),
         }
+    }
+
+    /// Leaves a kept directory as it is; of a temporary one, only what a receipt is verified with.
+    fn leave(self) -> Result<(), Failure> {
+        let Self::Temporary(directory) = self else { return Ok(()) };
+        let directory = directory.keep();
+        let clear = || {
+            for entry in fs::read_dir(&directory)? {
+                let entry = entry?;
+                match entry.file_name().to_str() {
+                    Some("receipts" | "consortium.toml") => {}
+                    _ if entry.file_type()?.is_dir() => fs::remove_dir_all(entry.path())?,
+                    _ => fs::remove_file(entry.path())?,
+                }
+            }
+            Ok(())
+        };
+        clear().map_err(|error| Failure::file(&directory, &error))
     }
 }
 

@@ -99,15 +99,12 @@ fn text(report: &Report) -> String {
     let timings = table(&["step", "ms"], timings.collect(), "");
     let receipts: Vec<String> = report.receipts.iter().map(|path| format!("  {}", path.display())).collect();
     let kept = report.directory.join(super::MARK).exists();
-    let verify = if kept {
-        format!(
-            "Verify one yourself, anywhere, offline:\n  sotto verify {} --consortium {}",
-            report.receipts[0].display(),
-            report.consortium.display()
-        )
-    } else {
-        "They go with this run; `sotto demo --keep DIR` keeps them.".to_owned()
-    };
+    let rest = if kept { "" } else { "\nThe rest of this run is removed; `sotto demo --keep DIR` keeps it." };
+    let verify = format!(
+        "Verify one yourself, anywhere, offline:\n  sotto verify {} --consortium {}{rest}",
+        report.receipts[0].display(),
+        report.consortium.display()
+    );
     format!(
         "\nMembers: {}\n\n\
          Released to the researcher: {} rows, SHA-256 {}\n  \
