@@ -37,7 +37,7 @@ ARGUMENTS = {
     "grants.revoke": {"grant": 32},
     "releases.record": {"grant": 32, "root": 32, "stanzas": 32, "suite": SUITE, "possession": 64, "signed": int},
     "results.record": {"request": 32, "contract": 32, "session": 32, "protocol": str, "adversary": str, "parties": [str],
-                       "program": 32, "share": 32, "simulated": bool},
+                       "program": 32, "share": 32, "transcript": 32, "simulated": bool},
 }
 MAY_BE_REFUSED = ("requests.apply", "requests.approve", "requests.cancel", "verdicts.record", "grants.issue", "releases.record",
                   "results.record")
@@ -194,12 +194,22 @@ class Story:
         parties = [self.assets[self.named[contract].asset].owner for contract, _ in self.apply.contracts]
         follows = (its.parties == parties and its.session == labelled_hash("session", self.request.id)
                    and terms.program is not None and its.program == labelled_hash("program", terms.program)
-                   and (its.protocol, its.adversary, its.simulated) == ("additive", "semi-honest", False))
+                   and (its.protocol, its.adversary, its.simulated) == (*self.protocol(), False))
         check(follows, "session, parties, program or protocol do not follow from the request")
         check(its.contract not in self.results, "a party's second result")
         self.results.add(its.contract)
         if len(self.results) == len(self.apply.contracts):
             self.end = "computed"
+
+    def protocol(self):
+        """The one that follows from the strictest of the contracts' threat models."""
+        terms = [self.versions[contract] for contract in self.apply.contracts]
+        corrupt = max(one.max_corrupt for one in terms)
+        check(not any(one.tolerate_dropouts for one in terms), "no protocol goes on without a party")
+        if all(one.adversary == (0,) for one in terms) and corrupt < len(terms):
+            return "additive", "semi-honest"
+        check(len(terms) == 3 and corrupt <= 1, "no protocol withstands what the contracts assume")
+        return "rep3", "malicious"
 
     # 9
     def requests_decline(self, entry, its, _):

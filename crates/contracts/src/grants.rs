@@ -10,10 +10,6 @@ use crate::record::{Asset, Duty, Grant, Notice, Phase, Request};
 use crate::requests::{close, closed, find, settle, tell};
 use crate::{assets, code, key, offers};
 
-/// The one protocol of this version.
-pub const PROTOCOL: &str = "additive";
-/// What it assumes.
-pub const ADVERSARY: &str = "semi-honest";
 
 /// How much earlier than its seconds a grant's window may open, milliseconds: clocks of owner, leader and requester differ.
 pub const GRANT_SKEW: u64 = 2_000;
@@ -136,19 +132,22 @@ pub(crate) fn result(world: &mut World<'_>, result: ResultRecord) -> Result<(), 
     if result.simulated {
         return Err(code::SIMULATED_REFUSED.refuse("the contract accepts no simulated computation"));
     }
-    let named = request.apply.contracts[0];
-    let program = offers::terms_at(world, &named)?.program;
+    let named = &request.apply.contracts;
+    let terms = named.iter().map(|named| offers::terms_at(world, named)).collect::<Result<Vec<_>, _>>()?;
+    let protocol = crate::protocol(&terms, terms.len()).map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
+    let program = terms.into_iter().next().and_then(|terms| terms.program);
     let program =
         program.ok_or_else(|| code::CONTRACTS_MISMATCH.refuse("the request is for release, not for computation"))?;
     let expected = ResultRecord {
         request: request.id,
         contract: result.contract,
         session: session(&request.id),
-        protocol: PROTOCOL.into(),
-        adversary: ADVERSARY.into(),
+        protocol: protocol.name.into(),
+        adversary: protocol.adversary.to_string(),
         parties: request.owners.clone(),
         program: hash(Label::PROGRAM, &[&program]),
         share: result.share,
+        transcript: result.transcript,
         simulated: false,
     };
     if result != expected {

@@ -46,12 +46,14 @@ mod key;
 mod members;
 mod offers;
 mod oracles;
+mod protocol;
 mod requests;
 mod verdicts;
 
 pub use application::Contracts;
 pub use assets::SEALED_OBJECT;
-pub use grants::{ADVERSARY, GRANT_SKEW, PROTOCOL, session};
+pub use grants::{GRANT_SKEW, session};
+pub use protocol::{ADDITIVE, Protocol, REP3, protocol};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};

@@ -459,10 +459,10 @@ pub struct ResultRecord {
     /// The session: `H(SESSION, [request])`.
     #[n(2)]
     pub session: Digest,
-    /// The protocol: `additive`.
+    /// The protocol: `additive` or `rep3`.
     #[n(3)]
     pub protocol: String,
-    /// What it assumes: `semi-honest`.
+    /// What it withstands: `semi-honest` or `malicious`.
     #[n(4)]
     pub adversary: String,
     /// The parties in order.
@@ -474,8 +474,11 @@ pub struct ResultRecord {
     /// SHA-256 of the sealed share.
     #[n(7)]
     pub share: Digest,
-    /// True where any part was simulated; a contract may refuse it.
+    /// Digest of what the party sent and received in the run that made the share.
     #[n(8)]
+    pub transcript: Digest,
+    /// True where any part was simulated; a contract may refuse it.
+    #[n(9)]
     pub simulated: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use crypto::Digest;
 use ledger::Failure;
-use policy::{Adversary, Means, Terms, Visibility};
+use policy::{Means, Terms, Visibility};
 use query::Program;
 
 use crate::application::World;
@@ -168,7 +168,7 @@ fn check_terms(world: &World<'_>, terms: &Terms) -> Result<String, Failure> {
     Ok(asset.owner)
 }
 
-/// The program, and what `additive`, the one protocol of this version, can promise.
+/// The program, and whether a protocol withstands what the terms assume.
 fn check_computation(terms: &Terms) -> Result<(), Failure> {
     let bytes = terms.program.as_ref().expect("checked terms of `compute` carry a program");
     let program = Program::from_bytes(bytes).map_err(|error| code::PROGRAM_INVALID.refuse(error.to_string()))?;
@@ -176,8 +176,5 @@ fn check_computation(terms: &Terms) -> Result<(), Failure> {
         let message = format!("the program says {}, the terms {}", program.minimum_group(), terms.minimum_group);
         return Err(code::MINIMUM_GROUP_TOO_SMALL.refuse(message));
     }
-    if terms.adversary != Adversary::SemiHonest || terms.tolerate_dropouts != 0 {
-        return Err(code::NO_PROTOCOL.refuse("`additive` survives semi-honest parties and no dropouts"));
-    }
-    Ok(())
+    crate::protocol::offered(terms).map_err(|reason| code::NO_PROTOCOL.refuse(reason))
 }

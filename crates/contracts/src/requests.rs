@@ -221,10 +221,8 @@ fn check_contracts(world: &World<'_>, apply: &Apply) -> Result<Vec<Contract>, Fa
             if contracts.iter().any(|contract| contract.terms.program != first.terms.program) {
                 return mismatch("all contracts of a computation carry the same program");
             }
-            // Additive sharing keeps a party's input from all the others together, and no more than that.
-            if contracts.iter().any(|contract| usize::from(contract.terms.max_corrupt) >= contracts.len()) {
-                return Err(code::NO_PROTOCOL.refuse("a contract assumes more corrupt parties than others take part"));
-            }
+            crate::protocol(contracts.iter().map(|contract| &contract.terms), contracts.len())
+                .map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
         }
     }
     Ok(contracts)

@@ -57,6 +57,8 @@ impl Label {
     pub const KEY_STORE: Self = Self("sottovoce/v1/key-store");
     /// A party's sealed share of a result.
     pub const RESULT_SHARE: Self = Self("sottovoce/v1/result-share");
+    /// Digest of what a party of a joint computation sent and received.
+    pub const TRANSCRIPT: Self = Self("sottovoce/v1/transcript");
     /// A session of joint computation.
     pub const SESSION: Self = Self("sottovoce/v1/session");
     /// Entry of a node's audit trail.

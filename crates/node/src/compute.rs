@@ -5,6 +5,9 @@
 //! *Finish*: once all hold one, each records and keeps its share sealed to the requester. A party that fails in the first
 //! phase spoils only the attempt: the next one draws fresh keys.
 
+mod engine;
+mod transcript;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,9 +19,11 @@ use contracts::read;
 use contracts::record::{Phase, Request, Standing};
 use crypto::{Digest, Secret};
 use futures_util::future::join_all;
+use minicbor::{Decode, Encode};
 use mpc::additive::{Envelope, Party, Status};
 use query::{Program, Table};
 use tokio::sync::mpsc;
+use transcript::Transcript;
 use wire::Fixed;
 
 use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, Done};
@@ -53,7 +58,7 @@ impl Computations {
             return Err(ApiError::new(code::BUSY, "too many computations are under way"));
         }
         let seat = attempts.entry(attempt).or_insert_with(|| {
-            let (inbox, waiting) = mpsc::channel(usize::from(mpc::additive::MAX_PARTIES));
+            let (inbox, waiting) = mpsc::channel(MAX_WAITING);
             Seat { inbox, waiting: Some(waiting), since: now }
         });
         Ok(act(seat))
@@ -68,8 +73,26 @@ struct Parties {
     own: u16,
     program: Program,
     program_digest: Digest,
+    /// Follows from the contracts' terms.
+    protocol: contracts::Protocol,
     asset: Digest,
     contract: Digest,
+}
+
+/// What a run gave this party: its share of the result, and what it sent and received for it.
+struct Made {
+    share: Secret<Vec<u8>>,
+    transcript: Digest,
+}
+
+/// A share kept under its attempt until all parties have theirs.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct Held {
+    #[n(0)]
+    sealed: wire::Bytes,
+    #[n(1)]
+    transcript: Digest,
 }
 
 /// Has every party compute, then finish; returns this node's sealed share.
@@ -133,14 +156,47 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
     node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
 
     let session = contracts::session(&start.request);
-    let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
-    let mut inbox = node
+    let inbox = node
         .computations
         .seat(attempt, now, |seat| seat.waiting.take())?
         .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
+    let made = match parties.protocol {
+        contracts::REP3 => engine::run(node, &parties, attempt, inbox).await,
+        _ => additive(node, &parties, attempt, inbox).await,
+    };
+    node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
+    let Made { share, transcript } = made?;
+    let ephemeral = &parties.request.apply.ephemeral;
+    let info = client::result::share_info(&node.member);
+    // Sealed to the requester alone.
+    let sealed = share.expose(|share| crypto::kem::seal(ephemeral, &info, session.as_ref(), share)).map_err(failed)?;
+    let held = Held { sealed: wire::to_vec(&sealed).into(), transcript };
+    // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
+    let held = StoredShare {
+        party: pending(&start.attempt),
+        sealed: wire::to_vec(&held).into(),
+        transaction: Digest::from([0; 32]),
+    };
+    node.store.put_share(&start.request, &held).await?;
+    Ok(ComputeStarted { recorded: None })
+}
+
+/// Sums by additive sharing: one message to each peer, then the share.
+async fn additive(
+    node: &Node,
+    parties: &Parties,
+    attempt: Attempt,
+    mut inbox: mpsc::Receiver<Envelope>,
+) -> Result<Made, ApiError> {
+    let session = contracts::session(&attempt.0);
+    let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
+    let mut transcript = Transcript::default();
     let (outbox, mut status) = party.step(Vec::new()).map_err(failed)?;
-    let local = local(node, &parties);
-    let send = join_all(outbox.into_iter().map(|envelope| send(node, &parties, attempt, envelope)));
+    for envelope in &outbox {
+        envelope.body.expose(|body| transcript.add(envelope.from, envelope.to, body));
+    }
+    let local = local(node, parties);
+    let send = join_all(outbox.into_iter().map(|envelope| send(node, parties, attempt, envelope)));
     let (local, sent) = tokio::join!(local, send);
     let input = local?;
     sent.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -150,22 +206,11 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
         let frame = tokio::time::timeout(PATIENCE, inbox.recv()).await.ok().flatten();
         let frame = frame
             .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
+        frame.body.expose(|body| transcript.add(frame.from, frame.to, body));
         status = party.step(vec![frame]).map_err(failed)?.1;
     }
-    node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
     let share = party.share(&input).map_err(failed)?;
-    let ephemeral = &parties.request.apply.ephemeral;
-    let sealed =
-        crypto::kem::seal(ephemeral, &client::result::share_info(&node.member), session.as_ref(), &share.to_bytes())
-            .map_err(failed)?;
-    // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
-    let held = StoredShare {
-        party: pending(&start.attempt),
-        sealed: wire::to_vec(&sealed).into(),
-        transaction: Digest::from([0; 32]),
-    };
-    node.store.put_share(&start.request, &held).await?;
-    Ok(ComputeStarted { recorded: None })
+    Ok(Made { share: Secret::new(share.to_bytes()), transcript: transcript.digest(&session) })
 }
 
 /// Second phase at a party: records the sealed share of the attempt and keeps it as the result's.
@@ -174,8 +219,9 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
         return Ok(Done {});
     }
     let held = kept(node, &finish.request, &pending(&finish.attempt)).await?;
-    let StoredShare { sealed, .. } =
+    let held =
         held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
+    let held = unpack(&held)?;
     let attempt = finish.attempt.as_bytes().to_vec().into();
     node.store
         .put_share(
@@ -183,22 +229,24 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
             &StoredShare { party: RECORDED.into(), sealed: attempt, transaction: Digest::from([0; 32]) },
         )
         .await?;
-    record(node, &finish.request, sealed).await?;
+    record(node, &finish.request, held).await?;
     Ok(Done {})
 }
 
 /// Keeps the sealed share, then puts its record on the ledger.
-async fn record(node: &Node, request: &Digest, sealed: wire::Bytes) -> Result<ResultShare, ApiError> {
+async fn record(node: &Node, request: &Digest, held: Held) -> Result<ResultShare, ApiError> {
+    let Held { sealed, transcript } = held;
     let parties = parties(node, request)?;
     let record = ResultRecord {
         request: *request,
         contract: parties.contract,
         session: contracts::session(request),
-        protocol: "additive".into(),
-        adversary: "semi-honest".into(),
+        protocol: parties.protocol.name.into(),
+        adversary: parties.protocol.adversary.to_string(),
         parties: parties.members.clone(),
         program: parties.program_digest,
         share: crypto::sha256(&[&sealed]),
+        transcript,
         simulated: false,
     };
     let transaction = node.prepare("results", "record", &record)?;
@@ -232,7 +280,15 @@ pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<Re
     if node.replica.committed(&transaction)?.is_some_and(|committed| committed.outcome.is_ok()) {
         return Ok(Some(ResultShare { party, sealed, transaction }));
     }
-    record(node, request, sealed).await.map(Some)
+    let attempt = kept(node, request, RECORDED).await?.and_then(|kept| Fixed::from_slice(&kept.sealed));
+    let attempt = attempt.ok_or_else(|| ApiError::internal("a share is kept after its attempt"))?;
+    let held = kept(node, request, &pending(&attempt)).await?;
+    let held = held.ok_or_else(|| ApiError::internal("a share is kept under its attempt first"))?;
+    record(node, request, unpack(&held)?).await.map(Some)
+}
+
+fn unpack(stored: &StoredShare) -> Result<Held, ApiError> {
+    wire::from_slice(&stored.sealed, wire::Limits::large()).map_err(ApiError::internal)
 }
 
 async fn kept(node: &Node, request: &Digest, party: &str) -> Result<Option<StoredShare>, ApiError> {
@@ -253,16 +309,17 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
         Phase::Refused(code) => return Err(ApiError::coded(code, "the request was refused")),
         _ => return Err(ApiError::new(code::APPROVALS_MISSING, "the request has no verdict yet")),
     }
-    let (mut members, mut own) = (Vec::new(), None);
+    let (mut members, mut own, mut all) = (Vec::new(), None, Vec::new());
     for (index, named) in request.apply.contracts.iter().enumerate() {
         let contract = read::contract(&view, &named.contract)?
             .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
+        // The terms that were applied under and judged, whatever was offered since.
+        let version = read::version(&view, named)?
+            .ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
         if contract.owner == node.member {
-            // The terms that were applied under and judged, whatever was offered since.
-            let version = read::version(&view, named)?
-                .ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
-            own = Some((index as u16, version.terms, contract.standing));
+            own = Some((index as u16, version.terms.clone(), contract.standing));
         }
+        all.push(version.terms);
         members.push(contract.owner);
     }
     let (own, terms, standing) = own.ok_or_else(|| {
@@ -282,7 +339,9 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
     let program = Program::from_bytes(bytes).map_err(failed)?;
     let program_digest = program.digest();
     let contract = request.apply.contracts[usize::from(own)].contract;
-    Ok(Parties { request, members, own, program, program_digest, asset: terms.asset, contract })
+    let protocol =
+        contracts::protocol(&all, all.len()).map_err(|reason| ApiError::new(code::NO_PROTOCOL, reason))?;
+    Ok(Parties { request, members, own, program, program_digest, protocol, asset: terms.asset, contract })
 }
 
 /// This party's vector: its own table, opened in memory only.
@@ -340,5 +399,7 @@ fn failed(error: impl ToString) -> ApiError {
 const RECORDED: &str = "recorded attempt";
 /// How long a party waits for another's message.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Messages of an attempt that may wait to be read.
+const MAX_WAITING: usize = 256;
 const ATTEMPT_LIFE: u64 = 10 * 60 * 1000;
 const MAX_ATTEMPTS: usize = 64;

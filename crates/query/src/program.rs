@@ -167,6 +167,15 @@ impl Program {
         mpc::additive::cost(parties, self.length())
     }
 
+    /// The same for the engine of [`mpc`]: each party's vector in, their sum to the recipient.
+    pub fn joint(&self, parties: u16) -> mpc::program::Program {
+        let mut program = mpc::program::Builder::new(parties);
+        let inputs: Vec<_> = (0..parties).map(|party| (1, program.input(party, mpc::domain::Domain::Ring64))).collect();
+        let sums = program.linear(&inputs, 0);
+        program.give(sums);
+        program.finish().expect("sums of inputs of one domain are a program, for a number of parties that is in bounds")
+    }
+
     fn check(content: Content) -> Result<Self, ProgramError> {
         let Content { version, filter, group_by, outputs, decimals, minimum_group } = &content;
         if *version != VERSION {

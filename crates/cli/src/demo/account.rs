@@ -109,7 +109,7 @@ fn text(report: &Report) -> String {
         "\nMembers: {}\n\n\
          Released to the researcher: {} rows, SHA-256 {}\n  \
          the root is the registered one; the key was rewrapped to an ephemeral key; no plaintext lies in northgate's directory\n\n\
-         Computed by three hospitals together (additive sharing over Z_2^64, semi-honest; integers exact, scale 10^0):\n{answer}\n\
+         Computed by three hospitals together (rep3 over Z_2^64, every step verified: one of the three may cheat; integers exact, scale 10^0):\n{answer}\n\
          equal to the same program run in clear\n\n\
          Refused:\n{refusals}\n\n\
          Times:\n{timings}\n\n\

@@ -14,7 +14,7 @@ use crate::message::{
     OraclesConfirm, ReleaseRecord, ResultRecord, Verdict, VerdictRecord, redemption,
 };
 use crate::record::Notice;
-use crate::{ADVERSARY, GRANT_SKEW, PROTOCOL, assets, code, session};
+use crate::{GRANT_SKEW, assets, code, session};
 
 pub(super) fn tell(receipt: &VerifiedReceipt, consortium: &Consortium) -> Result<Account, Error> {
     let mut story = Story::new(consortium);
@@ -363,11 +363,15 @@ impl<'a> Story<'a> {
         let owners = request.apply.contracts.iter().filter_map(|named| self.owner_of(&named.contract));
         let parties = owners.eq(result.parties.iter().map(String::as_str));
         let program = self.terms_of(&result.contract).and_then(|terms| terms.program.as_ref());
+        let contracts = &request.apply.contracts;
+        let terms: Vec<&Terms> = contracts.iter().filter_map(|named| self.terms_of(&named.contract)).collect();
+        let protocol = crate::protocol(terms.iter().copied(), contracts.len());
         let follows = parties
             && result.session == session(&request.id)
             && program.is_some_and(|program| crypto::hash(Label::PROGRAM, &[program]) == result.program)
-            && result.protocol == PROTOCOL
-            && result.adversary == ADVERSARY
+            && protocol.is_ok_and(|protocol| {
+                result.protocol == protocol.name && result.adversary == protocol.adversary.to_string()
+            })
             && !result.simulated;
         require(follows, entry, "session, parties, program and protocol follow from the request")?;
         let complete = self.results.len() + 1 == request.apply.contracts.len();
@@ -381,6 +385,7 @@ impl<'a> Story<'a> {
             fact("protocol", format!("{} ({})", result.protocol, result.adversary)),
             fact("program", result.program),
             fact("share", result.share),
+            fact("transcript", result.transcript),
         ])
     }
 

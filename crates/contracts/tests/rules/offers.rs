@@ -65,7 +65,7 @@ fn terms_are_bounded() {
 }
 
 #[test]
-fn computations_promise_only_what_additive_keeps() {
+fn computations_promise_only_what_a_protocol_keeps() {
     let mut world = World::ready();
     let good = world.compute_terms("northgate");
     let mut cases: Vec<(&str, Terms)> = vec![];
@@ -85,8 +85,11 @@ fn computations_promise_only_what_additive_keeps() {
     });
     case("terms_invalid", &|terms| terms.program = None);
     case("terms_invalid", &|terms| terms.minimum_group = 0);
+    // Two of any number, malicious: nothing withstands it. One of three: `rep3` does.
     case("no_protocol", &|terms| terms.adversary = Adversary::Malicious);
     case("no_protocol", &|terms| terms.adversary = Adversary::Covert);
+    case("ok", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Malicious, 1));
+    case("ok", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Covert, 1));
     case("no_protocol", &|terms| terms.tolerate_dropouts = 1);
     case("terms_invalid", &|terms| terms.privacy_budget = Some(1));
     case("ok", &|_| {});

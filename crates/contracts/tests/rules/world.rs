@@ -373,6 +373,7 @@ impl World {
             parties: HOSPITALS.map(String::from).to_vec(),
             program: Program::from_bytes(&program(10)).unwrap().digest(),
             share: digest("share"),
+            transcript: digest("transcript"),
             simulated: false,
         }
     }
