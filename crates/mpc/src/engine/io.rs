@@ -1,0 +1,251 @@
+//! What protocol code sees of its party: peers, pairwise randomness and operation numbers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use crypto::Digest;
+
+use crate::domain::Element;
+use crate::prg::Prg;
+
+use super::frame::Writer;
+use super::{Failure, Fault, Frame, Stats};
+
+/// One operation of a session: the name of its messages and of its randomness, the same at all parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OpId(pub u64);
+
+/// What the parts of one party share.
+pub(super) struct Shared {
+    pub(super) index: u16,
+    pub(super) parties: u16,
+    pub(super) session: Digest,
+    pub(super) run: [u8; 16],
+    /// By peer; none at the own place.
+    pub(super) pairs: RefCell<Vec<Option<Rc<Prg>>>>,
+    /// Of this party alone.
+    pub(super) own: Prg,
+    pub(super) mail: RefCell<HashMap<(u16, OpId), Mailbox>>,
+    pub(super) writers: RefCell<Vec<Writer>>,
+    pub(super) sequences: RefCell<Vec<u32>>,
+    pub(super) clock: Cell<u32>,
+    pub(super) sent: Cell<bool>,
+    pub(super) outlet: RefCell<Box<dyn FnMut(Frame)>>,
+    pub(super) inlet: RefCell<Box<dyn FnMut() -> Option<Frame>>>,
+    pub(super) arrivals: RefCell<super::party::Arrivals>,
+    pub(super) stats: RefCell<Stats>,
+    pub(super) lost: RefCell<Vec<bool>>,
+}
+
+/// Bytes of one operation from one peer that nobody has taken yet.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    pub(super) chunks: VecDeque<Bytes>,
+}
+
+impl Shared {
+    /// Hands out what stands in a peer's frame.
+    pub(super) fn flush(&self, to: u16) {
+        let body = {
+            let mut writers = self.writers.borrow_mut();
+            let writer = &mut writers[usize::from(to)];
+            if writer.is_empty() {
+                return;
+            }
+            let mut sequences = self.sequences.borrow_mut();
+            let sequence = &mut sequences[usize::from(to)];
+            let body = writer.finish(&self.run, *sequence, self.clock.get());
+            *sequence += 1;
+            body
+        };
+        {
+            let mut stats = self.stats.borrow_mut();
+            stats.bytes_sent += body.len() as u64;
+            stats.frames_sent += 1;
+        }
+        self.sent.set(true);
+        (self.outlet.borrow_mut())(Frame { from: self.index, to, body });
+    }
+
+    pub(super) fn flush_all(&self) {
+        for peer in (0..self.parties).filter(|peer| *peer != self.index) {
+            self.flush(peer);
+        }
+    }
+
+    /// Looks for frames that arrived while this party was at work; whether there were any.
+    fn pull(&self) -> Result<bool, Failure> {
+        let mut any = false;
+        loop {
+            let Some(frame) = (self.inlet.borrow_mut())() else { return Ok(any) };
+            super::party::accept(self, frame)?;
+            any = true;
+        }
+    }
+
+    /// Moves waiting bytes to `out`; returns how many.
+    fn take(&self, from: u16, op: OpId, out: &mut [u8]) -> usize {
+        let mut mail = self.mail.borrow_mut();
+        let Some(mailbox) = mail.get_mut(&(from, op)) else { return 0 };
+        let mut filled = 0;
+        while filled < out.len() {
+            let Some(chunk) = mailbox.chunks.front_mut() else { break };
+            let taken = chunk.len().min(out.len() - filled);
+            out[filled..filled + taken].copy_from_slice(&chunk.split_to(taken));
+            filled += taken;
+            if chunk.is_empty() {
+                mailbox.chunks.pop_front();
+            }
+        }
+        if mailbox.chunks.is_empty() {
+            mail.remove(&(from, op));
+        }
+        self.arrivals.borrow_mut().waiting[usize::from(from)] -= filled;
+        filled
+    }
+}
+
+/// A strand of a party's work with operation numbers of its own. Work in sequence shares one; work side by side is
+/// [`Io::split`], in the same order at all parties, so that all give the same operation the same number.
+pub struct Io {
+    pub(super) shared: Rc<Shared>,
+    pub(super) next: u64,
+    pub(super) end: u64,
+}
+
+impl Io {
+    /// This party, from 0.
+    pub fn index(&self) -> u16 {
+        self.shared.index
+    }
+
+    /// How many parties.
+    pub fn parties(&self) -> u16 {
+        self.shared.parties
+    }
+
+    /// The session's name.
+    pub fn session(&self) -> &Digest {
+        &self.shared.session
+    }
+
+    /// The peers, in index order.
+    pub fn peers(&self) -> impl Iterator<Item = u16> + use<> {
+        let own = self.index();
+        (0..self.parties()).filter(move |peer| *peer != own)
+    }
+
+    /// A number for the next operation of this strand.
+    ///
+    /// # Panics
+    /// When the strand's numbers are used up; a strand of a whole session has 2^63.
+    pub fn op(&mut self) -> OpId {
+        assert!(self.next < self.end, "a strand's operation numbers are used up");
+        self.next += 1;
+        OpId(self.next - 1)
+    }
+
+    /// Strands for `count` pieces of work side by side; half of what this one has left is shared among them.
+    pub fn split(&mut self, count: usize) -> Vec<Self> {
+        let share = (self.end - self.next) / 2 / (count.max(1) as u64);
+        assert!(share > 0, "a strand's operation numbers are used up");
+        (0..count)
+            .map(|_| {
+                let begin = self.next;
+                self.next += share;
+                Self { shared: Rc::clone(&self.shared), next: begin, end: begin + share }
+            })
+            .collect()
+    }
+
+    /// Queues bytes for a peer under an operation; they leave when the frame is full or this party must wait.
+    pub fn send(&self, op: OpId, to: u16, mut bytes: &[u8]) {
+        debug_assert_ne!(to, self.index(), "a party does not write to itself");
+        self.shared.stats.borrow_mut().payload_sent += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let full = {
+                let mut writers = self.shared.writers.borrow_mut();
+                let writer = &mut writers[usize::from(to)];
+                let taken = writer.push(op, bytes);
+                bytes = &bytes[taken..];
+                writer.is_full() || !bytes.is_empty()
+            };
+            if full {
+                self.shared.flush(to);
+            }
+        }
+    }
+
+    /// Queues elements for a peer.
+    pub fn send_elements<E: Element>(&self, op: OpId, to: u16, elements: &[E]) {
+        self.send(op, to, bytemuck::cast_slice(elements));
+    }
+
+    /// Awaits as many of a peer's bytes of an operation as `out` holds. Bytes of one operation arrive in order, so that a long
+    /// column can be taken tile by tile.
+    pub fn receive<'a>(&self, op: OpId, from: u16, out: &'a mut [u8]) -> Receive<'a> {
+        Receive { shared: Rc::clone(&self.shared), op, from, out, filled: 0 }
+    }
+
+    /// Awaits elements from a peer.
+    ///
+    /// # Errors
+    /// Blames the peer for a value outside the domain, or for going away.
+    pub async fn receive_elements<E: Element>(&self, op: OpId, from: u16, out: &mut [E]) -> Result<(), Failure> {
+        self.receive(op, from, bytemuck::cast_slice_mut(out)).await?;
+        let valid = out.iter().fold(true, |valid, element| valid & element.is_canonical());
+        if valid { Ok(()) } else { Err(Failure::blame(from, Fault::Value(op))) }
+    }
+
+    /// The stream shared with a peer.
+    ///
+    /// # Panics
+    /// Before the session's set-up, or for the party itself.
+    pub fn pair(&self, peer: u16) -> Rc<Prg> {
+        self.shared.pairs.borrow()[usize::from(peer)].clone().expect("a pair has a stream once the session is set up")
+    }
+
+    /// A stream that no other party knows.
+    pub fn own(&self) -> &Prg {
+        &self.shared.own
+    }
+
+    /// Whether a peer is known to be gone.
+    pub fn is_lost(&self, peer: u16) -> bool {
+        self.shared.lost.borrow()[usize::from(peer)]
+    }
+}
+
+/// Awaits bytes from a peer.
+pub struct Receive<'a> {
+    shared: Rc<Shared>,
+    op: OpId,
+    from: u16,
+    out: &'a mut [u8],
+    filled: usize,
+}
+
+impl Future for Receive<'_> {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            this.filled += this.shared.take(this.from, this.op, &mut this.out[this.filled..]);
+            if this.filled == this.out.len() {
+                return Poll::Ready(Ok(()));
+            }
+            if !this.shared.pull()? {
+                break;
+            }
+        }
+        if this.shared.lost.borrow()[usize::from(this.from)] {
+            return Poll::Ready(Err(Failure::blame(this.from, Fault::Lost)));
+        }
+        Poll::Pending
+    }
+}
