@@ -2,6 +2,7 @@
 //!
 //! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
+//! - [`program`]: a computation as a graph of vector operations; what a contract approves.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
@@ -35,3 +36,4 @@ pub mod domain;
 pub mod engine;
 pub mod plain;
 pub mod prg;
+pub mod program;
