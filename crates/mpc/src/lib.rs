@@ -3,6 +3,7 @@
 //! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
 //! - [`program`]: a computation as a graph of vector operations; what a contract approves.
+//! - [`planner`]: which protocol suits a threat model, and what a program will cost; [`runner`]: runs a program on a back end.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
@@ -35,5 +36,7 @@ pub mod additive;
 pub mod domain;
 pub mod engine;
 pub mod plain;
+pub mod planner;
 pub mod prg;
 pub mod program;
+pub mod runner;

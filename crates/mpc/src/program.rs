@@ -201,7 +201,12 @@ mod tests {
             program.finish()
         };
         assert_eq!(build(&|_, _, _| ()), Err(Error::Silent));
-        assert!(matches!(build(&|program, _, _| drop(program.input(2, Domain::M61))), Err(Error::Kind { .. })));
+        assert!(matches!(
+            build(&|program, _, _| {
+                let _ = program.input(2, Domain::M61);
+            }),
+            Err(Error::Kind { .. })
+        ));
         let mixed = build(&|program, number, _| {
             let other = program.input(1, Domain::M61);
             let sum = program.add(number, other);
