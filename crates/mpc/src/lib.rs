@@ -27,3 +27,4 @@
 #![forbid(unsafe_code)]
 
 pub mod additive;
+pub mod secagg;
