@@ -20,7 +20,7 @@ pub struct Client {
     cipher: Key,
     mask: Key,
     /// b of the paper, for the self mask.
-    own: Secret<[u8; 32]>,
+    pub(super) own: Secret<[u8; 32]>,
     coins: Stream,
     /// Neighbours whose keys came, in index order.
     neighbours: Vec<Neighbour>,
@@ -116,12 +116,8 @@ impl Client {
             .zip(key_shares.iter().zip(&own_shares))
             .map(|((advert, agreed), (key, own))| keys::seal(agreed, &session, (index, advert.client), key, own))
             .collect();
-        let neighbour = |advert: Advert| Neighbour {
-            client: advert.client,
-            cipher: advert.cipher,
-            mask: advert.mask,
-            dealt: None,
-        };
+        let neighbour =
+            |advert: Advert| Neighbour { client: advert.client, cipher: advert.cipher, mask: advert.mask, dealt: None };
         self.neighbours = adverts.into_iter().map(neighbour).collect();
         self.turn = Turn::Mask;
         Ok(message::write(&self.session, Kind::Shares, sealed))
@@ -213,9 +209,10 @@ impl Client {
         let set = self.survivors.as_ref().expect("a client at this turn has signed a set");
         let digest = set.digest(self.session.id());
         for Consent { peer, signature } in &consents {
-            let key = self.session.key(*peer).filter(|_| {
-                set.contains(*peer) && self.session.are_neighbours(self.index, *peer)
-            });
+            let key = self
+                .session
+                .key(*peer)
+                .filter(|_| set.contains(*peer) && self.session.are_neighbours(self.index, *peer));
             let key = key.ok_or(Error::NoNeighbour { from: Party::Server, client: *peer })?;
             verify(key, &digest, signature).map_err(|()| Error::Dissent { client: *peer })?;
         }
@@ -271,10 +268,6 @@ pub(super) fn point(client: u32) -> u64 {
     u64::from(client) + 1
 }
 
-pub(super) fn verify(
-    key: &crypto::PublicKey,
-    survivors: &crypto::Digest,
-    signature: &Signature,
-) -> Result<(), ()> {
+pub(super) fn verify(key: &crypto::PublicKey, survivors: &crypto::Digest, signature: &Signature) -> Result<(), ()> {
     key.verify(Label::SECAGG_SURVIVORS, survivors.as_ref(), signature).map_err(|_| ())
 }

@@ -44,13 +44,7 @@ impl Advert {
     }
 
     /// 32 + 4 + 32 + 32 + 32 bytes.
-    fn signed(
-        session: &Digest,
-        client: u32,
-        cipher: &Fixed<32>,
-        mask: &Fixed<32>,
-        commitment: &Digest,
-    ) -> Vec<u8> {
+    fn signed(session: &Digest, client: u32, cipher: &Fixed<32>, mask: &Fixed<32>, commitment: &Digest) -> Vec<u8> {
         [session.as_ref(), &client.to_be_bytes(), cipher.as_ref(), mask.as_ref(), commitment.as_ref()].concat()
     }
 }

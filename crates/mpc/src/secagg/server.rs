@@ -286,13 +286,9 @@ impl Server {
         }
         for Opening { dealer, share } in &openings {
             let dealt = self.clients.get(*dealer as usize).and_then(|member| member.dealt.get(&from));
-            let (_, tags) =
-                dealt.ok_or(Error::NoNeighbour { from: Party::Client(from), client: *dealer })?;
-            let (part, expected) = if self.survivors.contains(*dealer) {
-                (Part::Own, tags.own)
-            } else {
-                (Part::Key, tags.key)
-            };
+            let (_, tags) = dealt.ok_or(Error::NoNeighbour { from: Party::Client(from), client: *dealer })?;
+            let (part, expected) =
+                if self.survivors.contains(*dealer) { (Part::Own, tags.own) } else { (Part::Key, tags.key) };
             let found = keys::tag(&share.0, part, self.session.id(), *dealer, from);
             if found != expected || !shamir::is_share(&share.0) {
                 return Err(Error::WrongShare { from, dealer: *dealer });
