@@ -27,4 +27,5 @@
 #![forbid(unsafe_code)]
 
 pub mod additive;
+pub mod prio;
 pub mod secagg;

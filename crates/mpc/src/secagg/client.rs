@@ -29,9 +29,10 @@ pub struct Client {
 
 struct Neighbour {
     client: u32,
-    cipher: wire::Fixed<32>,
+    /// The secret shared with its cipher key, and its mask key.
+    agreed: Secret<[u8; 32]>,
     mask: wire::Fixed<32>,
-    /// What it dealt, once it came; then the pair masks.
+    /// What it dealt, once it came: then the pair masks.
     dealt: Option<Sealed>,
 }
 
@@ -117,8 +118,8 @@ impl Client {
             .map(|((advert, agreed), (key, own))| keys::seal(agreed, &session, (index, advert.client), key, own))
             .collect();
         let neighbour =
-            |advert: Advert| Neighbour { client: advert.client, cipher: advert.cipher, mask: advert.mask, dealt: None };
-        self.neighbours = adverts.into_iter().map(neighbour).collect();
+            |(advert, agreed): (Advert, _)| Neighbour { client: advert.client, agreed, mask: advert.mask, dealt: None };
+        self.neighbours = adverts.into_iter().zip(agreed).map(neighbour).collect();
         self.turn = Turn::Mask;
         Ok(message::write(&self.session, Kind::Shares, sealed))
     }
@@ -223,10 +224,7 @@ impl Client {
             let ends = (neighbour.client, self.index);
             let sealed = (&dealt.ciphertext, &dealt.tags);
             // What a neighbour dealt wrongly is left out: it is its own loss.
-            let share = self
-                .cipher
-                .agree(&neighbour.cipher)
-                .and_then(|agreed| keys::open(&agreed, self.session.id(), ends, sealed, part));
+            let share = keys::open(&neighbour.agreed, self.session.id(), ends, sealed, part);
             if let Some(share) = share {
                 // Declassified to the server: one of the two shares, as the consented set says.
                 openings.push(Opening { dealer: neighbour.client, share: wire::Fixed(share.expose(|share| *share)) });
