@@ -40,3 +40,5 @@ pub mod planner;
 pub mod prg;
 pub mod program;
 pub mod runner;
+pub mod prio;
+pub mod secagg;
