@@ -17,6 +17,6 @@ pub use backend::{
 };
 pub use failure::{Failure, Fault};
 pub use frame::{Frame, MAX_FRAME};
-pub use io::{Io, OpId};
+pub use io::{Io, OpId, ReceiveSome};
 pub use join::{join, join_all};
 pub use party::{Party, Settings, Stats, Status};

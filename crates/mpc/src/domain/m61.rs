@@ -24,6 +24,19 @@ impl M61 {
         Self(less.wrapping_add(borrowed & Self::P))
     }
 
+    /// Any 128-bit value, such as a sum of 64 products, reduced without division.
+    #[inline]
+    pub const fn from_wide(value: u128) -> Self {
+        // The three parts have 61, 61 and 6 bits.
+        Self::reduce((value as u64 & Self::P) + ((value >> 61) as u64 & Self::P) + (value >> 122) as u64)
+    }
+
+    /// The representative in `0 .. p`.
+    #[inline]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
     /// The inverse, by Fermat; zero has none and gives zero.
     #[must_use]
     pub fn invert(self) -> Self {

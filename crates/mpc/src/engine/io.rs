@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) arrivals: RefCell<super::party::Arrivals>,
     pub(super) stats: RefCell<Stats>,
     pub(super) lost: RefCell<Vec<bool>>,
+    /// Bytes of an operation that a peer will still send and that nobody wants.
+    pub(super) unwanted: RefCell<HashMap<(u16, OpId), usize>>,
 }
 
 /// Bytes of one operation from one peer that nobody has taken yet.
@@ -84,6 +86,28 @@ impl Shared {
             let Some(frame) = (self.inlet.borrow_mut())() else { return Ok(any) };
             super::party::accept(self, frame)?;
             any = true;
+        }
+    }
+
+    /// How many bytes of an operation wait.
+    fn waiting(&self, from: u16, op: OpId) -> usize {
+        let mail = self.mail.borrow();
+        mail.get(&(from, op)).map_or(0, |mailbox| mailbox.chunks.iter().map(Bytes::len).sum())
+    }
+
+    /// Drops the next bytes of an operation: those that wait, and the others as they come.
+    fn skip(&self, from: u16, op: OpId, mut bytes: usize) {
+        let mut scratch = [0; 4096];
+        while bytes > 0 {
+            let len = bytes.min(scratch.len());
+            let taken = self.take(from, op, &mut scratch[..len]);
+            bytes -= taken;
+            if taken < len {
+                break;
+            }
+        }
+        if bytes > 0 && !self.lost.borrow()[usize::from(from)] {
+            *self.unwanted.borrow_mut().entry((from, op)).or_default() += bytes;
         }
     }
 
@@ -222,6 +246,26 @@ impl Io {
         if valid { Ok(()) } else { Err(Failure::blame(from, Fault::Value(op))) }
     }
 
+    /// Awaits one message of an operation from each of several peers, as many bytes as each one's `out` holds, until `enough` of them
+    /// have answered, or until at least `least` have and the others are lost. Tells whose came; a message that did not come in time is
+    /// dropped when it comes, so that a long column can be taken tile by tile.
+    pub fn receive_some<'a>(
+        &self,
+        op: OpId,
+        peers: Vec<(u16, &'a mut [u8])>,
+        least: usize,
+        enough: usize,
+    ) -> ReceiveSome<'a> {
+        ReceiveSome { shared: Rc::clone(&self.shared), op, peers, least, enough }
+    }
+
+    /// This party's links and streams without operation numbers: for a back end's set-up, which several strands may await. Its
+    /// messages bear numbers from 2^63 on, which no strand gives.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Self { shared: Rc::clone(&self.shared), next: 0, end: 0 }
+    }
+
     /// The stream shared with a peer.
     ///
     /// # Panics
@@ -268,6 +312,62 @@ impl Future for Receive<'_> {
             return Poll::Ready(Err(Failure::blame(this.from, Fault::Lost)));
         }
         Poll::Pending
+    }
+}
+
+/// Awaits messages from some of several peers.
+pub struct ReceiveSome<'a> {
+    shared: Rc<Shared>,
+    op: OpId,
+    peers: Vec<(u16, &'a mut [u8])>,
+    least: usize,
+    enough: usize,
+}
+
+impl Future for ReceiveSome<'_> {
+    /// For each peer, whether its message came.
+    type Output = Result<Vec<bool>, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut came = Vec::new();
+        loop {
+            let ready = |(peer, out): &(u16, &mut [u8])| this.shared.waiting(*peer, this.op) >= out.len();
+            came.clear();
+            came.extend(this.peers.iter().map(ready));
+            let count = came.iter().filter(|came| **came).count();
+            if count >= this.enough {
+                break;
+            }
+            if this.shared.pull()? {
+                continue;
+            }
+            let lost = this.shared.lost.borrow();
+            let gone = |(came, (peer, _)): (&bool, &(u16, &mut [u8]))| !came && lost[usize::from(*peer)];
+            let missing = came.iter().zip(&this.peers).filter(|pair| gone(*pair)).count();
+            if count + missing < this.peers.len() && this.peers.len() - missing >= this.least {
+                return Poll::Pending;
+            }
+            if count >= this.least {
+                break;
+            }
+            let first = came.iter().zip(&this.peers).find(|pair| gone(*pair)).map(|(_, (peer, _))| *peer);
+            return Poll::Ready(match first {
+                Some(peer) => Err(Failure::blame(peer, Fault::Lost)),
+                None => Err(Failure::Program("more answers are awaited than there are peers")),
+            });
+        }
+        let mut left = this.enough;
+        for (came, (peer, out)) in came.iter_mut().zip(&mut this.peers) {
+            *came &= left > 0;
+            if *came {
+                left -= 1;
+                this.shared.take(*peer, this.op, out);
+            } else {
+                this.shared.skip(*peer, this.op, out.len());
+            }
+        }
+        Poll::Ready(Ok(came))
     }
 }
 

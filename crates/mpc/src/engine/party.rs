@@ -104,6 +104,7 @@ impl<T: 'static> Party<T> {
             arrivals: RefCell::new(Arrivals::new(count, inbox_limit)),
             stats: RefCell::new(Stats::default()),
             lost: RefCell::new(vec![false; count]),
+            unwanted: RefCell::new(HashMap::new()),
         });
         let io = Io { shared: Rc::clone(&shared), next: 1, stride: 1, end: 1 << 63 };
         let work = Box::pin(async move {
@@ -242,7 +243,16 @@ pub(super) fn accept(shared: &Shared, frame: Frame) -> Result<(), Failure> {
 
 fn sort(shared: &Shared, arrivals: &mut Arrivals, from: u16, mut sections: Bytes) -> Result<(), Failure> {
     let mut mail = shared.mail.borrow_mut();
-    while let Some((op, bytes)) = frame::section(from, &mut sections)? {
+    let mut unwanted = shared.unwanted.borrow_mut();
+    while let Some((op, mut bytes)) = frame::section(from, &mut sections)? {
+        if let Some(left) = unwanted.get_mut(&(from, op)) {
+            let dropped = bytes.len().min(*left);
+            *left -= dropped;
+            if *left == 0 {
+                unwanted.remove(&(from, op));
+            }
+            bytes = bytes.slice(dropped..);
+        }
         if bytes.is_empty() {
             continue;
         }
