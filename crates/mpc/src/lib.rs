@@ -3,6 +3,7 @@
 //! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
+//! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
 //! links. Each protocol's page, with the model and what it survives, is in `docs/spec/mpc/`.
@@ -33,5 +34,6 @@ compile_error!("columns travel as they lie in memory, little-endian");
 pub mod additive;
 pub mod domain;
 pub mod engine;
+pub mod net;
 pub mod plain;
 pub mod prg;
