@@ -5,6 +5,7 @@
 //! - [`program`]: a computation as a graph of vector operations; what a contract approves.
 //! - [`planner`]: which protocol suits a threat model, and what a program will cost; [`runner`]: runs a program on a back end.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
+//! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
 //! links. Each protocol's page, with the model and what it survives, is in `docs/spec/mpc/`.
@@ -35,6 +36,7 @@ compile_error!("columns travel as they lie in memory, little-endian");
 pub mod additive;
 pub mod domain;
 pub mod engine;
+pub mod net;
 pub mod plain;
 pub mod planner;
 pub mod prg;

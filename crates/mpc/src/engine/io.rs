@@ -279,6 +279,11 @@ impl Io {
         &self.shared.own
     }
 
+    /// What this party sent and received so far, but for what stands in frames that are not full.
+    pub fn stats(&self) -> Stats {
+        Stats { rounds: self.shared.clock.get(), ..*self.shared.stats.borrow() }
+    }
+
     /// Whether a peer is known to be gone.
     pub fn is_lost(&self, peer: u16) -> bool {
         self.shared.lost.borrow()[usize::from(peer)]
