@@ -35,3 +35,4 @@ pub mod domain;
 pub mod engine;
 pub mod plain;
 pub mod prg;
+pub mod rep3;
