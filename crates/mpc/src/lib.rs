@@ -44,3 +44,4 @@ pub mod program;
 pub mod runner;
 pub mod prio;
 pub mod secagg;
+pub mod rep3;
