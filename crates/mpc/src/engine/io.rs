@@ -263,7 +263,7 @@ impl Io {
     /// messages bear numbers from 2^63 on, which no strand gives.
     #[must_use]
     pub fn aside(&self) -> Self {
-        Self { shared: Rc::clone(&self.shared), next: 0, end: 0 }
+        Self { shared: Rc::clone(&self.shared), next: 0, stride: 1, end: 0 }
     }
 
     /// The stream shared with a peer.
