@@ -61,6 +61,14 @@ impl Label {
     pub const TRANSCRIPT: Self = Self("sottovoce/v1/transcript");
     /// A session of joint computation.
     pub const SESSION: Self = Self("sottovoce/v1/session");
+    /// Digests and keys of a secure aggregation.
+    pub const SECAGG: Self = Self("sottovoce/v1/secagg");
+    /// A client's keys for a secure aggregation.
+    pub const SECAGG_KEYS: Self = Self("sottovoce/v1/secagg-keys");
+    /// A client's consent to the set of survivors of a secure aggregation.
+    pub const SECAGG_SURVIVORS: Self = Self("sottovoce/v1/secagg-survivors");
+    /// An aggregation by two servers that check inputs.
+    pub const PRIO: Self = Self("sottovoce/v1/prio");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

@@ -1,8 +1,14 @@
-//! Computes sums of secret vectors among parties that do not trust each other.
+//! Computes on secret vectors among parties that do not trust each other.
 //!
-//! The one protocol so far is [`additive`]: n parties, vectors over Z_2^64, one round. Cores are sans-IO: a party is
-//! stepped with what arrived and says what to send; the caller authenticates and encrypts the links. The spec page,
-//! with the model and what it survives, is `docs/spec/mpc/additive.md`.
+//! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
+//! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
+//! - [`program`]: a computation as a graph of vector operations; what a contract approves.
+//! - [`planner`]: which protocol suits a threat model, and what a program will cost; [`runner`]: runs a program on a back end.
+//! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
+//! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
+//!
+//! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
+//! links. Each protocol's page, with the model and what it survives, is in `docs/spec/mpc/`.
 //!
 //! ```
 //! use crypto::{Label, Secret, hash};
@@ -24,6 +30,18 @@
 //! assert_eq!(Share::sum(session, &shares).unwrap(), [6, 29]);
 //! ```
 
-#![forbid(unsafe_code)]
+#[cfg(target_endian = "big")]
+compile_error!("columns travel as they lie in memory, little-endian");
 
 pub mod additive;
+pub mod domain;
+pub mod engine;
+pub mod net;
+pub mod plain;
+pub mod planner;
+pub mod prg;
+pub mod prio;
+pub mod program;
+pub mod rep3;
+pub mod runner;
+pub mod secagg;

@@ -1,0 +1,79 @@
+//! Randomness without talk: streams that a pair of parties, or one party alone, can both write.
+
+use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::iv::FixedLength;
+use crypto::{Digest, Label, Secret};
+use zeroize::Zeroize as _;
+
+use crate::domain::{Bits, Element};
+use crate::engine::OpId;
+
+/// A keyed stream: AES-128 in counter mode, block `(operation ‖ block)`, both u64 big-endian. Each operation has a stream of
+/// 2^64 blocks of its own; an [`OpId`] is taken once in a session and the key is fresh for each run of it, so that no part of a stream is
+/// ever used twice, not even after a restart.
+pub struct Prg {
+    key: EncryptingKey,
+}
+
+impl Prg {
+    /// A stream under a uniform key.
+    pub fn new(key: &Secret<[u8; 16]>) -> Self {
+        let key = key.expose(|key| UnboundCipherKey::new(&AES_128, key)).expect("an AES-128 key has 16 bytes");
+        Self { key: EncryptingKey::ctr(key).expect("AES-128 has a counter mode") }
+    }
+
+    /// The pair's stream from both parties' seeds: HKDF-SHA256, salt = session, input = lower party's seed ‖ higher party's, info =
+    /// label ‖ indices u16 big-endian ‖ "stream". One honest seed makes it uniform.
+    pub fn pair(session: &Digest, low: (u16, &Secret<[u8; 32]>), high: (u16, &Secret<[u8; 32]>)) -> Self {
+        let mut seeds = [0; 64];
+        low.1.expose(|seed| seeds[..32].copy_from_slice(seed));
+        high.1.expose(|seed| seeds[32..].copy_from_slice(seed));
+        let root = Salt::new(HKDF_SHA256, session.as_bytes()).extract(&seeds);
+        seeds.zeroize();
+        let (low, high) = (low.0.to_be_bytes(), high.0.to_be_bytes());
+        let info = [Label::SESSION.as_str().as_bytes(), &low, &high, b"stream"];
+        let mut key = [0; 16];
+        root.expand(&info, Key).and_then(|okm| okm.fill(&mut key)).expect("16 bytes are within what HKDF yields");
+        Self::new(&Secret::new(key))
+    }
+
+    /// Writes `op`'s stream from byte `16 * block` over `out`.
+    pub fn fill(&self, op: OpId, block: u64, out: &mut [u8]) {
+        out.fill(0);
+        let counter = (u128::from(op.0) << 64) | u128::from(block);
+        let context = EncryptionContext::Iv128(FixedLength::from(counter.to_be_bytes()));
+        self.key.less_safe_encrypt(out, context).expect("counter mode takes any length");
+    }
+
+    /// Writes elements `at ..` of `op`'s stream over `out`. `at` must be even where an element has eight bytes, so that it
+    /// begins a block.
+    pub fn elements<E: Element>(&self, op: OpId, at: usize, out: &mut [E]) {
+        debug_assert_eq!(at * size_of::<E>() % 16, 0, "a tile begins a block");
+        self.fill(op, (at * size_of::<E>() / 16) as u64, bytemuck::cast_slice_mut(out));
+        for element in out {
+            *element = element.from_stream();
+        }
+    }
+
+    /// A vector of `len` elements of `op`'s stream, from its beginning.
+    pub fn vector<E: Element>(&self, op: OpId, len: usize) -> Vec<E> {
+        let mut out = vec![E::zeroed(); len];
+        self.elements(op, 0, &mut out);
+        out
+    }
+
+    /// `len` bits of `op`'s stream, from its beginning.
+    pub fn bits(&self, op: OpId, len: usize) -> Bits {
+        Bits::from_words(len, self.vector(op, len.div_ceil(64)))
+    }
+}
+
+/// 16 bytes of HKDF output.
+struct Key;
+
+impl KeyType for Key {
+    fn len(&self) -> usize {
+        16
+    }
+}
