@@ -1,7 +1,9 @@
 //! The tables, and reading single things from them.
 
 use crypto::{Digest, merkle::Frontier};
+use minicbor::{Decode, Encode};
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use wire::Bytes;
 
 use crate::{Committed, Epoch, Error, Genesis, Header};
 
@@ -21,16 +23,26 @@ pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("st
 pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
 /// (Key, height) → the value that the block of this height replaced.
 pub(crate) const PAST: TableDefinition<(&[u8], u64), Option<&[u8]>> = TableDefinition::new("past");
-/// (Height, key of [`NODES`]) → no longer needed for states from this height on.
-pub(crate) const STALE_NODES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-nodes");
-/// (Height, key of [`STATE`]) → its entry in [`PAST`] is no longer needed for states from this height on.
-pub(crate) const STALE_VALUES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-values");
+/// Height → what is no longer needed for states from this height on: [`Stale`].
+pub(crate) const STALE: TableDefinition<u64, &[u8]> = TableDefinition::new("stale");
 /// Number → epoch.
 pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epochs");
 /// (Height, validator) → cosignature.
 pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("cosignatures");
 /// Log size → height, where a quorum cosigned.
 pub(crate) const COSIGNED: TableDefinition<u64, u64> = TableDefinition::new("cosigned");
+
+/// What a block replaced; one record for all of it, since it is written at every block and read once.
+#[derive(Default, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Stale {
+    /// Keys of [`NODES`].
+    #[n(0)]
+    pub(crate) nodes: Vec<Bytes>,
+    /// Keys of [`STATE`], whose replaced values are in [`PAST`] under the same height.
+    #[n(1)]
+    pub(crate) values: Vec<Bytes>,
+}
 
 pub(crate) fn genesis(read: &ReadTransaction) -> Result<Genesis, Error> {
     let table = read.open_table(META)?;
