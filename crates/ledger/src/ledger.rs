@@ -32,6 +32,7 @@ pub struct Ledger {
     durable: AtomicU64,
     observers: RwLock<Vec<Observer>>,
     expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
+    newest: Mutex<Option<Arc<View>>>,
 }
 
 /// Is told the height of each new block, on the thread that committed it: must return at once.
@@ -123,6 +124,7 @@ impl Ledger {
             writer: Mutex::new(Tip { header, frontier, epoch }),
             observers: RwLock::default(),
             expected: Mutex::default(),
+            newest: Mutex::default(),
         })
     }
 
@@ -366,7 +368,11 @@ impl Ledger {
     }
 
     fn commit(&self, tip: &mut Tip, prepared: Prepared, durable: bool) -> Result<Vec<Committed>, Error> {
+        let forget = || *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // Before, so that a snapshot that nobody uses keeps no page from being reused; after, because it is not the newest.
+        forget();
         store_block(&self.database, &prepared, None, durable)?;
+        forget();
         let Prepared { header, entries, frontier, epoch, .. } = prepared;
         if durable {
             self.durable.store(header.height, Ordering::Release);
@@ -422,7 +428,7 @@ pub const MAX_BLOCK_BYTES: usize = 8 << 20;
 pub const MAX_SKEW: u64 = 10_000;
 
 /// Most transactions that [`Ledger::expect`] keeps.
-const MAX_EXPECTED: usize = 4096;
+const MAX_EXPECTED: usize = 256;
 
 /// Most blocks that a crash could lose on a follower.
 const MAX_UNFLUSHED: u64 = 256;

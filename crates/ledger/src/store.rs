@@ -1,9 +1,7 @@
 //! The tables, and reading single things from them.
 
 use crypto::{Digest, merkle::Frontier};
-use minicbor::{Decode, Encode};
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
-use wire::Bytes;
 
 use crate::{Committed, Epoch, Error, Genesis, Header};
 
@@ -21,9 +19,10 @@ pub(crate) const TREE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition::
 pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
 /// State tree: version ‖ nibbles → node.
 pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
-/// (Key, height) → the value that the block of this height replaced.
-pub(crate) const PAST: TableDefinition<(&[u8], u64), Option<&[u8]>> = TableDefinition::new("past");
-/// Height → what is no longer needed for states from this height on: [`Stale`].
+/// (Height, key) → the value that this block replaced. By height first, so that a block's are written side by side.
+pub(crate) const PAST: TableDefinition<(u64, &[u8]), Option<&[u8]>> = TableDefinition::new("past");
+/// Height → keys of [`NODES`] that are no longer needed for states from this height on; one record, since they are
+/// written at every block and read once.
 pub(crate) const STALE: TableDefinition<u64, &[u8]> = TableDefinition::new("stale");
 /// Number → epoch.
 pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epochs");
@@ -31,18 +30,6 @@ pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epo
 pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("cosignatures");
 /// Log size → height, where a quorum cosigned.
 pub(crate) const COSIGNED: TableDefinition<u64, u64> = TableDefinition::new("cosigned");
-
-/// What a block replaced; one record for all of it, since it is written at every block and read once.
-#[derive(Default, Encode, Decode)]
-#[cbor(array)]
-pub(crate) struct Stale {
-    /// Keys of [`NODES`].
-    #[n(0)]
-    pub(crate) nodes: Vec<Bytes>,
-    /// Keys of [`STATE`], whose replaced values are in [`PAST`] under the same height.
-    #[n(1)]
-    pub(crate) values: Vec<Bytes>,
-}
 
 pub(crate) fn genesis(read: &ReadTransaction) -> Result<Genesis, Error> {
     let table = read.open_table(META)?;

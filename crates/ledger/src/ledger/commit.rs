@@ -3,12 +3,13 @@
 use crypto::{Digest, merkle, merkle::Frontier};
 use jmt::storage::TreeUpdateBatch;
 use redb::{Database, Durability};
+use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::state::{self, Change};
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE, STATE, Stale, TREE, decode,
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE, STATE, TREE, decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -85,7 +86,6 @@ pub(super) fn store_block(
             tree.insert((level, *index), digest.as_bytes())?;
         }
         let (mut state, mut past) = (write.open_table(STATE)?, write.open_table(PAST)?);
-        let mut stale = Stale::default();
         for Change { key, old, new } in &block.changes {
             let key = key.as_slice();
             match new {
@@ -93,8 +93,7 @@ pub(super) fn store_block(
                 None => state.remove(key)?,
             };
             if height > 0 {
-                past.insert((key, height), old.as_deref())?;
-                stale.values.push(key.to_vec().into());
+                past.insert((height, key), old.as_deref())?;
             }
         }
         let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);
@@ -103,20 +102,16 @@ pub(super) fn store_block(
             nodes.insert(state::node_key(key).as_slice(), node.as_slice())?;
         }
         // All of them are stale since this very block.
-        stale.nodes.extend(block.nodes.stale_node_index_batch.iter().map(|one| state::node_key(&one.node_key).into()));
-        stales.insert(height, wire::to_vec(&stale).as_slice())?;
+        let stale = block.nodes.stale_node_index_batch.iter().map(|one| state::node_key(&one.node_key).into());
+        stales.insert(height, wire::to_vec(&stale.collect::<Vec<Bytes>>()).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
         if let Some(oldest) = height.checked_sub(HISTORY) {
             for item in stales.extract_from_if(..=oldest, |_, _| true)? {
-                let (height, stale) = item?;
-                let Stale { nodes: keys, values } = decode(stale.value())?;
-                for key in keys {
+                for key in decode::<Vec<Bytes>>(item?.1.value())? {
                     nodes.remove(&*key)?;
                 }
-                for key in values {
-                    past.remove((&*key, height.value()))?;
-                }
             }
+            past.retain_in(..(oldest + 1, [].as_slice()), |_, _| false)?;
         }
     }
     write.commit()?;
