@@ -24,6 +24,11 @@ use clap::Parser as _;
 use crate::args::Arguments;
 use crate::output::Output;
 
+/// A node makes many short-lived allocations on many threads, where the system's allocator returns pages to the kernel
+/// only to fetch them again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.global.form());

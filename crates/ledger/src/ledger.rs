@@ -3,6 +3,7 @@
 mod answers;
 mod commit;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
 use crate::execution::Overlay;
 use crate::store::{self, IDS, META};
 use crate::{
-    Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal,
+    Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal, SignedTransaction,
     VerifiedTransaction, View,
 };
 
@@ -30,6 +31,8 @@ pub struct Ledger {
     head: RwLock<Header>,
     durable: AtomicU64,
     observers: RwLock<Vec<Observer>>,
+    expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
+    newest: Mutex<Option<Arc<View>>>,
 }
 
 /// Is told the height of each new block, on the thread that committed it: must return at once.
@@ -120,6 +123,8 @@ impl Ledger {
             head: RwLock::new(header.clone()),
             writer: Mutex::new(Tip { header, frontier, epoch }),
             observers: RwLock::default(),
+            expected: Mutex::default(),
+            newest: Mutex::default(),
         })
     }
 
@@ -215,6 +220,17 @@ impl Ledger {
         Ok(())
     }
 
+    /// Keeps transactions that are on their way to whoever orders: in the block that brings them to
+    /// [`Ledger::apply`] their signatures are not verified a second time.
+    pub fn expect(&self, transactions: &[VerifiedTransaction]) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        if expected.len() + transactions.len() > MAX_EXPECTED {
+            // Those that never came; any other is merely verified again.
+            expected.clear();
+        }
+        expected.extend(transactions.iter().map(|transaction| (transaction.id(), transaction.clone())));
+    }
+
     /// Forces every committed block to disk.
     ///
     /// # Errors
@@ -271,11 +287,10 @@ impl Ledger {
         if block.transactions.len() > MAX_BLOCK_TRANSACTIONS {
             return Err(Error::BlockSize { transactions: block.transactions.len(), bytes: 0 });
         }
-        let verified = VerifiedTransaction::verify_all(block.transactions.clone(), &self.chain);
-        let mut transactions = Vec::with_capacity(verified.len());
+        let mut transactions = Vec::with_capacity(block.transactions.len());
         let read = self.database.begin_read()?;
         let mut replays = Replays::new(&read)?;
-        for (position, result) in verified.into_iter().enumerate() {
+        for (position, result) in self.verify(&block.transactions).into_iter().enumerate() {
             let refused = |source| Error::Refused { height, position, source };
             let transaction = result.map_err(refused)?;
             transaction.check_expiry(time).map_err(refused)?;
@@ -287,6 +302,32 @@ impl Ledger {
         }
         check_size(&transactions)?;
         Ok(transactions)
+    }
+
+    /// Verifies a block's transactions, except those that this node verified before it sent them on.
+    fn verify(&self, transactions: &[SignedTransaction]) -> Vec<Result<VerifiedTransaction, Refusal>> {
+        let mut known = Vec::with_capacity(transactions.len());
+        let mut unknown = Vec::new();
+        {
+            let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+            for transaction in transactions {
+                // The identity does not cover the signature: both must be the ones verified.
+                let same = match expected.is_empty() {
+                    true => None,
+                    false => expected.remove(&transaction.id()).filter(|known| known.signed() == transaction),
+                };
+                if same.is_none() {
+                    unknown.push(transaction.clone());
+                }
+                known.push(same);
+            }
+        }
+        let mut verified = VerifiedTransaction::verify_all(unknown, &self.chain).into_iter();
+        let results = known.into_iter().map(|known| match known {
+            Some(known) => Ok(known),
+            None => verified.next().expect("every unknown transaction was verified"),
+        });
+        results.collect()
     }
 
     /// Executes the next block without storing anything.
@@ -322,11 +363,16 @@ impl Ledger {
             epoch: tip.epoch.number,
         };
         let (ids, entries) = entries.into_iter().unzip();
-        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch })
+        let turns = epoch != tip.epoch;
+        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns })
     }
 
     fn commit(&self, tip: &mut Tip, prepared: Prepared, durable: bool) -> Result<Vec<Committed>, Error> {
+        let forget = || *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // Before, so that a snapshot that nobody uses keeps no page from being reused; after, because it is not the newest.
+        forget();
         store_block(&self.database, &prepared, None, durable)?;
+        forget();
         let Prepared { header, entries, frontier, epoch, .. } = prepared;
         if durable {
             self.durable.store(header.height, Ordering::Release);
@@ -380,6 +426,9 @@ pub const MAX_BLOCK_BYTES: usize = 8 << 20;
 
 /// A block's time may be this far ahead of the clock of the node that applies it: ten seconds, in milliseconds.
 pub const MAX_SKEW: u64 = 10_000;
+
+/// Most transactions that [`Ledger::expect`] keeps.
+const MAX_EXPECTED: usize = 256;
 
 /// Most blocks that a crash could lose on a follower.
 const MAX_UNFLUSHED: u64 = 256;

@@ -16,7 +16,7 @@ pub struct View {
     header: Header,
     headers: ReadOnlyTable<u64, &'static [u8]>,
     state: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    past: ReadOnlyTable<(&'static [u8], u64), Option<&'static [u8]>>,
+    past: ReadOnlyTable<(u64, &'static [u8]), Option<&'static [u8]>>,
     nodes: Nodes,
 }
 
@@ -72,9 +72,10 @@ impl View {
             return Err(Error::Pruned { found: height, oldest });
         }
         let header = self.header_at(height)?;
-        let replaced = self.past.range((key, height + 1)..=(key, u64::MAX))?.next().transpose()?;
-        let value = match replaced {
-            Some((_, value)) => value.value().map(<[u8]>::to_vec),
+        // The first block after it that replaced the value; at most `HISTORY` are looked at.
+        let replaced = (height + 1..=self.header.height).find_map(|later| self.past.get((later, key)).transpose());
+        let value = match replaced.transpose()? {
+            Some(value) => value.value().map(<[u8]>::to_vec),
             None => self.state.get(key)?.map(|value| value.value().to_vec()),
         };
         let (_, proof) = Sha256Jmt::new(&self.nodes)

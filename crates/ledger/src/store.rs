@@ -19,12 +19,11 @@ pub(crate) const TREE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition::
 pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
 /// State tree: version ‖ nibbles → node.
 pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
-/// (Key, height) → the value that the block of this height replaced.
-pub(crate) const PAST: TableDefinition<(&[u8], u64), Option<&[u8]>> = TableDefinition::new("past");
-/// (Height, key of [`NODES`]) → no longer needed for states from this height on.
-pub(crate) const STALE_NODES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-nodes");
-/// (Height, key of [`STATE`]) → its entry in [`PAST`] is no longer needed for states from this height on.
-pub(crate) const STALE_VALUES: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("stale-values");
+/// (Height, key) → the value that this block replaced. By height first, so that a block's are written side by side.
+pub(crate) const PAST: TableDefinition<(u64, &[u8]), Option<&[u8]>> = TableDefinition::new("past");
+/// Height → keys of [`NODES`] that are no longer needed for states from this height on; one record, since they are
+/// written at every block and read once.
+pub(crate) const STALE: TableDefinition<u64, &[u8]> = TableDefinition::new("stale");
 /// Number → epoch.
 pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epochs");
 /// (Height, validator) → cosignature.

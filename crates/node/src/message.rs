@@ -92,25 +92,20 @@ pub(crate) struct Told {
     pub openings: Openings,
 }
 
-/// Asks an oracle to judge: it re-checks everything and answers with a commitment to sign this very verdict.
+/// Asks an oracle for commitments to nonces, ahead of the verdicts that they will serve.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]
-pub(crate) struct OracleAsk {
-    /// Fresh: names the signing session.
+pub(crate) struct AskCommitments {
     #[n(0)]
-    pub session: Fixed<16>,
-    /// The owner's replica had this height when it asked: the oracle waits for it.
-    #[n(1)]
-    pub height: u64,
-    /// The verdict proposed.
-    #[n(2)]
-    pub verdict: Verdict,
-    /// The evidence's openings, in the request's order.
-    #[n(3)]
-    pub evidence: Vec<Opening>,
-    /// The particulars' openings, in the verdict's order of contracts.
-    #[n(4)]
-    pub particulars: Vec<Disclosed>,
+    pub count: u16,
+}
+
+/// An oracle's FROST commitments, each for one signature.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OracleCommitments {
+    #[n(0)]
+    pub commitments: Vec<OracleCommitment>,
 }
 
 /// An oracle's FROST commitment.
@@ -123,14 +118,25 @@ pub(crate) struct OracleCommitment {
     pub commitment: Commitment,
 }
 
-/// The commitments of the oracles that take part.
+/// Asks an oracle to judge, and to sign this very verdict if it comes to the same one.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]
-pub(crate) struct OraclePackage {
+pub(crate) struct OracleAsk {
+    /// The owner's replica had this height when it asked: the oracle waits for it.
     #[n(0)]
-    pub session: Fixed<16>,
+    pub height: u64,
+    /// The verdict proposed.
     #[n(1)]
-    pub commitments: Vec<OracleCommitment>,
+    pub verdict: Verdict,
+    /// The evidence's openings, in the request's order.
+    #[n(2)]
+    pub evidence: Vec<Opening>,
+    /// The particulars' openings, in the verdict's order of contracts.
+    #[n(3)]
+    pub particulars: Vec<Disclosed>,
+    /// The commitments of the oracles that take part.
+    #[n(4)]
+    pub package: Vec<OracleCommitment>,
 }
 
 /// An oracle's FROST signature share.

@@ -1,38 +1,43 @@
 //! The oracle's desk: re-checks a proposed verdict from its own replica and signs it with the others.
 //!
 //! Whoever coordinates (the owner's node) sends the verdict it proposes with the openings it was made from. An oracle
-//! waits until its replica has seen what the coordinator saw, judges the request itself at the stated time, and commits
-//! to sign only if it comes to the same verdict, byte for byte.
+//! waits until its replica has seen what the coordinator saw, judges the request itself at the stated time, and signs
+//! only if it comes to the same verdict, byte for byte. FROST's first round needs no verdict: the coordinator holds
+//! commitments of every oracle in stock.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
 
 use contracts::code;
 use contracts::message::{Opening, Verdict};
 use contracts::read;
 use contracts::record::{OracleEpoch, Phase, Request};
-use crypto::threshold::{self, GroupKey, KeyShare, Nonces, Package};
+use crypto::threshold::{self, Commitment, GroupKey, KeyShare, Nonces, Package, Share};
 use crypto::{Digest, Label, PublicKey, Signature};
 use futures_util::future::join_all;
 use policy::Disclosed;
-use wire::{Fixed, Limits};
+use wire::Limits;
 
 use crate::judge::{self, Judgement};
-use crate::message::{OracleAsk, OracleCommitment, OraclePackage, OracleShare};
+use crate::message::{AskCommitments, OracleAsk, OracleCommitment, OracleCommitments, OracleShare};
 use crate::problem::ApiError;
 use crate::service::Node;
 
-/// Signing sessions under way; nonces live in memory only and are taken out before use.
+/// What both roles remember; in memory only.
 #[derive(Default)]
 pub(crate) struct Desk {
-    sessions: Mutex<HashMap<Fixed<16>, Session>>,
+    /// As an oracle, the nonces it has committed to, by the member that was told; taken out before use.
+    nonces: Mutex<HashMap<String, VecDeque<Committed>>>,
+    /// This node's share of the key in use, read once from the key store.
+    seat: Mutex<Option<(PublicKey, Arc<KeyShare>)>>,
+    /// As a coordinator, oracles' commitments not used yet, by oracle, under a key.
+    stock: Mutex<HashMap<String, (PublicKey, Vec<OracleCommitment>)>>,
 }
 
-struct Session {
+struct Committed {
+    commitment: Commitment,
     nonces: Nonces,
-    verdict: Vec<u8>,
     key: PublicKey,
-    since: u64,
 }
 
 /// What coordinating came to: the verdict, its signature and who signed.
@@ -85,63 +90,132 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
         return Err(ApiError::new(code::APPROVALS_MISSING, "the contract's approvers have not approved yet"));
     }
     let group: GroupKey = wire::from_slice(&epoch.group.group, Limits::small()).map_err(ApiError::internal)?;
-    let ask = OracleAsk {
-        session: Fixed(crypto::random()),
+    let threshold = usize::from(epoch.group.threshold);
+    let mut ask = OracleAsk {
         height: node.replica.height(),
-        verdict: verdict.clone(),
+        verdict,
         evidence: dossier.evidence.clone(),
         particulars: dossier.particulars.clone(),
+        package: Vec::new(),
     };
-
-    // FROST round 1 (RFC 9591 §5.1): commitments, from this node first, from others as far as needed.
-    let threshold = usize::from(epoch.group.threshold);
-    let mut candidates = order(node, &epoch.group.participants).into_iter();
-    let (mut commitments, mut refusals) = (Vec::new(), Vec::new());
-    while commitments.len() < threshold {
-        let next: Vec<String> = candidates.by_ref().take(threshold - commitments.len()).collect();
-        if next.is_empty() {
+    // This node first, others as far as needed. Who fails is asked once more, with fresh commitments: it may have
+    // restarted and lost those in stock.
+    let (mut candidates, mut failed, mut refusals) = (order(node, &epoch.group.participants), Vec::new(), Vec::new());
+    loop {
+        if candidates.len() < threshold {
             return Err(ApiError::new(code::ORACLES_UNAVAILABLE, refusals.join("; ")));
         }
-        let answers = join_all(next.iter().map(|member| ask_commitment(node, member, &ask))).await;
-        for (member, answer) in next.into_iter().zip(answers) {
-            let place = epoch.group.participants.iter().position(|one| *one == member).map(|place| place as u16 + 1);
-            match answer {
-                Ok(commitment) if Some(commitment.index) != place => {
-                    refusals.push(format!("{member}: answered for another oracle"))
-                }
-                Ok(commitment) => commitments.push((member, commitment)),
-                Err(error) => refusals.push(format!("{member}: {error}")),
+        let signers = candidates[..threshold].to_vec();
+        let errors = match round(node, &epoch, &signers, &mut ask).await {
+            Ok(shares) => {
+                // Aggregation (RFC 9591 §5.3). A wrong share's sender is named by its number in the epoch.
+                let (package, message) = (frost_package(&ask.package), wire::to_vec(&ask.verdict));
+                let signature = threshold::aggregate(&group, &package, &shares, Label::VERDICT, &message);
+                let signature =
+                    signature.map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, error.to_string()))?;
+                let participants = epoch.group.participants.into_iter();
+                let signers = participants.filter(|member| signers.contains(member)).collect();
+                return Ok(Signed { verdict: ask.verdict, signature, signers });
+            }
+            Err(errors) => errors,
+        };
+        for (member, error) in errors {
+            node.oracle.stock.lock().expect("no panic while the stock is held").remove(&member);
+            if failed.contains(&member) || error.code == code::PEER_UNREACHABLE.code {
+                candidates.retain(|candidate| *candidate != member);
+                refusals.push(format!("{member}: {error}"));
+            } else {
+                failed.push(member);
             }
         }
     }
-    commitments.sort_by_key(|(_, commitment)| commitment.index);
-
-    // Round 2 (RFC 9591 §5.2): signature shares over exactly these commitments, then aggregation (§5.3).
-    let signers: Vec<String> = commitments.iter().map(|(member, _)| member.clone()).collect();
-    let package = OraclePackage {
-        session: ask.session,
-        commitments: commitments.into_iter().map(|(_, commitment)| commitment).collect(),
-    };
-    let shares = join_all(signers.iter().map(|member| ask_share(node, member, &package))).await;
-    let mut collected = BTreeMap::new();
-    for (member, share) in signers.iter().zip(shares) {
-        let share = share.map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, format!("{member}: {error}")))?;
-        collected.insert(share.index, share.share);
-    }
-    // A wrong share's sender is named by its number in the epoch.
-    let signature =
-        threshold::aggregate(&group, &frost_package(&package), &collected, Label::VERDICT, &wire::to_vec(&verdict));
-    let signature = signature.map_err(|error| ApiError::new(code::ORACLES_UNAVAILABLE, error.to_string()))?;
-    Ok(Signed { verdict, signature, signers })
 }
 
-/// Answers a coordinator's ask, after judging the request independently.
-pub(crate) async fn commit(node: &Node, ask: OracleAsk) -> Result<OracleCommitment, ApiError> {
+/// One attempt of these oracles: a commitment of each, then their signature shares; or who failed, and how.
+async fn round(
+    node: &Node,
+    epoch: &OracleEpoch,
+    signers: &[String],
+    ask: &mut OracleAsk,
+) -> Result<BTreeMap<u16, Share>, Vec<(String, ApiError)>> {
+    // FROST round 1 (RFC 9591 §5.1): commitments, mostly from the stock.
+    let commitments = join_all(signers.iter().map(|member| commitment(node, epoch, member))).await;
+    ask.package = all(signers, commitments)?;
+    ask.package.sort_by_key(|commitment| commitment.index);
+    // Round 2 (RFC 9591 §5.2): signature shares over exactly these commitments.
+    let ask = &*ask;
+    let shares = join_all(signers.iter().map(|member| async move {
+        if *member == node.member {
+            // It has judged already: the verdict is its own.
+            let committed = take(node, &node.member, &ask.package)?;
+            return release(node, committed, &ask.verdict, &ask.package).await;
+        }
+        node.call::<_, OracleShare>(member, "/peer/v1/oracle/sign", ask).await
+    }));
+    Ok(all(signers, shares.await)?.into_iter().map(|share| (share.index, share.share)).collect())
+}
+
+/// All results, or all errors with the members that made them.
+fn all<T>(members: &[String], results: Vec<Result<T, ApiError>>) -> Result<Vec<T>, Vec<(String, ApiError)>> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (member, result) in members.iter().zip(results) {
+        match result {
+            Ok(result) => good.push(result),
+            Err(error) => bad.push((member.clone(), error)),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
+/// A commitment of an oracle for one signature, from the stock or fetched with more to come.
+async fn commitment(node: &Node, epoch: &OracleEpoch, member: &str) -> Result<OracleCommitment, ApiError> {
+    let stock = || node.oracle.stock.lock().expect("no panic while the stock is held");
+    let key = epoch.group.key;
+    if let Some(found) = stock().get_mut(member).filter(|(of, _)| *of == key).and_then(|(_, held)| held.pop()) {
+        return Ok(found);
+    }
+    let ask = AskCommitments { count: BATCH };
+    let mut fetched = match member == node.member {
+        true => commit(node, member, &ask)?,
+        false => node.call::<_, OracleCommitments>(member, "/peer/v1/oracle/commit", &ask).await?,
+    };
+    let place = epoch.group.participants.iter().position(|one| one == member).map(|place| place as u16 + 1);
+    let strange = fetched.commitments.iter().any(|commitment| Some(commitment.index) != place);
+    let first = fetched.commitments.pop().filter(|_| !strange && fetched.commitments.len() < usize::from(BATCH));
+    let first = first.ok_or_else(|| ApiError::new(code::ORACLE_DISAGREES, "it answered for another oracle"))?;
+    let mut stock = stock();
+    match stock.get_mut(member).filter(|(of, held)| *of == key && held.len() < MAX_STOCK) {
+        Some((_, held)) => held.append(&mut fetched.commitments),
+        None => drop(stock.insert(member.to_owned(), (key, fetched.commitments))),
+    }
+    Ok(first)
+}
+
+/// Commits to nonces for a member that coordinates (RFC 9591 §5.1): they wait in memory until it asks for signatures.
+pub(crate) fn commit(node: &Node, member: &str, ask: &AskCommitments) -> Result<OracleCommitments, ApiError> {
+    let key = current_epoch(node)?.group.key;
+    let share = seat(node, &key)?;
+    let made: Vec<_> = (0..ask.count.min(BATCH)).map(|_| threshold::commit(&share)).collect();
+    let commitment = |commitment| OracleCommitment { index: share.index(), commitment };
+    let commitments = made.iter().map(|(_, made)| commitment(*made)).collect();
+    let mut nonces = node.oracle.nonces.lock().expect("no panic while the nonces are held");
+    let held = nonces.entry(member.to_owned()).or_default();
+    held.extend(made.into_iter().map(|(nonces, commitment)| Committed { commitment, nonces, key }));
+    // A member that asks for ever more loses the oldest of its own.
+    let surplus = held.len().saturating_sub(MAX_NONCES);
+    held.drain(..surplus);
+    Ok(OracleCommitments { commitments })
+}
+
+/// Answers a coordinator's ask: judges the request independently, then signs what it came to itself. The nonces are
+/// gone afterwards, whatever happens.
+pub(crate) async fn sign(node: &Node, member: &str, ask: OracleAsk) -> Result<OracleShare, ApiError> {
+    let committed = take(node, member, &ask.package)?;
     let disagree = |what: &str| ApiError::new(code::ORACLE_DISAGREES, what.to_owned());
     node.replica.wait_for(ask.height).await?;
     let epoch = current_epoch(node)?;
     let now = node.now();
-    if ask.verdict.epoch != epoch.group.epoch {
+    if ask.verdict.epoch != epoch.group.epoch || committed.key != epoch.group.key {
         return Err(disagree("the verdict names another oracle epoch"));
     }
     if ask.verdict.decided.abs_diff(now) > SKEW {
@@ -155,42 +229,44 @@ pub(crate) async fn commit(node: &Node, ask: OracleAsk) -> Result<OracleCommitme
     if request.phase != Phase::Pending {
         return Err(disagree("the request is decided already"));
     }
+    let proposed = ask.verdict;
     let dossier = Dossier { request, evidence: ask.evidence, particulars: ask.particulars };
-    let (own, _) = verdict(node, &dossier, epoch.group.epoch, ask.verdict.decided, ask.verdict.not_after)?;
-    if own != ask.verdict {
+    let (own, _) = verdict(node, &dossier, epoch.group.epoch, proposed.decided, proposed.not_after)?;
+    if own != proposed {
         return Err(disagree(&format!(
             "it comes to `{}` where `{}` was proposed, or to other grounds",
-            own.decision, ask.verdict.decision
+            own.decision, proposed.decision
         )));
     }
     if own.decision == "approvals_missing" {
         return Err(disagree("approvals are missing: that is no verdict yet"));
     }
-    node.audit.record("node", "oracle.commit", &own.request.to_string(), "ok", &own.decision).await?;
-    let share = seat(node, &epoch.group.key)?;
-    let (nonces, commitment) = threshold::commit(&share);
-    let mut sessions = node.oracle.sessions.lock().expect("no panic while the sessions are held");
-    sessions.retain(|_, session| now.saturating_sub(session.since) < SESSION_LIFE);
-    if sessions.len() >= MAX_SESSIONS {
-        return Err(ApiError::new(code::BUSY, "too many verdicts are being signed"));
-    }
-    let session = Session { nonces, verdict: wire::to_vec(&own), key: epoch.group.key, since: now };
-    if sessions.insert(ask.session, session).is_some() {
-        // Two asks under one session name would let a coordinator mix them: both are dropped.
-        sessions.remove(&ask.session);
-        return Err(disagree("the session exists already"));
-    }
-    Ok(OracleCommitment { index: share.index(), commitment })
+    release(node, committed, &own, &ask.package).await
 }
 
-/// Signs what was committed to; the nonces are gone afterwards, whatever happens.
-pub(crate) async fn sign(node: &Node, package: OraclePackage) -> Result<OracleShare, ApiError> {
-    let taken = node.oracle.sessions.lock().expect("no panic while the sessions are held").remove(&package.session);
-    let session = taken.ok_or_else(|| ApiError::new(code::ORACLE_DISAGREES, "no such signing session"))?;
-    let share = seat(node, &session.key)?;
-    let signed = threshold::sign(&share, session.nonces, &frost_package(&package), Label::VERDICT, &session.verdict);
+/// Takes out of memory the nonces whose commitment `member` was told and has put into this package.
+fn take(node: &Node, member: &str, package: &[OracleCommitment]) -> Result<Committed, ApiError> {
+    let mut nonces = node.oracle.nonces.lock().expect("no panic while the nonces are held");
+    let held = nonces.get_mut(member);
+    let named = |committed: &Committed| package.iter().any(|one| one.commitment == committed.commitment);
+    let taken = held.and_then(|held| held.remove(held.iter().position(named)?));
+    taken
+        .ok_or_else(|| ApiError::new(code::ORACLE_DISAGREES, "none of the commitments is an unused one of this oracle"))
+}
+
+/// Records and makes this oracle's signature share over a verdict that it came to itself (RFC 9591 §5.2).
+async fn release(
+    node: &Node,
+    committed: Committed,
+    verdict: &Verdict,
+    package: &[OracleCommitment],
+) -> Result<OracleShare, ApiError> {
+    let message = wire::to_vec(verdict);
+    let detail = format!("{}, verdict {}", verdict.decision, crypto::sha256(&[&message]));
+    node.audit.record("node", "oracle.sign", &verdict.request.to_string(), "ok", &detail).await?;
+    let share = seat(node, &committed.key)?;
+    let signed = threshold::sign(&share, committed.nonces, &frost_package(package), Label::VERDICT, &message);
     let signed = signed.map_err(|error| ApiError::new(code::ORACLE_DISAGREES, error.to_string()))?;
-    node.audit.record("node", "oracle.sign", &crypto::sha256(&[&session.verdict]).to_string(), "ok", "").await?;
     Ok(OracleShare { index: share.index(), share: signed })
 }
 
@@ -211,30 +287,23 @@ fn order(node: &Node, participants: &[String]) -> Vec<String> {
     own.into_iter().chain(others).collect()
 }
 
-async fn ask_commitment(node: &Node, member: &str, ask: &OracleAsk) -> Result<OracleCommitment, ApiError> {
-    if member == node.member {
-        return commit(node, ask.clone()).await;
-    }
-    node.call(member, "/peer/v1/oracle/commit", ask).await
-}
-
-async fn ask_share(node: &Node, member: &str, package: &OraclePackage) -> Result<OracleShare, ApiError> {
-    if member == node.member {
-        return sign(node, package.clone()).await;
-    }
-    node.call(member, "/peer/v1/oracle/sign", package).await
-}
-
-fn frost_package(package: &OraclePackage) -> Package {
-    package.commitments.iter().map(|one| (one.index, one.commitment)).collect()
+fn frost_package(package: &[OracleCommitment]) -> Package {
+    package.iter().map(|one| (one.index, one.commitment)).collect()
 }
 
 /// This node's share of the oracles' key.
-fn seat(node: &Node, key: &PublicKey) -> Result<KeyShare, ApiError> {
+fn seat(node: &Node, key: &PublicKey) -> Result<Arc<KeyShare>, ApiError> {
+    let kept = || node.oracle.seat.lock().expect("no panic while the seat is held");
+    if let Some((_, share)) = kept().as_ref().filter(|(of, _)| of == key) {
+        return Ok(share.clone());
+    }
     let missing =
         |_| ApiError::new(code::ORACLE_DISAGREES, format!("this node holds no share of the oracles' key {key}"));
     let bytes = node.keys.secret(&share_handle(key)).map_err(missing)?;
-    KeyShare::from_secret(&bytes).map_err(|error| ApiError::internal(error.to_string()))
+    let share = KeyShare::from_secret(&bytes).map_err(|error| ApiError::internal(error.to_string()))?;
+    let share = Arc::new(share);
+    *kept() = Some((*key, share.clone()));
+    Ok(share)
 }
 
 /// The key store's handle of a share of an oracle key. Named by the key and not by the epoch, so that a key generation
@@ -262,5 +331,9 @@ pub(crate) async fn dossier(node: &Node, request: &Digest) -> Result<Dossier, Ap
 const VERDICT_LIFE: u64 = 10 * 60 * 1000;
 /// Clocks of coordinator and oracle may differ by this much.
 const SKEW: u64 = 30 * 1000;
-const SESSION_LIFE: u64 = 60 * 1000;
-const MAX_SESSIONS: usize = 4096;
+/// Commitments fetched at a time.
+const BATCH: u16 = 16;
+/// Commitments of one oracle that a coordinator holds before it fetches no more.
+const MAX_STOCK: usize = 64;
+/// Nonces that an oracle keeps for each member.
+const MAX_NONCES: usize = 1024;

@@ -73,18 +73,19 @@ pub(crate) async fn redeem(
         Ok(release) => release,
         Err(error) => return Err(refuse(node, caller, id, error).await),
     };
-    // Kept first, so that a redemption that is recorded can always be resumed.
-    if !node.store.put_grant(id, &export.1).await? && kept.is_none() {
+    // Kept before the ledger takes it, so that a redemption that is recorded can always be resumed.
+    let (actor, subject, detail) = (caller.to_string(), id.to_string(), format!("root {}", record.root));
+    let attempt = node.audit.record(&actor, "object.release", &subject, "attempt", &detail);
+    let (first, attempt) = tokio::join!(node.store.put_grant(id, &export.1), attempt);
+    attempt?;
+    if !first? && kept.is_none() {
         let error = ApiError::new(code::BUSY, "the same grant is being redeemed on another connection").with_retry(1);
         return Err(refuse(node, caller, id, error).await);
     }
-    node.audit
-        .record(&caller.to_string(), "object.release", &id.to_string(), "attempt", &format!("root {}", record.root))
-        .await?;
     if let Err(error) = node.submit_ok(vec![node.prepare("releases", "record", &record)?]).await {
         return Err(refuse(node, caller, id, error).await);
     }
-    node.audit.record(&caller.to_string(), "object.release", &id.to_string(), "ok", "").await?;
+    node.audit.record(&actor, "object.release", &subject, "ok", "").await?;
     Ok(export.0)
 }
 

@@ -77,7 +77,7 @@ impl Replica {
     }
 
     /// A consistent snapshot of the state.
-    pub(crate) fn view(&self) -> Result<View, ApiError> {
+    pub(crate) fn view(&self) -> Result<Arc<View>, ApiError> {
         Ok(self.ledger.view()?)
     }
 
@@ -111,6 +111,7 @@ impl Replica {
         let placed = match &self.part {
             Part::Leader(_) => return self.order(transactions).await,
             Part::Follower { leader } => {
+                self.ledger.expect(&transactions);
                 let forward =
                     Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
                 node.call::<_, Forwarded>(leader, "/peer/v1/transactions", &forward).await?.results
@@ -367,7 +368,7 @@ fn raise(known: &mut u64, to: u64) -> bool {
 }
 
 /// Least time between two heights to cosign.
-const COSIGN_PAUSE: Duration = Duration::from_millis(50);
+const COSIGN_PAUSE: Duration = Duration::from_millis(100);
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

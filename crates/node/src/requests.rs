@@ -40,12 +40,16 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
     check_sizes(&openings)?;
     let placed = node.submit(vec![transaction]).await?;
     let placed = placed.into_iter().next().ok_or_else(|| ApiError::internal("one transaction was submitted"))?;
-    node.audit.record(&requester.to_string(), "request.apply", &id.to_string(), &placed.code, &apply.purpose).await?;
+    let (actor, subject) = (requester.to_string(), id.to_string());
+    let record = node.audit.record(&actor, "request.apply", &subject, &placed.code, &apply.purpose);
     if placed.code != ledger::OK {
+        // Nothing is kept for requests that the ledger did not take.
+        record.await?;
         return Err(ApiError::coded(&placed.code, format!("the request was refused; transaction {id} is on record")));
     }
-    // Nothing is kept for requests that the ledger did not take.
-    keep(node, &openings).await?;
+    let (recorded, kept) = tokio::join!(record, keep(node, &openings));
+    recorded?;
+    kept?;
     let owners = owners(node, &apply)?;
     let others = owners.iter().filter(|owner| **owner != node.member);
     let tell = Told { height: placed.height, openings };
@@ -55,7 +59,7 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
         tracing::warn!(request = %id, %failure, "an owner was not told of a request");
     }
     if owners.contains(&node.member)
-        && let Some(refused) = screen(node, &requester.to_string(), &id).await?
+        && let Some(refused) = screen(node, &actor, &id).await?
     {
         let told = format!("the oracles refused the request; verdict {} is on record", refused.transaction);
         return Err(ApiError::coded(&refused.decision, told));
@@ -94,9 +98,9 @@ pub(crate) async fn receive(node: &Node, openings: Told) -> Result<Done, ApiErro
 /// The evidence of a request in its order: what this node holds, or else what another owner's node does.
 pub(crate) async fn evidence(node: &Node, request: &Request) -> Result<Vec<Opening>, ApiError> {
     let offered = &request.apply.evidence;
-    let held = openings(node, &request.id).await?;
-    if held.evidence.len() == offered.len() {
-        return Ok(held.evidence);
+    let held = held_evidence(node, request).await?;
+    if held.len() == offered.len() {
+        return Ok(held);
     }
     for owner in owners(node, &request.apply)?.iter().filter(|owner| **owner != node.member) {
         let asked: Result<Openings, _> =
@@ -125,15 +129,19 @@ pub(crate) async fn answer_openings(node: &Node, member: &str, ask: AskOpenings)
 /// What this node holds of a request beside the ledger.
 async fn openings(node: &Node, id: &Digest) -> Result<Openings, ApiError> {
     let request = request(node, id)?;
-    let mut evidence = Vec::new();
-    for offered in &request.apply.evidence {
-        evidence.extend(node.store.opening(Some(id), &offered.commitment).await?);
-    }
     Ok(Openings {
         request: *id,
         justification: node.store.opening(Some(id), &request.apply.justification).await?,
-        evidence,
+        evidence: held_evidence(node, &request).await?,
     })
+}
+
+async fn held_evidence(node: &Node, request: &Request) -> Result<Vec<Opening>, ApiError> {
+    let mut evidence = Vec::new();
+    for offered in &request.apply.evidence {
+        evidence.extend(node.store.opening(Some(&request.id), &offered.commitment).await?);
+    }
+    Ok(evidence)
 }
 
 /// Has the oracles judge a pending request, and records their verdict, with the grant where a release was allowed.

@@ -1,14 +1,18 @@
 //! What a node keeps beside ledger and vault: openings of commitments, shares of results, tokens of grants. SQLite.
 //!
-//! Every write is durable when its call returns. Nothing here is believed without the ledger: an opening is stored under
+//! Every write is durable when its call returns; one writer commits what waits as one group, so that concurrent requests
+//! share one flush to disk. Nothing here is believed without the ledger: an opening is stored under
 //! the commitment it opens, a share with the transaction that recorded it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use contracts::message::Opening;
 use crypto::Digest;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{QueryBuilder, Sqlite};
+use tokio::sync::{mpsc, oneshot};
 use wire::Bytes;
 
 /// The node's tables. Cheap to clone.
@@ -17,6 +21,7 @@ pub(crate) struct Store {
     // SQLite has one writer: waiting for it in our own queue is fair, waiting on its lock is not.
     writer: SqlitePool,
     readers: SqlitePool,
+    queue: mpsc::Sender<Waiting>,
 }
 
 /// A party's sealed share of a result.
@@ -31,14 +36,17 @@ pub(crate) struct Share {
 }
 
 impl Store {
-    /// Opens or creates the database file and brings its tables up to date.
+    /// Opens or creates the database file, brings its tables up to date and starts the writer. Must run inside a tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`StoreError`] when the file cannot be opened or is of a newer version.
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         let writer = pool(path, 1).await?;
         sqlx::migrate!("migrations/store").run(&writer).await?;
-        Ok(Self { writer, readers: pool(path, 4).await? })
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(write(writer.clone(), waiting));
+        Ok(Self { writer, readers: pool(path, 4).await?, queue })
     }
 
     /// Keeps what opens a commitment; the same again changes nothing. `kind` says what it is (`justification`,
@@ -66,18 +74,16 @@ impl Store {
         openings: &[(&str, &Opening)],
         created: u64,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin().await?;
-        for (kind, opening) in openings {
-            sqlx::query("INSERT INTO openings (commitment, kind, request, bytes, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
-                .bind(opening.commitment().as_ref())
-                .bind(*kind)
-                .bind(request.map_or(&[][..], AsRef::as_ref))
-                .bind(wire::to_vec(*opening))
-                .bind(created as i64)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        Ok(transaction.commit().await?)
+        let rows = openings.iter().map(|(kind, opening)| OpeningRow {
+            commitment: opening.commitment(),
+            kind: (*kind).to_owned(),
+            request: request.copied(),
+            bytes: wire::to_vec(*opening),
+            created,
+        });
+        let (done, outcome) = oneshot::channel();
+        self.enqueue(Waiting::Openings { rows: rows.collect(), done }).await?;
+        outcome.await.map_err(|_| StoreError::Unavailable)?
     }
 
     /// What opens a commitment, as kept for this very request (or for none): whoever copies another request's commitment
@@ -137,12 +143,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub(crate) async fn put_grant(&self, grant: &Digest, token: &[u8]) -> Result<bool, StoreError> {
-        let done = sqlx::query("INSERT INTO grants (grant_id, token) VALUES (?, ?) ON CONFLICT DO NOTHING")
-            .bind(grant.as_ref())
-            .bind(token)
-            .execute(&self.writer)
-            .await?;
-        Ok(done.rows_affected() > 0)
+        let (done, outcome) = oneshot::channel();
+        self.enqueue(Waiting::Grant { grant: *grant, token: token.to_vec(), done }).await?;
+        outcome.await.map_err(|_| StoreError::Unavailable)?
     }
 
     /// A grant's token.
@@ -157,11 +160,91 @@ impl Store {
         Ok(row.map(|(token,)| token.into()))
     }
 
+    async fn enqueue(&self, waiting: Waiting) -> Result<(), StoreError> {
+        self.queue.send(waiting).await.map_err(|_| StoreError::Unavailable)
+    }
+
     /// Waits for what is under way and closes the file.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// What waits to be written.
+enum Waiting {
+    Openings { rows: Vec<OpeningRow>, done: oneshot::Sender<Result<(), StoreError>> },
+    Grant { grant: Digest, token: Vec<u8>, done: oneshot::Sender<Result<bool, StoreError>> },
+}
+
+struct OpeningRow {
+    commitment: Digest,
+    kind: String,
+    request: Option<Digest>,
+    bytes: Vec<u8>,
+    created: u64,
+}
+
+/// Writes what waits, group by group, until the store is gone.
+async fn write(pool: SqlitePool, mut queue: mpsc::Receiver<Waiting>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while queue.recv_many(&mut group, GROUP).await > 0 {
+        let (mut rows, mut openings, mut tokens, mut grants) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for waiting in group.drain(..) {
+            match waiting {
+                Waiting::Openings { rows: more, done } => {
+                    rows.extend(more);
+                    openings.push(done);
+                }
+                Waiting::Grant { grant, token, done } => {
+                    tokens.push((grant, token));
+                    grants.push(done);
+                }
+            }
+        }
+        if !rows.is_empty() {
+            let written = write_openings(&pool, &rows).await.map_err(unavailable);
+            openings.into_iter().for_each(|done| drop(done.send(written.map_err(|()| StoreError::Unavailable))));
+        }
+        if !tokens.is_empty() {
+            let written = write_grants(&pool, &tokens).await.map_err(unavailable);
+            for ((at, done), (grant, _)) in grants.into_iter().enumerate().zip(&tokens) {
+                // Of two tokens for one grant the first was taken.
+                let first = tokens[..at].iter().all(|(other, _)| other != grant);
+                let kept = written.as_ref().map(|kept| first && kept.contains(grant));
+                drop(done.send(kept.map_err(|()| StoreError::Unavailable)));
+            }
+        }
+    }
+}
+
+/// The reason goes to the log, once for the group.
+fn unavailable(error: sqlx::Error) {
+    tracing::error!(%error, "the node's database cannot be written");
+}
+
+/// One statement, hence one transaction and one flush.
+async fn write_openings(pool: &SqlitePool, rows: &[OpeningRow]) -> Result<(), sqlx::Error> {
+    let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO openings (commitment, kind, request, bytes, created) ");
+    insert.push_values(rows, |mut values, row| {
+        values.push_bind(row.commitment.as_ref()).push_bind(&row.kind);
+        values.push_bind(row.request.as_ref().map_or(&[][..], AsRef::as_ref));
+        values.push_bind(&row.bytes).push_bind(row.created as i64);
+    });
+    insert.push(" ON CONFLICT DO NOTHING");
+    insert.build().persistent(rows.len() <= KEPT).execute(pool).await?;
+    Ok(())
+}
+
+/// As [`write_openings`]; the grants that had no token yet.
+async fn write_grants(pool: &SqlitePool, tokens: &[(Digest, Vec<u8>)]) -> Result<HashSet<Digest>, sqlx::Error> {
+    let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO grants (grant_id, token) ");
+    insert.push_values(tokens, |mut values, (grant, token)| {
+        values.push_bind(grant.as_ref()).push_bind(token);
+    });
+    insert.push(" ON CONFLICT DO NOTHING RETURNING grant_id");
+    let kept: Vec<(Vec<u8>,)> = insert.build_query_as().persistent(tokens.len() <= KEPT).fetch_all(pool).await?;
+    Ok(kept.iter().filter_map(|(grant,)| wire::Fixed::from_slice(grant).map(Digest)).collect())
 }
 
 /// Why the store failed; none of these is the caller's fault.
@@ -171,6 +254,9 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("the node's database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// A write failed, for the reason in the log.
+    #[error("the node's database cannot be written")]
+    Unavailable,
     /// The tables cannot be brought up to date.
     #[error("the node's tables cannot be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -209,6 +295,13 @@ fn digest(bytes: &[u8], table: &'static str) -> Result<Digest, StoreError> {
     let bytes: Result<[u8; 32], _> = bytes.try_into();
     bytes.map(Into::into).map_err(|_| StoreError::Corrupt { table, key: "with a digest of another length".into() })
 }
+
+/// Writes that may wait; further ones wait to be let in.
+const QUEUE: usize = 1024;
+/// Writes in one group: at most 9 openings of 5 parameters each, SQLite takes 32,766.
+const GROUP: usize = 128;
+/// Groups of many sizes make many statements: those of few rows, the common case, are kept prepared.
+const KEPT: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use frost_ed25519::keys::{KeyPackage, PublicKeyPackage, SigningShare, VerifyingShare};
 use frost_ed25519::{self as frost};
@@ -116,7 +117,21 @@ impl GroupKey {
         Ok(Self { key: public(&group.verifying_key().serialize()), threshold, shares: shares.into_values().collect() })
     }
 
-    pub(super) fn to_frost(&self) -> Result<PublicKeyPackage, Error> {
+    /// The key in FROST's form. Every point is checked to lie in the prime-order group, which costs more than a
+    /// signature: the one in use is kept.
+    pub(super) fn to_frost(&self) -> Result<Arc<PublicKeyPackage>, Error> {
+        static KEPT: Mutex<Option<(GroupKey, Arc<PublicKeyPackage>)>> = Mutex::new(None);
+        // It is replaced in one assignment: a panic elsewhere leaves it whole.
+        let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, package)) = kept().as_ref().filter(|(key, _)| key == self) {
+            return Ok(package.clone());
+        }
+        let package = Arc::new(self.parse()?);
+        *kept() = Some((self.clone(), package.clone()));
+        Ok(package)
+    }
+
+    fn parse(&self) -> Result<PublicKeyPackage, Error> {
         if self.threshold < 2
             || self.shares.len() > usize::from(MAX_PARTIES)
             || usize::from(self.threshold) > self.shares.len()

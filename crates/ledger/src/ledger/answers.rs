@@ -1,5 +1,7 @@
 //! What a ledger answers: blocks, states, proofs, cosignatures, receipts.
 
+use std::sync::{Arc, PoisonError};
+
 use crypto::{Digest, merkle};
 use redb::{Durability, ReadableDatabase, ReadableTable};
 
@@ -61,12 +63,18 @@ impl Ledger {
         store::entries(&self.database.begin_read()?, from, from.saturating_add(limit))
     }
 
-    /// A snapshot of the newest state.
+    /// A snapshot of the newest state; the same one until the next block.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn view(&self) -> Result<View, Error> {
-        View::new(&self.database.begin_read()?)
+    pub fn view(&self) -> Result<Arc<View>, Error> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = &*newest {
+            return Ok(view.clone());
+        }
+        let view = Arc::new(View::new(&self.database.begin_read()?)?);
+        *newest = Some(view.clone());
+        Ok(view)
     }
 
     /// What became of a transaction; `None` while it is not on the ledger.

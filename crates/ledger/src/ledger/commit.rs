@@ -3,12 +3,13 @@
 use crypto::{Digest, merkle, merkle::Frontier};
 use jmt::storage::TreeUpdateBatch;
 use redb::{Database, Durability};
+use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::state::{self, Change};
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE_NODES, STALE_VALUES, STATE, TREE,
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE, STATE, TREE, decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -23,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) frontier: Frontier,
     /// In force from the next block on.
     pub(super) epoch: Epoch,
+    /// Whether it is another than this block's.
+    pub(super) turns: bool,
 }
 
 /// Stores the genesis.
@@ -46,7 +49,8 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
         epoch: epoch.number,
     };
     let frontier = Frontier::default();
-    let prepared = Prepared { header, ids: vec![], entries: vec![], changes, nodes, subtrees: vec![], frontier, epoch };
+    let (ids, entries, subtrees) = (vec![], vec![], vec![]);
+    let prepared = Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true };
     store_block(database, &prepared, Some(genesis), true)
 }
 
@@ -68,7 +72,9 @@ pub(super) fn store_block(
     }
     {
         write.open_table(HEADERS)?.insert(height, wire::to_vec(&block.header).as_slice())?;
-        write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
+        if block.turns {
+            write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
+        }
         let (mut ids, mut entries) = (write.open_table(IDS)?, write.open_table(ENTRIES)?);
         for (id, entry) in block.ids.iter().zip(&block.entries) {
             ids.insert(id.as_bytes(), entry.index)?;
@@ -80,7 +86,6 @@ pub(super) fn store_block(
             tree.insert((level, *index), digest.as_bytes())?;
         }
         let (mut state, mut past) = (write.open_table(STATE)?, write.open_table(PAST)?);
-        let mut stale_values = write.open_table(STALE_VALUES)?;
         for Change { key, old, new } in &block.changes {
             let key = key.as_slice();
             match new {
@@ -88,29 +93,25 @@ pub(super) fn store_block(
                 None => state.remove(key)?,
             };
             if height > 0 {
-                past.insert((key, height), old.as_deref())?;
-                stale_values.insert((height, key), ())?;
+                past.insert((height, key), old.as_deref())?;
             }
         }
-        let (mut nodes, mut stale_nodes) = (write.open_table(NODES)?, write.open_table(STALE_NODES)?);
+        let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);
         for (key, node) in block.nodes.node_batch.nodes() {
             let node = borsh::to_vec(node).expect("writing to a Vec cannot fail");
             nodes.insert(state::node_key(key).as_slice(), node.as_slice())?;
         }
-        for stale in &block.nodes.stale_node_index_batch {
-            stale_nodes.insert((stale.stale_since_version, state::node_key(&stale.node_key).as_slice()), ())?;
-        }
+        // All of them are stale since this very block.
+        let stale = block.nodes.stale_node_index_batch.iter().map(|one| state::node_key(&one.node_key).into());
+        stales.insert(height, wire::to_vec(&stale.collect::<Vec<Bytes>>()).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
         if let Some(oldest) = height.checked_sub(HISTORY) {
-            let end = (oldest + 1, [].as_slice());
-            for item in stale_nodes.extract_from_if(..end, |_, ()| true)? {
-                nodes.remove(item?.0.value().1)?;
+            for item in stales.extract_from_if(..=oldest, |_, _| true)? {
+                for key in decode::<Vec<Bytes>>(item?.1.value())? {
+                    nodes.remove(&*key)?;
+                }
             }
-            for item in stale_values.extract_from_if(..end, |_, ()| true)? {
-                let (key, _) = item?;
-                let (height, key) = key.value();
-                past.remove((key, height))?;
-            }
+            past.retain_in(..(oldest + 1, [].as_slice()), |_, _| false)?;
         }
     }
     write.commit()?;

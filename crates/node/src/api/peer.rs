@@ -13,9 +13,9 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::Cbor;
 use crate::message::{
-    AskBlocks, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame, ComputeStart,
-    ComputeStarted, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward, Forwarded,
-    Openings, OracleAsk, OracleCommitment, OraclePackage, OracleShare, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame,
+    ComputeStart, ComputeStarted, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward,
+    Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -79,12 +79,16 @@ async fn particulars(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<As
     particulars::answer(&node, &member, ask).await.map(Cbor)
 }
 
-async fn oracle_commit(State(node): Shared, _: Peer, Cbor(ask): Cbor<OracleAsk>) -> Answer<OracleCommitment> {
-    oracle::commit(&node, ask).await.map(Cbor)
+async fn oracle_commit(
+    State(node): Shared,
+    Peer(member): Peer,
+    Cbor(ask): Cbor<AskCommitments>,
+) -> Answer<OracleCommitments> {
+    oracle::commit(&node, &member, &ask).map(Cbor)
 }
 
-async fn oracle_sign(State(node): Shared, _: Peer, Cbor(package): Cbor<OraclePackage>) -> Answer<OracleShare> {
-    oracle::sign(&node, package).await.map(Cbor)
+async fn oracle_sign(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<OracleAsk>) -> Answer<OracleShare> {
+    oracle::sign(&node, &member, ask).await.map(Cbor)
 }
 
 async fn dkg_start(State(node): Shared, Peer(member): Peer, Cbor(start): Cbor<DkgStart>) -> Answer<DkgBroadcast> {
