@@ -1,8 +1,9 @@
 //! Computes sums of secret vectors among parties that do not trust each other.
 //!
-//! The one protocol so far is [`additive`]: n parties, vectors over Z_2^64, one round. Cores are sans-IO: a party is
-//! stepped with what arrived and says what to send; the caller authenticates and encrypts the links. The spec page,
-//! with the model and what it survives, is `docs/spec/mpc/additive.md`.
+//! [`additive`] is for a few parties, vectors over Z_2^64, one round. For many light clients: [`secagg`] through one
+//! server, whoever drops out, and [`prio`] by two servers that check what clients send. Cores are sans-IO: a party is
+//! stepped with what arrived and says what to send; the caller authenticates and encrypts the links. Each has its spec
+//! page, with the model and what it survives, in `docs/spec/mpc/`.
 //!
 //! ```
 //! use crypto::{Label, Secret, hash};
