@@ -9,6 +9,10 @@
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
 //! links. Each protocol's page, with the model and what it survives, is in `docs/spec/mpc/`.
+//! [`additive`] is for a few parties, vectors over Z_2^64, one round. For many light clients: [`secagg`] through one
+//! server, whoever drops out, and [`prio`] by two servers that check what clients send. Cores are sans-IO: a party is
+//! stepped with what arrived and says what to send; the caller authenticates and encrypts the links. Each has its spec
+//! page, with the model and what it survives, in `docs/spec/mpc/`.
 //!
 //! ```
 //! use crypto::{Label, Secret, hash};

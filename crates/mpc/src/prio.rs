@@ -84,6 +84,21 @@ pub enum Statistic {
     },
 }
 
+impl Statistic {
+    /// Whether a measurement is of this statistic and in its range.
+    fn admits(&self, measurement: &Measurement) -> bool {
+        match (*self, measurement) {
+            (Self::Count, Measurement::Count(_)) => true,
+            (Self::Sum { max }, Measurement::Sum(value)) => *value <= max,
+            (Self::Vector { length, max }, Measurement::Vector(values)) => {
+                values.len() == length as usize && values.iter().all(|value| *value <= max)
+            }
+            (Self::Histogram { buckets }, Measurement::Bucket(bucket)) => *bucket < buckets,
+            _ => false,
+        }
+    }
+}
+
 /// What a client measures.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub enum Measurement {
@@ -134,6 +149,7 @@ pub struct Task {
     id: Digest,
     /// The context of Prio3's derivations: the task's identity.
     context: Vec<u8>,
+    statistic: Statistic,
     minimum: u32,
     scheme: Box<dyn Scheme>,
 }
@@ -164,12 +180,17 @@ impl Task {
         let parts: [&[u8]; 4] = [b"task", name.as_ref(), &wire::to_vec(&statistic), &minimum.to_be_bytes()];
         let id = hash(Label::PRIO, &parts);
         let context = [Label::PRIO.as_str().as_bytes(), b"/", id.as_ref()].concat();
-        Ok(Self { id, context, minimum, scheme: scheme::scheme(&statistic) })
+        Ok(Self { id, context, statistic, minimum, scheme: scheme::scheme(&statistic) })
     }
 
     /// The digest of everything the task is: every message is bound to it.
     pub const fn id(&self) -> &Digest {
         &self.id
+    }
+
+    /// What is aggregated.
+    pub const fn statistic(&self) -> &Statistic {
+        &self.statistic
     }
 
     /// Reports of a batch at least.

@@ -28,21 +28,24 @@
 //! }
 //! server.close().unwrap();
 //! for (client, i) in clients.iter_mut().zip(0..) {
-//!     server.accept(i, &client.share(&server.message(i).unwrap()).unwrap()).unwrap();
+//!     let message = server.message(i).unwrap();
+//!     server.accept(i, &client.share(&message).unwrap()).unwrap();
 //! }
 //! server.close().unwrap();
 //! // Client 9 drops out before its vector arrives.
 //! for (client, i) in clients.iter_mut().zip(0..9) {
-//!     let input = Secret::new(vec![1, u64::from(i)]);
-//!     server.accept(i, &client.mask(&server.message(i).unwrap(), &input).unwrap()).unwrap();
+//!     let (message, input) = (server.message(i).unwrap(), Secret::new(vec![1, u64::from(i)]));
+//!     server.accept(i, &client.mask(&message, &input).unwrap()).unwrap();
 //! }
 //! server.close().unwrap();
 //! for (client, i) in clients.iter_mut().zip(0..9) {
-//!     server.accept(i, &client.consent(&server.message(i).unwrap()).unwrap()).unwrap();
+//!     let message = server.message(i).unwrap();
+//!     server.accept(i, &client.consent(&message).unwrap()).unwrap();
 //! }
 //! server.close().unwrap();
 //! for (client, i) in clients.iter_mut().zip(0..9) {
-//!     server.accept(i, &client.reveal(&server.message(i).unwrap()).unwrap()).unwrap();
+//!     let message = server.message(i).unwrap();
+//!     server.accept(i, &client.reveal(&message).unwrap()).unwrap();
 //! }
 //! assert_eq!(server.finish().unwrap().sum, [9, 36]);
 //! ```

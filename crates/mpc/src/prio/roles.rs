@@ -35,6 +35,10 @@ impl Client {
     pub fn shard(&self, measurement: &Secret<Measurement>) -> Result<Sharded, Error> {
         let nonce: Nonce = Fixed(crypto::random());
         let scheme = self.task.scheme();
+        // Whether it is in range is the caller's to know.
+        if !measurement.expose(|measurement| self.task.statistic().admits(measurement)) {
+            return Err(Error::Measurement);
+        }
         // Declassified into the shares, each of which alone says nothing.
         let (public, inputs) =
             measurement.expose(|measurement| scheme.shard(self.task.context(), measurement, &nonce))?;
@@ -63,8 +67,8 @@ pub struct Aggregator {
     step: u32,
     spoken: bool,
     batch: u32,
-    accepted: BTreeSet<Nonce>,
-    sum: Secret<Vec<u8>>,
+    pub(super) accepted: BTreeSet<Nonce>,
+    pub(super) sum: Secret<Vec<u8>>,
 }
 
 /// A report between preparation and the other aggregator's word.

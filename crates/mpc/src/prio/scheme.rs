@@ -15,7 +15,7 @@ use prio::vdaf::{OutputShare, VerifyTransition};
 
 use super::{Aggregate, Error, Measurement, Nonce, Reason, Statistic};
 
-/// What the three roles need of Prio3. Bytes are the encodings of draft-irtf-cfrg-vdaf-18, §7.2.7.
+/// What the three roles need of Prio3. Bytes are Prio3's encodings of draft-irtf-cfrg-vdaf-18.
 pub(super) trait Scheme: Send + Sync {
     fn sizes(&self) -> Sizes;
 

@@ -184,7 +184,7 @@ impl Client {
             return Err(Error::Excluded { client: self.index });
         }
         for client in self.session.neighbours(self.index).into_iter().filter(|client| set.contains(*client)) {
-            if !self.place(client).is_some_and(|place| self.neighbours[place].dealt.is_some()) {
+            if self.place(client).is_none_or(|place| self.neighbours[place].dealt.is_none()) {
                 return Err(Error::Unmasked { client });
             }
         }
@@ -234,7 +234,9 @@ impl Client {
         Ok(message::write(&self.session, Kind::Reveal, openings))
     }
 
-    /// The digest of the set that this client signed, for a caller who compares it with what others signed.
+    /// The digest of the set that this client signed. A caller that can learn what the others signed, for example from a
+    /// ledger where the digest is recorded, compares before it lets the client reveal: an equivocating server then gets
+    /// nothing.
     pub fn survivors_digest(&self) -> Option<crypto::Digest> {
         self.survivors.as_ref().map(|set| set.digest(self.session.id()))
     }

@@ -55,10 +55,12 @@ fn graphs_keep_the_promise() {
     let parameters = Parameters::derive(500, &threat).unwrap();
     assert!(!parameters.is_complete(), "{parameters:?}");
     let (k, t) = (parameters.neighbours(), parameters.threshold());
+    let roster: Vec<_> = (0..500).map(|client| identity(client).public()).collect();
     let (mut exposed, mut failed) = (0, 0);
     for trial in 0..200 {
         // Clients 0 to 24 are corrupt, 400 to 499 drop out: the graph is random, so who they are does not matter.
-        let session = session_of(parameters, 1, &format!("trial {trial}"));
+        let session =
+            Session::new(name("test"), name(&format!("trial {trial}")), parameters, roster.clone(), 1).unwrap();
         let neighbours = |client| session.neighbours(client);
         let corrupt = |client| neighbours(client).into_iter().filter(|peer| *peer < 25).count() as u32;
         let alive = |client| neighbours(client).into_iter().filter(|peer| *peer < 400).count() as u32;
