@@ -41,7 +41,8 @@ impl Level {
             let avx512 = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512vl");
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx2");
             if avx512 {
                 levels.push(Self(Kind::Avx512));
             }
@@ -127,12 +128,10 @@ impl Level {
     pub(crate) fn transpose(self, rows: &[u64; BLOCK], planes: &mut [[u64; 8]; 64]) {
         match self.0 {
             Kind::Portable => portable::transpose(rows, planes),
-            // SAFETY: as in `products`.
+            // With AVX-512 the compiler resorts to gathers and scatters: 0.13 instead of 2.1 G rows/s.
+            // SAFETY: as in `products`; the higher level is made only where AVX2 is offered too.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::transpose(rows, planes) },
-            // SAFETY: as in `products`.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { avx512::transpose(rows, planes) },
+            Kind::Avx2 | Kind::Avx512 => unsafe { avx2::transpose(rows, planes) },
         }
     }
 }

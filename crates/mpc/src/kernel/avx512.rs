@@ -2,7 +2,7 @@
 
 use crate::rep3::Atom;
 
-use super::{BLOCK, Parts, portable};
+use super::{Parts, portable};
 
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
 pub(super) fn products<A: Atom>(z: &mut [A], x: Parts<'_, A>, y: Parts<'_, A>, b: &[A]) {
@@ -22,9 +22,4 @@ pub(super) fn matrix<A: Atom>(z: &mut [A], x: Parts<'_, A>, y: Parts<'_, A>, sha
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
 pub(super) fn scaled<A: Atom>(z: &mut [A], factor: A, x: &[A]) {
     portable::scaled(z, factor, x);
-}
-
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-pub(super) fn transpose(rows: &[u64; BLOCK], planes: &mut [[u64; 8]; 64]) {
-    portable::transpose(rows, planes);
 }

@@ -107,23 +107,27 @@ pub(super) fn transpose(rows: &[u64; BLOCK], planes: &mut [[u64; 8]; 64]) {
             *word = rows[64 * w + r];
         }
     }
-    let mut mask = 0x0000_0000_ffff_ffffu64;
-    let mut half = 32;
-    while half > 0 {
-        let mut low = 0;
-        while low < 64 {
-            let (upper, lower) = planes[low..low + 2 * half].split_at_mut(half);
-            for (upper, lower) in upper.iter_mut().zip(lower) {
-                for (upper, lower) in upper.iter_mut().zip(lower) {
-                    let swap = ((*upper >> half) ^ *lower) & mask;
-                    *upper ^= swap << half;
-                    *lower ^= swap;
-                }
+    swap_squares::<32>(planes, 0x0000_0000_ffff_ffff);
+    swap_squares::<16>(planes, 0x0000_ffff_0000_ffff);
+    swap_squares::<8>(planes, 0x00ff_00ff_00ff_00ff);
+    swap_squares::<4>(planes, 0x0f0f_0f0f_0f0f_0f0f);
+    swap_squares::<2>(planes, 0x3333_3333_3333_3333);
+    swap_squares::<1>(planes, 0x5555_5555_5555_5555);
+}
+
+#[inline(always)]
+fn swap_squares<const HALF: usize>(planes: &mut [[u64; 8]; 64], mask: u64) {
+    for pair in planes.chunks_exact_mut(2 * HALF) {
+        let (upper, lower) = pair.split_at_mut(HALF);
+        for (upper, lower) in upper.iter_mut().zip(lower) {
+            let (mut x, mut y) = (*upper, *lower);
+            for w in 0..8 {
+                let swap = ((x[w] >> HALF) ^ y[w]) & mask;
+                x[w] ^= swap << HALF;
+                y[w] ^= swap;
             }
-            low += 2 * half;
+            (*upper, *lower) = (x, y);
         }
-        half /= 2;
-        mask ^= mask << half;
     }
 }
 

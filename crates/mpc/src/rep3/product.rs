@@ -73,7 +73,6 @@ impl Rep3 {
         let (x, y) = ([left.own(), left.next()], [right.own(), right.next()]);
         let (with_after, with_before) = (io.pair(seat.after), io.pair(seat.before));
         let mut z = vec![A::ZERO; factors.results()];
-        let mut mask = vec![A::ZERO; z.len().min(TILE)];
         if let Shape::Matrix { inner, columns, .. } = *shape {
             let mask: Vec<A> = noise(&with_before, op, z.len());
             stream(&with_after, op, 0, &mut z);
@@ -82,11 +81,13 @@ impl Rep3 {
             io.send(op, seat.before, bytemuck::cast_slice(&z));
             return z;
         }
+        let mut mask = vec![A::ZERO; z.len().min(TILE)];
         let stretch = if z.is_empty() { 0 } else { left.len() / z.len() };
         for (tile, z) in z.chunks_mut(TILE).enumerate() {
             let at = tile * TILE;
             let mask = &mut mask[..z.len()];
             stream(&with_after, op, at, z);
+            mask.fill(A::ZERO);
             stream(&with_before, op, at, mask);
             if matches!(shape, Shape::Each) {
                 let range = at..at + z.len();

@@ -45,17 +45,17 @@ pub(super) enum Side {
     Next,
 }
 
-/// Writes atoms `at ..` of an operation's stream over `out`; `at` is even.
+/// Writes atoms `at ..` of an operation's stream over `out`, which is zero; `at` is even.
 pub(super) fn stream<A: Atom>(prg: &Prg, op: OpId, at: usize, out: &mut [A]) {
     let byte = at * size_of::<A>();
     debug_assert_eq!(byte % 16, 0, "a tile begins a block");
-    prg.fill(op, (byte / 16) as u64, bytemuck::cast_slice_mut(out));
+    prg.apply(op, (byte / 16) as u64, bytemuck::cast_slice_mut(out));
 }
 
 /// A vector of `len` atoms of an operation's stream.
 pub(super) fn noise<A: Atom>(prg: &Prg, op: OpId, len: usize) -> Vec<A> {
     let mut out = vec![A::ZERO; len];
-    stream(prg, op, 0, &mut out);
+    prg.apply(op, 0, bytemuck::cast_slice_mut(&mut out));
     out
 }
 
