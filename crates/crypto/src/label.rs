@@ -69,6 +69,8 @@ impl Label {
     pub const SECAGG_SURVIVORS: Self = Self("sottovoce/v1/secagg-survivors");
     /// An aggregation by two servers that check inputs.
     pub const PRIO: Self = Self("sottovoce/v1/prio");
+    /// Parts of shares that one holder vouches for as another opens them.
+    pub const OPENING: Self = Self("sottovoce/v1/opening");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

@@ -41,6 +41,7 @@ pub mod additive;
 pub mod domain;
 pub mod engine;
 pub mod net;
+mod kernel;
 pub mod plain;
 pub mod planner;
 pub mod prg;

@@ -41,6 +41,11 @@ impl Prg {
     /// Writes `op`'s stream from byte `16 * block` over `out`.
     pub fn fill(&self, op: OpId, block: u64, out: &mut [u8]) {
         out.fill(0);
+        self.apply(op, block, out);
+    }
+
+    /// Adds the same stream to `out`, bit by bit without carries: for zeros, or masks of bits, it saves a pass.
+    pub fn apply(&self, op: OpId, block: u64, out: &mut [u8]) {
         let counter = (u128::from(op.0) << 64) | u128::from(block);
         let context = EncryptionContext::Iv128(FixedLength::from(counter.to_be_bytes()));
         self.key.less_safe_encrypt(out, context).expect("counter mode takes any length");
@@ -59,7 +64,10 @@ impl Prg {
     /// A vector of `len` elements of `op`'s stream, from its beginning.
     pub fn vector<E: Element>(&self, op: OpId, len: usize) -> Vec<E> {
         let mut out = vec![E::zeroed(); len];
-        self.elements(op, 0, &mut out);
+        self.apply(op, 0, bytemuck::cast_slice_mut(&mut out));
+        for element in &mut out {
+            *element = element.from_stream();
+        }
         out
     }
 

@@ -1,6 +1,6 @@
 //! The products of a session that a malicious party may have falsified: what a verifier is given before anything is opened.
 
-use crate::engine::{Fut, Io, OpId};
+use crate::engine::{Cost, Fut, Io, OpId};
 
 use super::share::{Atom, Span, Word};
 
@@ -70,11 +70,25 @@ pub(crate) enum Record {
     Bits(Product<Word>),
 }
 
+impl Record {
+    /// Names its messages and masks.
+    pub(crate) const fn op(&self) -> OpId {
+        match self {
+            Self::Ring64(product) => product.op,
+            Self::Ring128(product) => product.op,
+            Self::Bits(product) => product.op,
+        }
+    }
+}
+
 /// Finds out whether recorded products are what they should be, with all three parties.
 pub(crate) trait Verifier {
-    /// Verifies records in their order, which is the same at all parties.
+    /// Verifies records, ordered by operation, the same at all parties. No work that multiplies may be under way beside it.
     ///
     /// # Errors
     /// Where one is false: a [`crate::engine::Fault::Proof`], of a party, a pair or somebody.
     fn verify<'a>(&'a self, io: &'a mut Io, records: Vec<Record>) -> Fut<'a, ()>;
+
+    /// What verifying so many single multiplications costs.
+    fn cost(&self, multiplications: usize) -> Cost;
 }

@@ -5,6 +5,9 @@ use std::rc::Rc;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::domain::{Domain, Values};
+use crate::engine::Scalar;
+
 use super::record::{Product, Record};
 
 /// Party `i`'s share of a vector `x = x_0 + x_1 + x_2`: the parts `x_i` and `x_{i+1}`, indices modulo 3. A part alone is noise; part `j`
@@ -111,6 +114,82 @@ impl Atom for u128 {
     }
 }
 
+/// Elements of Z_2^64 or Z_2^128.
+pub(crate) trait Ring: Atom {
+    /// Its domain.
+    const DOMAIN: Domain;
+    /// Bits of an element.
+    const BITS: u32;
+    /// A public factor.
+    fn scalar(factor: Scalar) -> Self;
+    /// A bit as an element.
+    fn bit(bit: u64) -> Self;
+    /// The quotient by `2^bits`, as an unsigned number; zero from `BITS` on.
+    #[must_use]
+    fn right(self, bits: u32) -> Self;
+    /// The product by `2^bits`; zero from `BITS` on.
+    #[must_use]
+    fn left(self, bits: u32) -> Self;
+    /// The 64 bits from bit `64 · limb` on.
+    fn limb(self, limb: u32) -> u64;
+    /// The elements of values of this domain.
+    fn slice(values: &Values) -> Option<&[Self]>;
+}
+
+impl Ring for u64 {
+    const DOMAIN: Domain = Domain::Ring64;
+    const BITS: u32 = 64;
+    fn scalar(factor: Scalar) -> Self {
+        factor as Self
+    }
+    #[inline]
+    fn bit(bit: u64) -> Self {
+        bit
+    }
+    #[inline]
+    fn right(self, bits: u32) -> Self {
+        self.checked_shr(bits).unwrap_or(0)
+    }
+    #[inline]
+    fn left(self, bits: u32) -> Self {
+        self.checked_shl(bits).unwrap_or(0)
+    }
+    #[inline]
+    fn limb(self, _: u32) -> u64 {
+        self
+    }
+    fn slice(values: &Values) -> Option<&[Self]> {
+        values.elements()
+    }
+}
+
+impl Ring for u128 {
+    const DOMAIN: Domain = Domain::Ring128;
+    const BITS: u32 = 128;
+    fn scalar(factor: Scalar) -> Self {
+        factor as Self
+    }
+    #[inline]
+    fn bit(bit: u64) -> Self {
+        bit.into()
+    }
+    #[inline]
+    fn right(self, bits: u32) -> Self {
+        self.checked_shr(bits).unwrap_or(0)
+    }
+    #[inline]
+    fn left(self, bits: u32) -> Self {
+        self.checked_shl(bits).unwrap_or(0)
+    }
+    #[inline]
+    fn limb(self, limb: u32) -> u64 {
+        (self >> (64 * limb)) as u64
+    }
+    fn slice(values: &Values) -> Option<&[Self]> {
+        values.elements()
+    }
+}
+
 /// A stretch of a share, kept alive by it: an operand of a product without a copy.
 #[derive(Clone)]
 pub(crate) struct Span<A> {
@@ -137,6 +216,15 @@ impl<A: Atom> Span<A> {
     /// Atoms.
     pub(crate) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// A part of it.
+    ///
+    /// # Panics
+    /// Past its end.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.len, "a span lies within its share");
+        Self { share: Rc::clone(&self.share), from: self.from + range.start, len: range.len() }
     }
 
     /// Parts `x_i`.
