@@ -59,6 +59,10 @@ impl Label {
     pub const RESULT_SHARE: Self = Self("sottovoce/v1/result-share");
     /// A session of joint computation.
     pub const SESSION: Self = Self("sottovoce/v1/session");
+    /// Commitment to a part of a coin that parties of a joint computation toss.
+    pub const COIN: Self = Self("sottovoce/v1/coin");
+    /// What two parties of a joint computation should both hold.
+    pub const AGREEMENT: Self = Self("sottovoce/v1/agreement");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

@@ -9,3 +9,7 @@ mod share;
 pub(crate) use record::{Product, Record, Shape, Verifier};
 #[allow(unused_imports)]
 pub(crate) use share::{Atom, Replicated, Span, Word};
+#[allow(dead_code)]
+mod verify;
+
+pub use verify::Rehearsal;
