@@ -71,6 +71,10 @@ impl Label {
     pub const PRIO: Self = Self("sottovoce/v1/prio");
     /// Parts of shares that one holder vouches for as another opens them.
     pub const OPENING: Self = Self("sottovoce/v1/opening");
+    /// Commitment to a part of a coin that parties of a joint computation toss.
+    pub const COIN: Self = Self("sottovoce/v1/coin");
+    /// What two parties of a joint computation should both hold.
+    pub const AGREEMENT: Self = Self("sottovoce/v1/agreement");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

@@ -9,6 +9,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod carryless;
+pub(crate) mod galois;
+mod octet;
 mod portable;
 
 use crate::rep3::Atom;

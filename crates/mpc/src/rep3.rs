@@ -32,6 +32,7 @@ use seat::Seat;
 
 pub(crate) use record::{Record, Shape, Verifier};
 pub(crate) use share::{Atom, Replicated, Span, Word};
+<<<<<<< HEAD
 
 /// The protocol's name.
 const NAME: &str = "rep3";
@@ -363,3 +364,9 @@ impl Backend for Rep3 {
 
 #[cfg(test)]
 mod tests;
+=======
+#[allow(dead_code)]
+mod verify;
+
+pub use verify::Rehearsal;
+>>>>>>> wt-dzk

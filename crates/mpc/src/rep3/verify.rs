@@ -1,0 +1,106 @@
+//! Verifies multiplications of three parties, all at once, with communication sublinear in their number:
+//! docs/spec/mpc/rep3-malicious.md.
+//!
+//! [`proof`] is the protocol; [`plan`] says how it goes for given lengths; [`batch`] lays records out as blocks of rows; [`claim`] is the
+//! linear function that results and messages must satisfy; [`coin`] tosses coins. Challenge rings: [`extension`] says what they offer,
+//! [`galois`] and [`binary`] are their elements, [`wide`] and [`reference`] their bulk work. [`agreement`] compares what two parties
+//! should both hold. [`sacrifice`] is an older check, linear in communication: reference and fallback.
+
+mod agreement;
+mod batch;
+mod binary;
+mod claim;
+mod coin;
+mod extension;
+mod galois;
+mod plan;
+mod proof;
+mod reference;
+mod rehearsal;
+mod ring;
+// mod sacrifice;
+#[cfg(test)]
+mod tests;
+mod wide;
+
+use crate::engine::{Cost, Failure, Fut, Io, join};
+use crate::kernel::galois::DEGREE;
+
+use super::{Product, Record, Verifier, Word};
+
+pub use rehearsal::Rehearsal;
+
+use galois::Galois;
+use proof::{Honest, prove};
+use reference::Reference;
+use wide::{Bits, Ring64};
+
+#[allow(unused_imports)]
+pub(crate) use agreement::Agreement;
+
+/// `GR(2^128, 48)`.
+type Ring128 = Reference<Galois<u128, DEGREE>>;
+
+/// The check by distributed zero-knowledge proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sublinear;
+
+impl Verifier for Sublinear {
+    fn verify<'a>(&'a self, io: &'a mut Io, records: Vec<Record>) -> Fut<'a, ()> {
+        Box::pin(verify(io, records))
+    }
+}
+
+/// Verifies records of any rings, side by side.
+///
+/// # Errors
+/// Where one is false, or a party does not follow the protocol: whoever did it, or two of whom one did.
+pub(crate) async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Failure> {
+    let Sorted { ring64, ring128, bits } = Sorted::new(records);
+    let [mut first, mut second, mut third] = strands(io);
+    let rings = join(
+        prove::<Ring64>(&mut first, &ring64, &Honest),
+        prove::<Ring128>(&mut second, &ring128, &Honest),
+    );
+    join(rings, prove::<Bits>(&mut third, &bits, &Honest)).await?;
+    Ok(())
+}
+
+fn strands(io: &mut Io) -> [Io; 3] {
+    io.split(3).try_into().ok().expect("three strands")
+}
+
+/// What verifying records costs, all parties together.
+pub(crate) fn cost(records: Vec<Record>) -> Cost {
+    let Sorted { ring64, ring128, bits } = Sorted::new(records);
+    let costs = [
+        plan::cost::<Ring64>(&ring64),
+        plan::cost::<Ring128>(&ring128),
+        plan::cost::<Bits>(&bits),
+    ];
+    costs.into_iter().fold(Cost::default(), |sum, cost| Cost {
+        bytes: sum.bytes + cost.bytes,
+        rounds: sum.rounds.max(cost.rounds),
+    })
+}
+
+/// Records by ring.
+struct Sorted {
+    ring64: Vec<Product<u64>>,
+    ring128: Vec<Product<u128>>,
+    bits: Vec<Product<Word>>,
+}
+
+impl Sorted {
+    fn new(records: Vec<Record>) -> Self {
+        let mut sorted = Self { ring64: Vec::new(), ring128: Vec::new(), bits: Vec::new() };
+        for record in records {
+            match record {
+                Record::Ring64(product) => sorted.ring64.push(product),
+                Record::Ring128(product) => sorted.ring128.push(product),
+                Record::Bits(product) => sorted.bits.push(product),
+            }
+        }
+        sorted
+    }
+}
