@@ -2,6 +2,7 @@
 //!
 //! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
+//! - [`circuit`]: compound operations over any back end: comparisons, division, sorting, groups.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //!
 //! Cores are sans-IO: a party is stepped with what arrived and says what to send; the caller authenticates and encrypts the
@@ -31,6 +32,7 @@
 compile_error!("columns travel as they lie in memory, little-endian");
 
 pub mod additive;
+pub mod circuit;
 pub mod domain;
 pub mod engine;
 pub mod plain;
