@@ -128,7 +128,7 @@ pub async fn extreme(
 ) -> Result<Found, Failure> {
     let len = values.len();
     of_length("extreme", len, payload)?;
-    if groups == 0 || len == 0 || len % groups != 0 {
+    if groups == 0 || len == 0 || !len.is_multiple_of(groups) {
         return Err(Failure::Program("groups divide a column's length and have rows"));
     }
     let mut rows = len / groups;

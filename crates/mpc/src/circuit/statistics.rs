@@ -87,7 +87,7 @@ pub async fn variance(
 
 /// Rows to a group.
 fn rows(column: &Column, groups: usize) -> Result<i128, Failure> {
-    if groups == 0 || column.is_empty() || column.len() % groups != 0 {
+    if groups == 0 || column.is_empty() || !column.len().is_multiple_of(groups) {
         return Err(Failure::Program("groups divide a column's length and have rows"));
     }
     Ok((column.len() / groups) as i128)
