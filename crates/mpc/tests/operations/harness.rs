@@ -5,16 +5,22 @@ use mpc::domain::{Domain, Element, M61, P127, Values};
 use mpc::engine::{Backend, Column, Failure, Io, Stats, local};
 use mpc::plain::Plain;
 
+use super::dealer::Dealer;
+
 /// A back end to be held to the reference.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) parties: u16,
-    pub(crate) make: fn() -> Box<dyn Backend>,
+    /// At a party, by its index.
+    pub(crate) make: fn(u16) -> Box<dyn Backend>,
 }
 
 /// All of them: a new one takes a line here.
 pub(crate) fn kinds() -> Vec<Kind> {
-    vec![Kind { name: "plain", parties: 1, make: || Box::new(Plain::default()) }]
+    vec![
+        Kind { name: "plain", parties: 1, make: |_| Box::new(Plain::default()) },
+        Kind { name: "simulated dealer", parties: 3, make: |index| Box::new(Dealer::new(index)) },
+    ]
 }
 
 /// A program over columns.
@@ -34,7 +40,7 @@ pub(crate) fn run(kind: &Kind, inputs: &[Values], program: impl Program) -> Resu
     let results = local::run(kind.parties, 7, move |mut io| {
         let (program, inputs) = (program.clone(), inputs.clone());
         async move {
-            let backend = make();
+            let backend = make(io.index());
             let mut columns = Vec::new();
             for (at, values) in inputs.iter().enumerate() {
                 let owner = at as u16 % io.parties();
@@ -62,7 +68,7 @@ pub(crate) fn run(kind: &Kind, inputs: &[Values], program: impl Program) -> Resu
 pub(crate) fn expect(what: &str, inputs: &[Values], expected: &[Values], program: impl Program) {
     let mut ran = 0;
     for kind in kinds() {
-        let backend = (kind.make)();
+        let backend = (kind.make)(0);
         let domains = backend.capabilities().domains;
         if inputs.iter().any(|values| !domains.contains(&values.domain())) {
             continue;
@@ -94,7 +100,7 @@ pub(crate) fn expect(what: &str, inputs: &[Values], expected: &[Values], program
 pub(crate) fn outcomes(inputs: &[Values], program: impl Program) -> Vec<(&'static str, Vec<Values>)> {
     let mut outcomes = Vec::new();
     for kind in kinds() {
-        let backend = (kind.make)();
+        let backend = (kind.make)(0);
         let domains = backend.capabilities().domains;
         if inputs.iter().all(|values| domains.contains(&values.domain())) {
             match run(&kind, inputs, program.clone()) {

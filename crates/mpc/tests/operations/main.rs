@@ -5,6 +5,8 @@
 
 mod choose;
 mod compare;
+#[path = "../../examples/simulated_dealer/dealer.rs"]
+mod dealer;
 mod divide;
 mod fixed;
 mod harness;
