@@ -35,5 +35,7 @@ pub mod additive;
 pub mod circuit;
 pub mod domain;
 pub mod engine;
+mod kernel;
 pub mod plain;
 pub mod prg;
+pub mod rep3;
