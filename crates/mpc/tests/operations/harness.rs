@@ -4,6 +4,7 @@ use mpc::circuit::open;
 use mpc::domain::{Domain, Element, M61, P127, Values};
 use mpc::engine::{Backend, Column, Failure, Io, Stats, local};
 use mpc::plain::Plain;
+use mpc::rep3::Rep3;
 
 use super::dealer::Dealer;
 
@@ -11,15 +12,15 @@ use super::dealer::Dealer;
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) parties: u16,
-    /// At a party, by its index.
-    pub(crate) make: fn(u16) -> Box<dyn Backend>,
+    pub(crate) make: fn(&Io) -> Box<dyn Backend>,
 }
 
 /// All of them: a new one takes a line here.
 pub(crate) fn kinds() -> Vec<Kind> {
     vec![
         Kind { name: "plain", parties: 1, make: |_| Box::new(Plain::default()) },
-        Kind { name: "simulated dealer", parties: 3, make: |index| Box::new(Dealer::new(index)) },
+        Kind { name: "simulated dealer", parties: 3, make: |io| Box::new(Dealer::new(io.index())) },
+        Kind { name: "rep3", parties: 3, make: |io| Box::new(Rep3::semi_honest(io).expect("three parties")) },
     ]
 }
 
@@ -40,7 +41,11 @@ pub(crate) fn run(kind: &Kind, inputs: &[Values], program: impl Program) -> Resu
     let results = local::run(kind.parties, 7, move |mut io| {
         let (program, inputs) = (program.clone(), inputs.clone());
         async move {
-            let backend = make(io.index());
+            let backend = make(&io);
+            let domains = backend.capabilities().domains;
+            if inputs.iter().any(|values| !domains.contains(&values.domain())) {
+                return Err(Failure::Unsupported { protocol: "this back end", what: "a domain of the inputs" });
+            }
             let mut columns = Vec::new();
             for (at, values) in inputs.iter().enumerate() {
                 let owner = at as u16 % io.parties();
@@ -51,6 +56,14 @@ pub(crate) fn run(kind: &Kind, inputs: &[Values], program: impl Program) -> Resu
             open::to_all(&*backend, &mut io, &results).await
         }
     });
+    // Where an operation is not offered, some may have sent and wait for those that have ended.
+    let refused = results.iter().find_map(|(result, _)| match result {
+        Err(Failure::Unsupported { protocol, what }) => Some(Failure::Unsupported { protocol, what }),
+        _ => None,
+    });
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let mut opened: Option<(Vec<Values>, Stats)> = None;
     for (result, stats) in results {
         let values = result?;
@@ -68,11 +81,6 @@ pub(crate) fn run(kind: &Kind, inputs: &[Values], program: impl Program) -> Resu
 pub(crate) fn expect(what: &str, inputs: &[Values], expected: &[Values], program: impl Program) {
     let mut ran = 0;
     for kind in kinds() {
-        let backend = (kind.make)(0);
-        let domains = backend.capabilities().domains;
-        if inputs.iter().any(|values| !domains.contains(&values.domain())) {
-            continue;
-        }
         match run(&kind, inputs, program.clone()) {
             Err(Failure::Unsupported { .. }) if kind.name != "plain" => {}
             Err(failure) => panic!("{what} over {}: {failure}", kind.name),
@@ -100,14 +108,10 @@ pub(crate) fn expect(what: &str, inputs: &[Values], expected: &[Values], program
 pub(crate) fn outcomes(inputs: &[Values], program: impl Program) -> Vec<(&'static str, Vec<Values>)> {
     let mut outcomes = Vec::new();
     for kind in kinds() {
-        let backend = (kind.make)(0);
-        let domains = backend.capabilities().domains;
-        if inputs.iter().all(|values| domains.contains(&values.domain())) {
-            match run(&kind, inputs, program.clone()) {
-                Err(Failure::Unsupported { .. }) if kind.name != "plain" => {}
-                Err(failure) => panic!("over {}: {failure}", kind.name),
-                Ok((found, _)) => outcomes.push((kind.name, found)),
-            }
+        match run(&kind, inputs, program.clone()) {
+            Err(Failure::Unsupported { .. }) if kind.name != "plain" => {}
+            Err(failure) => panic!("over {}: {failure}", kind.name),
+            Ok((found, _)) => outcomes.push((kind.name, found)),
         }
     }
     outcomes
