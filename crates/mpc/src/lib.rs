@@ -4,6 +4,7 @@
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
 //! - [`program`]: a computation as a graph of vector operations; what a contract approves.
 //! - [`planner`]: which protocol suits a threat model, and what a program will cost; [`runner`]: runs a program on a back end.
+//! - [`circuit`]: compound operations over any back end: comparisons, division, sorting, groups.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
 //!
@@ -38,6 +39,7 @@
 compile_error!("columns travel as they lie in memory, little-endian");
 
 pub mod additive;
+pub mod circuit;
 pub mod domain;
 pub mod engine;
 pub mod net;
