@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) arrivals: RefCell<super::party::Arrivals>,
     pub(super) stats: RefCell<Stats>,
     pub(super) lost: RefCell<Vec<bool>>,
+    /// Peers whose bytes somebody awaited when the party was last stepped.
+    pub(super) awaited: RefCell<Vec<bool>>,
 }
 
 /// Bytes of one operation from one peer that nobody has taken yet.
@@ -251,6 +253,7 @@ impl Future for Receive<'_> {
         if this.shared.lost.borrow()[usize::from(this.from)] {
             return Poll::Ready(Err(Failure::blame(this.from, Fault::Lost)));
         }
+        this.shared.awaited.borrow_mut()[usize::from(this.from)] = true;
         Poll::Pending
     }
 }
