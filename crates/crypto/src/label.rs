@@ -59,6 +59,8 @@ impl Label {
     pub const RESULT_SHARE: Self = Self("sottovoce/v1/result-share");
     /// A session of joint computation.
     pub const SESSION: Self = Self("sottovoce/v1/session");
+    /// Parts of shares that one holder vouches for as another opens them.
+    pub const OPENING: Self = Self("sottovoce/v1/opening");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

@@ -34,6 +34,8 @@ compile_error!("columns travel as they lie in memory, little-endian");
 pub mod additive;
 pub mod domain;
 pub mod engine;
+mod kernel;
 pub mod net;
 pub mod plain;
 pub mod prg;
+pub mod rep3;

@@ -1,0 +1,30 @@
+//! The kernels compiled for AVX-512.
+
+use crate::rep3::Atom;
+
+use super::{BLOCK, Parts, portable};
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn products<A: Atom>(z: &mut [A], x: Parts<'_, A>, y: Parts<'_, A>, b: &[A]) {
+    portable::products(z, x, y, b);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn dot<A: Atom>(x: Parts<'_, A>, y: Parts<'_, A>) -> A {
+    portable::dot(x, y)
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn matrix<A: Atom>(z: &mut [A], x: Parts<'_, A>, y: Parts<'_, A>, shape: [usize; 2]) {
+    portable::matrix(z, x, y, shape);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn scaled<A: Atom>(z: &mut [A], factor: A, x: &[A]) {
+    portable::scaled(z, factor, x);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn transpose(rows: &[u64; BLOCK], planes: &mut [[u64; 8]; 64]) {
+    portable::transpose(rows, planes);
+}
