@@ -2,6 +2,7 @@
 //!
 //! - [`additive`]: sums of vectors over Z_2^64 among n parties, one round, outside the engine.
 //! - [`engine`]: runs one party of a computation; protocols are back ends behind [`engine::Backend`].
+//! - [`circuit`]: compound operations over any back end: comparisons, division, sorting, groups.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
 //!
@@ -32,6 +33,7 @@
 compile_error!("columns travel as they lie in memory, little-endian");
 
 pub mod additive;
+pub mod circuit;
 pub mod domain;
 pub mod engine;
 mod kernel;

@@ -77,7 +77,7 @@ impl Backend for Plain {
         }
         by_domain!(from.domain(), gather(from, rows), bits: {
             let bits = values(from)?.bits().ok_or(Failure::Program("bits"))?;
-            Ok(column(&Values::Bits(rows.iter().map(|row| bits.get(*row as usize)).collect())))
+            Ok(column(&Values::Bits(bits.gather(rows))))
         })
     }
 

@@ -51,10 +51,47 @@ impl Bits {
         self.words[index / 64] >> (index % 64) & 1 == 1
     }
 
+    /// The bits at the places named, in this order.
+    ///
+    /// # Panics
+    /// Where one is past the end.
+    #[must_use]
+    pub fn gather(&self, rows: &[u32]) -> Self {
+        assert!(rows.iter().all(|row| (*row as usize) < self.len), "bits within {}", self.len);
+        Self { len: rows.len(), words: rows.chunks(64).map(|rows| gather_word(&self.words, rows)).collect() }
+    }
+
     /// Each bit in turn.
     pub fn iter(&self) -> impl Iterator<Item = bool> + '_ {
         (0..self.len).map(|index| self.words[index / 64] >> (index % 64) & 1 == 1)
     }
+}
+
+/// At most 64 bits of packed ones, at the places named; runs of neighbours, and of one place again and again, cost a few instructions.
+/// Which way is taken depends on the places alone.
+///
+/// # Panics
+/// On a place past the words' end, and for no place.
+#[inline]
+pub fn gather_word(words: &[u64], rows: &[u32]) -> u64 {
+    let (first, mask) = (rows[0], u64::MAX >> (64 - rows.len()));
+    let (mut moves, mut breaks, mut expected) = (0, 0, first);
+    for row in rows {
+        moves |= row ^ first;
+        breaks |= row ^ expected;
+        expected = expected.wrapping_add(1);
+    }
+    let (word, shift) = (first as usize / 64, first % 64);
+    if breaks == 0 {
+        let low = words[word] >> shift;
+        let high = if shift == 0 { 0 } else { words.get(word + 1).map_or(0, |word| word << (64 - shift)) };
+        return (low | high) & mask;
+    }
+    if moves == 0 {
+        return (words[word] >> shift & 1).wrapping_neg() & mask;
+    }
+    let bit = |row: u32| words[row as usize / 64] >> (row % 64) & 1;
+    rows.iter().enumerate().fold(0, |gathered, (place, row)| gathered | bit(*row) << place)
 }
 
 impl FromIterator<bool> for Bits {
@@ -70,5 +107,29 @@ impl FromIterator<bool> for Bits {
             len += 1;
         }
         Self { len, words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathering_takes_runs_and_single_bits_alike() {
+        let bits: Bits = (0..300u32).map(|at| at * at % 7 < 3).collect();
+        let wild = (0..300u32).map(|at| at * 37 % 300);
+        for rows in [
+            (0..300).collect::<Vec<u32>>(),
+            (5..300).collect(),
+            (13..78).collect(),
+            vec![299; 130],
+            vec![64; 1],
+            (0..70).chain(std::iter::repeat_n(9, 100)).collect(),
+            wild.collect(),
+            Vec::new(),
+        ] {
+            let expected: Bits = rows.iter().map(|row| bits.get(*row as usize)).collect();
+            assert!(bits.gather(&rows) == expected);
+        }
     }
 }

@@ -116,6 +116,8 @@ impl Shared {
 pub struct Io {
     pub(super) shared: Rc<Shared>,
     pub(super) next: u64,
+    /// From one number to the next.
+    pub(super) stride: u64,
     pub(super) end: u64,
 }
 
@@ -147,21 +149,40 @@ impl Io {
     /// When the strand's numbers are used up; a strand of a whole session has 2^63.
     pub fn op(&mut self) -> OpId {
         assert!(self.next < self.end, "a strand's operation numbers are used up");
-        self.next += 1;
-        OpId(self.next - 1)
+        self.next += self.stride;
+        OpId(self.next - self.stride)
     }
 
-    /// Strands for `count` pieces of work side by side; half of what this one has left is shared among them.
+    /// Strands for `count` pieces of work side by side; half of what this one has left is shared among them, in turn. Where
+    /// they are done, [`Io::rejoin`] takes back what they left: without it a strand can be split some sixty times.
     pub fn split(&mut self, count: usize) -> Vec<Self> {
-        let share = (self.end - self.next) / 2 / (count.max(1) as u64);
-        assert!(share > 0, "a strand's operation numbers are used up");
-        (0..count)
-            .map(|_| {
-                let begin = self.next;
-                self.next += share;
-                Self { shared: Rc::clone(&self.shared), next: begin, end: begin + share }
-            })
-            .collect()
+        let lanes = count.max(1) as u64;
+        let left = (self.end - self.next.min(self.end)) / self.stride / 2;
+        assert!(left >= lanes, "a strand's operation numbers are used up");
+        let end = self.next + left * self.stride;
+        let strand = |lane: u64| Self {
+            shared: Rc::clone(&self.shared),
+            next: self.next + lane * self.stride,
+            stride: self.stride * lanes,
+            end,
+        };
+        let strands = (0..count as u64).map(strand).collect();
+        self.next = end;
+        strands
+    }
+
+    /// Takes back the numbers that strands left over: they are all of this one's last [`Io::split`], and nothing was done on
+    /// this one since.
+    ///
+    /// # Panics
+    /// Where they are not, or only some of them.
+    pub fn rejoin(&mut self, strands: Vec<Self>) {
+        let Some(first) = strands.first() else { return };
+        let last_split = first.end == self.next && first.stride == self.stride * strands.len() as u64;
+        assert!(last_split, "a strand takes back what it split last");
+        // Past the last number that any of them used, on this strand's own grid.
+        let used = strands.iter().map(|strand| strand.next).max().unwrap_or(self.next);
+        self.next = used.min(self.next);
     }
 
     /// Queues bytes for a peer under an operation; they leave when the frame is full or this party must wait.
@@ -255,5 +276,39 @@ impl Future for Receive<'_> {
         }
         this.shared.awaited.borrow_mut()[usize::from(this.from)] = true;
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::local;
+
+    #[test]
+    fn strands_never_share_a_number_and_give_back_the_rest() {
+        local::run(1, 1, |mut io| async move {
+            let mut seen = HashSet::new();
+            for turn in 0..10_000 {
+                seen.insert(io.op());
+                let mut strands = io.split(1 + turn % 5);
+                for (at, strand) in strands.iter_mut().enumerate() {
+                    for _ in 0..at {
+                        assert!(seen.insert(strand.op()));
+                    }
+                    let mut inner = strand.split(2);
+                    assert!(seen.insert(inner[1].op()));
+                    if turn % 400 != 0 {
+                        strand.rejoin(inner);
+                    }
+                    assert!(seen.insert(strand.op()));
+                }
+                if turn % 400 != 0 {
+                    io.rejoin(strands);
+                }
+                assert!(seen.insert(io.op()));
+            }
+            Ok(())
+        });
     }
 }

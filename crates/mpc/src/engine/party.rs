@@ -106,7 +106,7 @@ impl<T: 'static> Party<T> {
             lost: RefCell::new(vec![false; count]),
             awaited: RefCell::new(vec![false; count]),
         });
-        let io = Io { shared: Rc::clone(&shared), next: 1, end: 1 << 63 };
+        let io = Io { shared: Rc::clone(&shared), next: 1, stride: 1, end: 1 << 63 };
         let work = Box::pin(async move {
             agree(&io).await?;
             work(io).await

@@ -1,6 +1,6 @@
 //! Operations that each party does on its own parts: constants, linear combinations, rearrangement, sums.
 
-use crate::domain::{Bits, Values};
+use crate::domain::{Bits, Values, gather_word};
 use crate::engine::{Column, Failure, Scalar};
 
 use super::Rep3;
@@ -83,11 +83,8 @@ pub(super) fn gather_bits(column: &Column, rows: &[u32]) -> Result<Column, Failu
 
 /// The bits at the places named, in this order.
 pub(super) fn pick_bits(part: &[Word], rows: &[u32]) -> Vec<Word> {
-    let word = |rows: &[u32]| {
-        let bit = |row: u32| part[row as usize / 64].0 >> (row % 64) & 1;
-        Word(rows.iter().enumerate().fold(0, |word, (place, row)| word | bit(*row) << place))
-    };
-    rows.chunks(64).map(word).collect()
+    let words: &[u64] = bytemuck::cast_slice(part);
+    rows.chunks(64).map(|rows| Word(gather_word(words, rows))).collect()
 }
 
 pub(super) fn concat_ring<R: Ring>(columns: &[Column]) -> Result<Column, Failure> {
