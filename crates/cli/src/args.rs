@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
+use serde::{Deserialize, Serialize};
 
 use crate::output::Form;
 
@@ -506,6 +507,11 @@ pub(crate) enum BenchCommand {
     Requests(BenchArgs),
     /// Sealing and opening of large objects
     Seal(SealArgs),
+    /// Joint computations, among processes over TLS
+    Mpc(MpcArgs),
+    /// One party of `bench mpc`
+    #[command(hide = true)]
+    MpcParty,
 }
 
 /// `sotto bench requests`.
@@ -541,6 +547,119 @@ pub(crate) struct SealArgs {
     /// Size of the object in MiB
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub mebibytes: u32,
+}
+
+/// `sotto bench mpc`.
+#[derive(Debug, Args)]
+pub(crate) struct MpcArgs {
+    /// What to compute; may be repeated [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub work: Vec<Work>,
+    /// By which protocol; `none` sends the bytes of `rep3` and computes nothing [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+    /// Against whom [default: both]
+    #[arg(long)]
+    pub adversary: Option<Adversary>,
+    /// How many parties [default: as the protocol's table has it]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub parties: Option<u16>,
+    /// Over which network
+    #[arg(long, value_enum, default_value_t = Net::Loopback)]
+    pub net: Net,
+    /// How many values [default: as the work has it]
+    #[arg(long, value_name = "SIZE")]
+    pub n: Option<usize>,
+    /// How often, after once to warm up; the median counts
+    #[arg(long, default_value_t = 5, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub runs: usize,
+}
+
+/// A work of `sotto bench mpc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Work {
+    /// Multiplications, all at once
+    Mul,
+    /// One inner product
+    Dot,
+    /// Comparisons of 64-bit numbers
+    Lt,
+    /// Sorting 64-bit numbers
+    Sort,
+    /// Multiplications, each of the result before
+    Mulseq,
+    /// Sum of vectors, one of each party
+    Sum,
+    /// Sum of one integer of each party, from start to finish
+    Sum1,
+}
+
+impl Work {
+    /// All, in the table's order.
+    pub(crate) const ALL: [Self; 7] = [Self::Mul, Self::Dot, Self::Lt, Self::Sort, Self::Mulseq, Self::Sum, Self::Sum1];
+
+    /// How many values, where nothing is said.
+    pub(crate) const fn size(self, parties: u16) -> usize {
+        match self {
+            Self::Mul | Self::Dot => 1_000_000,
+            Self::Lt => 100_000,
+            Self::Sort | Self::Mulseq => 10_000,
+            Self::Sum => {
+                if parties < 10 {
+                    1_000_000
+                } else {
+                    100_000
+                }
+            }
+            Self::Sum1 => 1,
+        }
+    }
+}
+
+impl std::fmt::Display for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mul => "mul",
+            Self::Dot => "dot",
+            Self::Lt => "lt",
+            Self::Sort => "sort",
+            Self::Mulseq => "mulseq",
+            Self::Sum => "sum",
+            Self::Sum1 => "sum1",
+        })
+    }
+}
+
+/// What corrupt parties may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Adversary {
+    /// Look at what they see
+    SemiHonest,
+    /// Anything
+    Malicious,
+}
+
+impl std::fmt::Display for Adversary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SemiHonest => "semi-honest",
+            Self::Malicious => "malicious",
+        })
+    }
+}
+
+/// The network between the parties of `sotto bench mpc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Net {
+    /// This machine's loopback
+    Loopback,
+    /// 0.2 ms there and back, 1 Gbit/s
+    Lan,
+    /// 50 ms there and back, 100 Mbit/s
+    Wan,
 }
 
 /// A role as it is written.

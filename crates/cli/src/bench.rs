@@ -4,6 +4,8 @@
 //! raised on this machine for the bench, as processes, on loopback, with real keys, TLS and disks; only the nodes' rate
 //! limits are raised then, since all clients come from one address.
 
+pub(crate) mod mpc;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

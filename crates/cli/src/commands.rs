@@ -67,6 +67,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
             return bench::requests(args, output).await;
         }
         Command::Bench(BenchCommand::Seal(args)) => return throughput::run(&args, output),
+        Command::Bench(BenchCommand::Mpc(args)) => return bench::mpc::run(&args, output),
+        Command::Bench(BenchCommand::MpcParty) => return bench::mpc::party(),
         Command::Man { directory } => return manual::run(&directory, output),
         Command::Verify(args) => return results::run_verify(&args, output),
         Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),

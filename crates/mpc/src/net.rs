@@ -7,6 +7,7 @@
 //!
 //! - [`Gate`], [`Links`]: sockets. One gate serves all sessions of a node; links reconnect, and go through a third party where they cannot.
 //! - [`threads`]: parties of one process.
+//! - [`sim`]: whole sessions from one seed, with delay, loss, crashes and parties that lie.
 
 mod drive;
 mod gate;
@@ -15,10 +16,11 @@ mod link;
 mod links;
 mod message;
 mod pipe;
+pub mod sim;
 pub mod threads;
 mod tls;
 
-pub use drive::{Cancel, End, Event, Meter, Progress, Transport, drive};
+pub use drive::{Cancel, Control, End, Event, Meter, Progress, Transport, drive};
 pub use gate::Gate;
 pub use links::{Identify, Links, Peer, Refused, Settings, Timing};
 

@@ -95,7 +95,8 @@ impl Read for Zeros {
     }
 }
 
-fn peak_memory() -> Option<u64> {
+/// Largest memory of this process so far, in bytes; unknown outside Linux.
+pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes << 10)

@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) lost: RefCell<Vec<bool>>,
     /// Bytes of an operation that a peer will still send and that nobody wants.
     pub(super) unwanted: RefCell<HashMap<(u16, OpId), usize>>,
+    /// Peers whose bytes somebody awaited when the party was last stepped.
+    pub(super) awaited: RefCell<Vec<bool>>,
 }
 
 /// Bytes of one operation from one peer that nobody has taken yet.
@@ -316,6 +318,7 @@ impl Future for Receive<'_> {
         if this.shared.lost.borrow()[usize::from(this.from)] {
             return Poll::Ready(Err(Failure::blame(this.from, Fault::Lost)));
         }
+        this.shared.awaited.borrow_mut()[usize::from(this.from)] = true;
         Poll::Pending
     }
 }

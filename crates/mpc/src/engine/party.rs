@@ -105,6 +105,7 @@ impl<T: 'static> Party<T> {
             stats: RefCell::new(Stats::default()),
             lost: RefCell::new(vec![false; count]),
             unwanted: RefCell::new(HashMap::new()),
+            awaited: RefCell::new(vec![false; count]),
         });
         let io = Io { shared: Rc::clone(&shared), next: 1, stride: 1, end: 1 << 63 };
         let work = Box::pin(async move {
@@ -134,6 +135,7 @@ impl<T: 'static> Party<T> {
         for frame in inbox {
             taken = taken.and_then(|()| accept(&self.shared, frame));
         }
+        self.shared.awaited.borrow_mut().fill(false);
         let work = self.work.as_mut().expect("a party is not stepped after its end");
         let polled = match taken {
             Ok(()) => work.as_mut().poll(&mut Context::from_waker(Waker::noop())),
@@ -155,6 +157,12 @@ impl<T: 'static> Party<T> {
         if let Some(lost) = self.shared.lost.borrow_mut().get_mut(usize::from(peer)) {
             *lost = true;
         }
+    }
+
+    /// Whose bytes it waits for, as it was last stepped.
+    pub fn awaits(&self) -> Vec<u16> {
+        let awaited = self.shared.awaited.borrow();
+        (0..self.shared.parties).filter(|peer| awaited[usize::from(*peer)]).collect()
     }
 
     /// What it sent and received so far.

@@ -109,6 +109,23 @@ impl Cancel {
     }
 }
 
+/// How a drive is watched and ended.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Ends it.
+    pub cancel: Cancel,
+    /// How far the work is.
+    pub meter: Meter,
+    /// A peer whose frames are awaited, and who is connected but sends none to go on with for so long, is lost.
+    pub stall: Duration,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { cancel: Cancel::default(), meter: Meter::default(), stall: Duration::from_secs(600) }
+    }
+}
+
 /// Runs a party to its end in this thread, and closes the transport. `progress` is called some times a second while the party waits.
 ///
 /// Backpressure: where a peer takes no more, the party stops at its send, but goes on taking what peers send, up to the
@@ -119,11 +136,11 @@ impl Cancel {
 pub fn drive<T: 'static>(
     mut party: Party<T>,
     transport: impl Transport + 'static,
-    meter: &Meter,
     progress: &mut dyn FnMut(Progress),
-    cancel: &Cancel,
+    control: &Control,
 ) -> (Result<T, Failure>, Stats) {
     let begun = Instant::now();
+    let Control { cancel, meter, stall } = control;
     cancel.attach();
     let seat = transport.seat();
     let room = Rc::new(RefCell::new(Mailroom {
@@ -155,8 +172,12 @@ pub fn drive<T: 'static>(
             Ok((_, Status::Done(value))) => break Ok(value),
             Ok((_, Status::Waiting)) => {}
         }
+        let waiting = Instant::now();
         loop {
             room.sort();
+            if waiting.elapsed() >= *stall {
+                room.absent.extend(party.awaits());
+            }
             if room.failure.is_some() || !room.frames.is_empty() || !room.absent.is_empty() {
                 break;
             }

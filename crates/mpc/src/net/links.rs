@@ -109,12 +109,15 @@ pub(super) struct Shared {
     links: Vec<Option<Arc<Link>>>,
     inbox: Arc<Inbox>,
     /// Streams through third parties that end here, by the other end and their number.
-    tunnels: Mutex<HashMap<(u16, u32), (u16, Arc<Tunnel>)>>,
+    tunnels: Mutex<HashMap<(u16, u32), Way>>,
     /// Handshakes through third parties under way.
     pending: AtomicUsize,
     closed: AtomicBool,
     gate: Gate,
 }
+
+/// Through whom a stream goes, and its end here.
+type Way = (u16, Arc<Tunnel>);
 
 impl Links {
     pub(super) fn open(settings: Settings, gate: Gate) -> Result<Self, Refused> {

@@ -70,8 +70,11 @@ impl Pipe {
 pub(super) struct Tunnel {
     state: Mutex<State>,
     changed: Condvar,
-    send: Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>,
+    send: Sender,
 }
+
+/// Sends a piece; an empty one ends the stream.
+type Sender = Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 
 struct State {
     arrived: VecDeque<Bytes>,

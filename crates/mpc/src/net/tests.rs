@@ -17,7 +17,7 @@ use super::link::Conversation;
 use super::message::{self, Counters, Hello, Kind};
 use super::pipe::Pipe;
 use super::tls::Channel;
-use super::{Cancel, Gate, Links, Meter, Peer, Settings, Timing, drive, threads};
+use super::{Cancel, Control, Gate, Links, Peer, Settings, Timing, drive, threads};
 use crate::engine::{Failure, Fault, Io, Party, Stats, local};
 
 /// Parties of one authority.
@@ -144,7 +144,7 @@ fn run(links: Links, parties: u16, rounds: usize, len: usize, cancel: Cancel) ->
     std::thread::spawn(move || {
         let index = super::Transport::seat(&links).0;
         let party = Party::new(local::settings(index, parties, SEED), move |io| exchange(io, rounds, len)).unwrap();
-        drive(party, links, &Meter::default(), &mut |_| {}, &cancel)
+        drive(party, links, &mut |_| {}, &Control { cancel, ..Control::default() })
     })
 }
 
@@ -181,7 +181,7 @@ fn parties_on_threads_exchange_more_than_any_queue_holds() {
             std::thread::spawn(move || {
                 let party =
                     Party::new(local::settings(links.index(), 3, SEED), |io| exchange(io, 2, 3_000_000)).unwrap();
-                drive(party, links, &Meter::default(), &mut |_| {}, &Cancel::default()).0
+                drive(party, links, &mut |_| {}, &Control::default()).0
             })
         })
         .collect();
@@ -326,6 +326,16 @@ fn a_session_is_cancelled_and_the_peer_learns_it_at_once() {
     let [first, second] = parties.map(|party| party.join().unwrap().0);
     assert_eq!((first, second), (Err(Failure::Cancelled), Err(Failure::blame(0, Fault::Lost))));
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_peer_that_is_there_and_sends_nothing_is_lost_in_time() {
+    let mut links = threads::links(2);
+    let _idle = links.pop();
+    let party = Party::new(local::settings(0, 2, SEED), |io| exchange(io, 1, 1)).unwrap();
+    let control = Control { stall: Duration::from_millis(300), ..Control::default() };
+    let (result, _) = drive(party, links.pop().unwrap(), &mut |_| {}, &control);
+    assert_eq!(result, Err(Failure::blame(1, Fault::Lost)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Parties of one process, each on a thread of its own.
 //!
 //! ```
-//! use mpc::net::{Cancel, Meter, drive, threads};
+//! use mpc::net::{Control, drive, threads};
 //! use mpc::engine::{Party, local};
 //!
 //! let parties: Vec<_> = threads::links(3)
@@ -22,7 +22,7 @@
 //!                 }
 //!                 Ok(sum[0])
 //!             });
-//!             drive(party.unwrap(), links, &Meter::default(), &mut |_| {}, &Cancel::default()).0
+//!             drive(party.unwrap(), links, &mut |_| {}, &Control::default()).0
 //!         })
 //!     })
 //!     .collect();
