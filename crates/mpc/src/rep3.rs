@@ -6,7 +6,7 @@ mod adder;
 mod column;
 mod convert;
 mod cost;
-
+mod handout;
 mod linear;
 mod plane;
 mod product;
@@ -14,6 +14,7 @@ mod product;
 mod record;
 mod seat;
 mod share;
+mod verify;
 mod sharing;
 mod shuffle;
 
@@ -30,9 +31,10 @@ use column::{Share, no_bits, no_field, of_bits, of_ring, ring};
 use product::Factors;
 use seat::Seat;
 
-pub(crate) use record::{Record, Shape, Verifier};
+pub(crate) use record::{Product, Record, Shape, Verifier};
+pub use handout::combine;
+pub use verify::Rehearsal;
 pub(crate) use share::{Atom, Replicated, Span, Word};
-<<<<<<< HEAD
 
 /// The protocol's name.
 const NAME: &str = "rep3";
@@ -56,14 +58,18 @@ impl Rep3 {
         Self::new(io, None)
     }
 
-    /// Against a party that does anything: before each opening `verifier` is given all products since the last one. Inputs are consistent
-    /// whatever their owner sends; conversions consist of local steps and products; openings are vouched for by both holders of a part.
-    /// Shuffles are not offered.
+    /// Against a party that does anything: before each opening all products since the last one are verified (`docs/spec/mpc/rep3-malicious.md`).
+    /// Inputs are consistent whatever their owner sends; conversions consist of local steps and products; openings are vouched for by
+    /// both holders of a part. Shuffles are not offered.
     ///
     /// # Errors
     /// [`Failure::Program`] unless the session has three parties.
-    #[allow(dead_code, reason = "for whoever brings a verifier")]
-    pub(crate) fn malicious(io: &Io, verifier: Box<dyn Verifier>) -> Result<Self, Failure> {
+    pub fn malicious(io: &Io) -> Result<Self, Failure> {
+        Self::new(io, Some(Box::new(verify::Sublinear)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn verified_by(io: &Io, verifier: Box<dyn Verifier>) -> Result<Self, Failure> {
         Self::new(io, Some(verifier))
     }
 
@@ -354,6 +360,10 @@ impl Backend for Rep3 {
         })
     }
 
+    fn hand_out<'a>(&'a self, _: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        Box::pin(std::future::ready(handout::hand_out(self.seat.index, columns.columns())))
+    }
+
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         match (primitive, &self.verifier) {
             (Primitive::Check(multiplications), Some(verifier)) => verifier.cost(multiplications),
@@ -364,9 +374,3 @@ impl Backend for Rep3 {
 
 #[cfg(test)]
 mod tests;
-=======
-#[allow(dead_code)]
-mod verify;
-
-pub use verify::Rehearsal;
->>>>>>> wt-dzk

@@ -17,7 +17,7 @@ use crate::program::{Node, Operation, Program};
 pub struct Outcome {
     /// What each [`Operation::Open`] opened, in order; nothing where it opened to another party.
     pub opened: Vec<Option<Values>>,
-    /// This party's share of all that is given to the recipients ([`Backend::combine`] joins them), where anything is.
+    /// This party's share of all that is given to the recipients ([`Backend::hand_out`]), where anything is.
     pub share: Option<Vec<u8>>,
 }
 

@@ -187,19 +187,11 @@ pub trait Backend {
     /// Opens columns to all, or to one party alone (`None` at the others).
     fn open<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>>;
 
-    /// This party's share of columns for recipients who are no parties, in bytes for [`Backend::combine`]: noise to whoever lacks the
-    /// others', and all that a recipient needs beside them.
+    /// This party's share of columns for recipients who are no parties, in bytes: noise to whoever lacks the others', and all
+    /// that a recipient needs beside them ([`crate::rep3::combine`]).
     fn hand_out<'a>(&'a self, _: &'a mut Io, _: Checked<'a>) -> Fut<'a, Vec<u8>> {
         let protocol = self.capabilities().name;
         Box::pin(std::future::ready(Err(Failure::Unsupported { protocol, what: "results for outsiders" })))
-    }
-
-    /// What a recipient does with the parties' shares, by party; those of vanished ones are missing.
-    ///
-    /// # Errors
-    /// Where too few are there, or they contradict each other: the party is named where that is known.
-    fn combine(&self, _: &[Option<Vec<u8>>]) -> Result<Vec<Values>, Failure> {
-        Err(Failure::Unsupported { protocol: self.capabilities().name, what: "results for outsiders" })
     }
 
     /// What an operation on `len` values costs, as the protocol's page states it.

@@ -23,10 +23,12 @@ mod ring;
 mod tests;
 mod wide;
 
-use crate::engine::{Cost, Failure, Fut, Io, join};
+use std::rc::Rc;
+
+use crate::engine::{Cost, Failure, Fut, Io, OpId, join};
 use crate::kernel::galois::DEGREE;
 
-use super::{Product, Record, Verifier, Word};
+use super::{Product, Record, Replicated, Shape, Span, Verifier, Word};
 
 pub use rehearsal::Rehearsal;
 
@@ -49,7 +51,18 @@ impl Verifier for Sublinear {
     fn verify<'a>(&'a self, io: &'a mut Io, records: Vec<Record>) -> Fut<'a, ()> {
         Box::pin(verify(io, records))
     }
+
+    /// As for one vector of products over Z_2^64; several vectors, or of other rings, cost a little more.
+    fn cost(&self, multiplications: usize) -> Cost {
+        let share = Rc::new(Replicated::<u64>::zeros(multiplications.min(LARGEST_PLANNED)));
+        let all = Span::all(&share);
+        let op = OpId(0);
+        plan::cost::<Ring64>(&[Product { op, left: all.clone(), right: all.clone(), out: all, shape: Shape::Each }])
+    }
 }
+
+/// Multiplications beyond which predictions do not grow: costs grow with the logarithm.
+const LARGEST_PLANNED: usize = 1 << 22;
 
 /// Verifies records of any rings, side by side.
 ///
