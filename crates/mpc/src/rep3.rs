@@ -362,4 +362,6 @@ impl Backend for Rep3 {
 }
 
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod tests;
