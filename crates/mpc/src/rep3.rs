@@ -31,7 +31,7 @@ use product::Factors;
 use seat::Seat;
 
 pub(crate) use record::{Record, Shape, Verifier};
-pub(crate) use share::{Atom, Replicated, Span, Word};
+pub(crate) use share::{Atom, Replicated, Ring, Span, Word};
 
 /// The protocol's name.
 const NAME: &str = "rep3";
@@ -95,7 +95,7 @@ impl Rep3 {
         self.product(io, Factors::each(Span::all(left), Span::all(right))).await
     }
 
-    async fn shaped<R: share::Ring>(
+    async fn shaped<R: Ring>(
         &self,
         io: &mut Io,
         left: &Column,
@@ -121,7 +121,7 @@ impl Backend for Rep3 {
         len: usize,
         values: Option<&'a Values>,
     ) -> Fut<'a, Column> {
-        async fn rings<R: share::Ring>(
+        async fn rings<R: Ring>(
             io: &mut Io,
             owner: u16,
             len: usize,
