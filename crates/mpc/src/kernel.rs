@@ -14,7 +14,7 @@ pub(crate) mod galois;
 mod octet;
 mod portable;
 
-use crate::rep3::Atom;
+use crate::rep3::{Atom, Ring, Word};
 
 /// Which compilation of the kernels runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +124,19 @@ impl Level {
             // SAFETY: as in `products`.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => unsafe { avx512::scaled(z, factor, x) },
+        }
+    }
+
+    /// `z[k] += factor · x[k]` where bit `k` is set; without `x`, `factor`. There are as many words as hold `z.len()` bits.
+    pub(crate) fn chosen<R: Ring>(self, z: &mut [R], bits: &[Word], factor: R, x: Option<&[R]>) {
+        match self.0 {
+            Kind::Portable => portable::chosen(z, bits, factor, x),
+            // SAFETY: as in `products`.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::chosen(z, bits, factor, x) },
+            // SAFETY: as in `products`.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::chosen(z, bits, factor, x) },
         }
     }
 

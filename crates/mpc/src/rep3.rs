@@ -31,10 +31,10 @@ use column::{Share, no_bits, no_field, of_bits, of_ring, ring};
 use product::Factors;
 use seat::Seat;
 
-pub(crate) use record::{Product, Record, Shape, Verifier};
 pub use handout::combine;
+pub(crate) use record::{Product, Record, Shape, Verifier};
+pub(crate) use share::{Atom, Replicated, Ring, Span, Word};
 pub use verify::Rehearsal;
-pub(crate) use share::{Atom, Replicated, Span, Word};
 
 /// The protocol's name.
 const NAME: &str = "rep3";
@@ -102,7 +102,7 @@ impl Rep3 {
         self.product(io, Factors::each(Span::all(left), Span::all(right))).await
     }
 
-    async fn shaped<R: share::Ring>(
+    async fn shaped<R: Ring>(
         &self,
         io: &mut Io,
         left: &Column,
@@ -128,7 +128,7 @@ impl Backend for Rep3 {
         len: usize,
         values: Option<&'a Values>,
     ) -> Fut<'a, Column> {
-        async fn rings<R: share::Ring>(
+        async fn rings<R: Ring>(
             io: &mut Io,
             owner: u16,
             len: usize,
@@ -372,5 +372,7 @@ impl Backend for Rep3 {
     }
 }
 
+#[cfg(test)]
+mod privacy;
 #[cfg(test)]
 mod tests;

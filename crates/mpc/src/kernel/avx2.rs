@@ -1,6 +1,6 @@
 //! The kernels compiled for AVX2.
 
-use crate::rep3::Atom;
+use crate::rep3::{Atom, Ring, Word};
 
 use super::{BLOCK, Parts, portable};
 
@@ -27,4 +27,9 @@ pub(super) fn scaled<A: Atom>(z: &mut [A], factor: A, x: &[A]) {
 #[target_feature(enable = "avx2")]
 pub(super) fn transpose(rows: &[u64; BLOCK], planes: &mut [[u64; 8]; 64]) {
     portable::transpose(rows, planes);
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn chosen<R: Ring>(z: &mut [R], bits: &[Word], factor: R, x: Option<&[R]>) {
+    portable::chosen(z, bits, factor, x);
 }

@@ -1,6 +1,6 @@
 //! The kernels compiled for AVX-512.
 
-use crate::rep3::Atom;
+use crate::rep3::{Atom, Ring, Word};
 
 use super::{Parts, portable};
 
@@ -22,4 +22,9 @@ pub(super) fn matrix<A: Atom>(z: &mut [A], x: Parts<'_, A>, y: Parts<'_, A>, sha
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
 pub(super) fn scaled<A: Atom>(z: &mut [A], factor: A, x: &[A]) {
     portable::scaled(z, factor, x);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+pub(super) fn chosen<R: Ring>(z: &mut [R], bits: &[Word], factor: R, x: Option<&[R]>) {
+    portable::chosen(z, bits, factor, x);
 }

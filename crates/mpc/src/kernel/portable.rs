@@ -1,6 +1,6 @@
 //! The kernels' code, which is also their reference; always inlined, so that it takes on the features of whoever calls it.
 
-use crate::rep3::Atom;
+use crate::rep3::{Atom, Ring, Word};
 
 use super::{BLOCK, Parts};
 
@@ -29,6 +29,26 @@ pub(super) fn dot<A: Atom>([x, x_next]: Parts<'_, A>, [y, y_next]: Parts<'_, A>)
 pub(super) fn scaled<A: Atom>(z: &mut [A], factor: A, x: &[A]) {
     for (z, x) in z.iter_mut().zip(x) {
         *z = z.plus(factor.times(*x));
+    }
+}
+
+#[inline(always)]
+pub(super) fn chosen<R: Ring>(z: &mut [R], bits: &[Word], factor: R, x: Option<&[R]>) {
+    for (tile, (z, word)) in z.chunks_mut(64).zip(bits).enumerate() {
+        let bit = |place: usize| R::ZERO.minus(R::bit(word.0 >> place & 1));
+        match x {
+            Some(x) => {
+                let x = &x[tile * 64..tile * 64 + z.len()];
+                for place in 0..z.len() {
+                    z[place] = z[place].plus(factor.times(x[place]).masked(bit(place)));
+                }
+            }
+            None => {
+                for (place, z) in z.iter_mut().enumerate() {
+                    *z = z.plus(factor.masked(bit(place)));
+                }
+            }
+        }
     }
 }
 

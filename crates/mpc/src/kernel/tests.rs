@@ -1,7 +1,6 @@
 //! All levels compute the same, and what the formulas say.
 
 use super::*;
-use crate::rep3::Word;
 
 /// A fixed sequence (SplitMix64) in which the edges 0, 1, −1 and the smallest negative number are frequent.
 struct Numbers(u64);
@@ -73,6 +72,31 @@ fn all_levels_compute_the_same() {
     agrees::<u64>();
     agrees::<u128>();
     agrees::<Word>();
+}
+
+fn chooses<R: Ring>() {
+    let mut numbers = Numbers(7);
+    for len in [0usize, 1, 63, 64, 65, 1000] {
+        let (z, x, bits) =
+            (numbers.vector::<R>(len), numbers.vector::<R>(len), numbers.vector::<Word>(len.div_ceil(64)));
+        let factor = numbers.vector::<R>(1)[0];
+        for x in [None, Some(&*x)] {
+            let term =
+                |k: usize| R::bit(bits[k / 64].0 >> (k % 64) & 1).times(factor).times(x.map_or(R::bit(1), |x| x[k]));
+            let expected: Vec<R> = (0..len).map(|k| z[k].plus(term(k))).collect();
+            for level in Level::available() {
+                let mut z = z.clone();
+                level.chosen(&mut z, &bits, factor, x);
+                assert_eq!(z, expected, "{} × {len}", level.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn all_levels_choose() {
+    chooses::<u64>();
+    chooses::<u128>();
 }
 
 #[test]

@@ -58,8 +58,12 @@ impl Rep3 {
         }
         let side = self.seat.holds(2);
         let dealt = side.is_none().then(|| {
-            let u = |share: &Replicated<Word>, row: usize| R::bit(bit(&share.own, row) ^ bit(&share.next, row));
-            bits.iter().flat_map(|share| (0..len).map(|row| u(share, row))).collect()
+            let mut all = vec![R::ZERO; bits.len() * len];
+            for (u, share) in all.chunks_mut(len.max(1)).zip(bits) {
+                let words: Vec<Word> = share.own.iter().zip(&share.next).map(|(x, y)| Word(x.0 ^ y.0)).collect();
+                self.level.chosen(u, &words, R::bit(1), None);
+            }
+            all
         });
         let dealt = deal(io, 0, bits.len() * len, dealt).await?;
         let mut sum = Replicated::zeros(len);
@@ -76,12 +80,8 @@ impl Rep3 {
             for (column, (share, weight)) in bits.iter().zip(weights).enumerate() {
                 let known = if side == Side::Own { &share.own } else { &share.next };
                 let dealt = &dealt[column * len..(column + 1) * len];
-                let minus_two = R::ZERO.minus(weight.left(1));
-                for (row, ((half, sum), dealt)) in half.iter_mut().zip(&mut *sum).zip(dealt).enumerate() {
-                    let known = R::bit(bit(known, row));
-                    *sum = sum.plus(known.times(*weight));
-                    *half = half.plus(known.times(*dealt).times(minus_two));
-                }
+                self.level.chosen(sum, known, *weight, None);
+                self.level.chosen(&mut half, known, R::ZERO.minus(weight.left(1)), Some(dealt));
             }
             half
         });
@@ -185,13 +185,18 @@ impl Rep3 {
         let len = share.len();
         let (offset, wrap) = (R::bit(1).left(R::BITS - 2), R::bit(1).left(R::BITS - bits));
         let one = R::bit(u64::from(rounded));
-        let split =
-            |number: R| (number.right(bits).minus(number.right(R::BITS - 1).times(wrap)), number.right(R::BITS - 1));
+        let sign = |number: R| number.right(R::BITS - 1);
+        let split = |number: R| (number.right(bits).minus(sign(number).times(wrap)), sign(number));
         let side = self.seat.holds(2);
         let dealt = side.is_none().then(|| {
-            let sums = || share.own.iter().zip(&share.next).map(|(x, y)| split(x.plus(*y).plus(offset).minus(one)));
-            let correction = one.minus(offset.right(bits));
-            sums().map(|(quotient, _)| quotient.plus(correction)).chain(sums().map(|(_, sign)| sign)).collect()
+            let (correction, offset) = (one.minus(offset.right(bits)), offset.minus(one));
+            let mut all = vec![R::ZERO; 2 * len];
+            let (quotients, signs) = all.split_at_mut(len);
+            for (((quotient, sign), x), y) in quotients.iter_mut().zip(signs).zip(&share.own).zip(&share.next) {
+                (*quotient, *sign) = split(x.plus(*y).plus(offset));
+                *quotient = quotient.plus(correction);
+            }
+            all
         });
         let dealt = deal(io, 0, 2 * len, dealt).await?;
         let first = |part: &[R]| part[..len].to_vec();

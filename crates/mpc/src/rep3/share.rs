@@ -124,6 +124,9 @@ pub(crate) trait Ring: Atom {
     fn scalar(factor: Scalar) -> Self;
     /// A bit as an element.
     fn bit(bit: u64) -> Self;
+    /// Itself where `mask` is all ones, zero where it is zero.
+    #[must_use]
+    fn masked(self, mask: Self) -> Self;
     /// The quotient by `2^bits`, as an unsigned number; zero from `BITS` on.
     #[must_use]
     fn right(self, bits: u32) -> Self;
@@ -145,6 +148,10 @@ impl Ring for u64 {
     #[inline]
     fn bit(bit: u64) -> Self {
         bit
+    }
+    #[inline]
+    fn masked(self, mask: Self) -> Self {
+        self & mask
     }
     #[inline]
     fn right(self, bits: u32) -> Self {
@@ -172,6 +179,10 @@ impl Ring for u128 {
     #[inline]
     fn bit(bit: u64) -> Self {
         bit.into()
+    }
+    #[inline]
+    fn masked(self, mask: Self) -> Self {
+        self & mask
     }
     #[inline]
     fn right(self, bits: u32) -> Self {
