@@ -241,7 +241,7 @@ fn fold_packs<C: Carryless>(packs: &[Octet], code: u64, out: &mut [Octet]) {
     let r = C::splat(code);
     for (pair, out) in packs.chunks(2).zip(out) {
         let low = C::load(&pair[0].0);
-        let steep = pair.get(1).map_or(low, |high| C::load(&high.0).xor(low));
+        let steep = if let [_, high] = pair { C::load(&high.0).xor(low) } else { low };
         low.xor(steep.multiply(r)).store(&mut out.0);
     }
 }
@@ -277,7 +277,8 @@ fn products_of<C: Carryless>(u: [&[Octet]; 2], v: [&[Octet]; 2], t: u32, sums: &
             }
         }
         for (point, sum) in sums.iter_mut().enumerate() {
-            let [u_own, u_next, v_own, v_next] = [0, 1, 2, 3].map(|side| C::load(&sides[side][point].0));
+            let (u_own, u_next) = (C::load(&sides[0][point].0), C::load(&sides[1][point].0));
+            let (v_own, v_next) = (C::load(&sides[2][point].0), C::load(&sides[3][point].0));
             let both = v_own.xor(v_next);
             accumulate(sum, u_own.even(both).xor(u_next.even(v_own)), u_own.odd(both).xor(u_next.odd(v_own)));
         }

@@ -40,6 +40,8 @@ pub(crate) fn expand_ring(level: Level, x: [&[u64]; 2], y: [&[u64]; 2], t: u32, 
     }
 }
 
+// The generic kernels use loops, not closures: a closure is compiled without the features of the function that it is inlined into.
+
 #[inline(always)]
 pub(super) fn expand_blocks<L: Lanes>(
     x: [&[L::Atom]; 2],
@@ -49,59 +51,69 @@ pub(super) fn expand_blocks<L: Lanes>(
     rows: &mut [L::Atom],
 ) {
     let (size, points) = (8 << t, 8 * 3usize.pow(t));
-    let mut sum = vec![L::Atom::ZERO; size];
-    // Differences of all variables above the leaf's: size/2 + size/4 + … of each of four vectors.
-    let mut room = vec![L::Atom::ZERO; 4 * size];
+    // Each of x_own, x_next, y_own, y_own + y_next; then their differences in all variables above a leaf's.
+    let mut room = vec![L::Atom::ZERO; 8 * size];
+    let mut stack = Vec::with_capacity(32);
     for (block, rows) in rows.chunks_exact_mut(points).enumerate() {
         let range = block * size..(block + 1) * size;
-        let [x_own, x_next, y_own, y_next] = [x[0], x[1], y[0], y[1]].map(|side| &side[range.clone()]);
+        room[..size].copy_from_slice(&x[0][range.clone()]);
+        room[size..2 * size].copy_from_slice(&x[1][range.clone()]);
+        room[2 * size..3 * size].copy_from_slice(&y[0][range.clone()]);
+        let (own, next) = (&y[0][range.clone()], &y[1][range]);
         for at in (0..size).step_by(8) {
-            L::load(&y_own[at..]).add(L::load(&y_next[at..])).store(&mut sum[at..]);
+            L::load(&own[at..]).add(L::load(&next[at..])).store(&mut room[3 * size + at..]);
         }
-        expand_rows::<L>([x_own, x_next, y_own, &sum], t, all, rows, &mut room);
+        stack.push(Step { t, from: [0, size, 2 * size, 3 * size], all, steep: false, room: 4 * size, out: 0 });
+        while let Some(step) = stack.pop() {
+            expand_step::<L>(step, &mut stack, &mut room, rows);
+        }
     }
 }
 
-/// `x_own`, `x_next`, `y_own`, `y_own + y_next` of `2^t` rows.
+/// One step of a recursion over variables, the highest first.
+#[derive(Clone, Copy)]
+struct Step {
+    t: u32,
+    /// Where the four vectors stand in the room.
+    from: [usize; 4],
+    all: bool,
+    /// The difference of the two halves is still to be taken.
+    steep: bool,
+    /// What is free of the room.
+    room: usize,
+    /// The first point.
+    out: usize,
+}
+
 #[inline(always)]
-fn expand_rows<L: Lanes>(sides: [&[L::Atom]; 4], t: u32, all: bool, rows: &mut [L::Atom], room: &mut [L::Atom]) {
-    // An explicit stack instead of recursion, so that all is compiled with the level's features.
-    enum Step {
-        Visit { t: u32, from: [(bool, usize); 4], all: bool, room: usize, out: usize },
-        Steep { t: u32, from: [(bool, usize); 4], room: usize, out: usize },
+fn expand_step<L: Lanes>(mut step: Step, stack: &mut Vec<Step>, room: &mut [L::Atom], rows: &mut [L::Atom]) {
+    if step.steep {
+        let half = 8 << (step.t - 1);
+        for from in &mut step.from {
+            let (before, free) = room.split_at_mut(step.room);
+            let (low, high) = before[*from..*from + 2 * half].split_at(half);
+            for at in (0..half).step_by(8) {
+                L::load(&high[at..]).sub(L::load(&low[at..])).store(&mut free[at..]);
+            }
+            *from = step.room;
+            step.room += half;
+        }
+        step = Step { t: step.t - 1, all: true, steep: false, ..step };
     }
-    let source = |room: &[L::Atom], side: usize, (derived, at): (bool, usize), row: usize| {
-        if derived { L::load(&room[at + 8 * row..]) } else { L::load(&sides[side][at + 8 * row..]) }
-    };
-    let mut stack = Vec::with_capacity(32);
-    stack.push(Step::Visit { t, from: [(false, 0); 4], all, room: 0, out: 0 });
-    while let Some(step) = stack.pop() {
-        match step {
-            Step::Visit { t, from, all, out, .. } if t <= 2 => match t {
-                0 => leaf::<L, 1, 1>(|side, row| source(room, side, from[side], row), all, &mut rows[8 * out..]),
-                1 => leaf::<L, 2, 3>(|side, row| source(room, side, from[side], row), all, &mut rows[8 * out..]),
-                _ => leaf::<L, 4, 9>(|side, row| source(room, side, from[side], row), all, &mut rows[8 * out..]),
-            },
-            Step::Visit { t, from, all, room, out } => {
-                let (half, third) = (1 << (t - 1), 3usize.pow(t - 1));
-                let high = from.map(|(derived, at)| (derived, at + 8 * half));
-                stack.push(Step::Steep { t, from, room, out: out + 2 * third });
-                stack.push(Step::Visit { t: t - 1, from: high, all, room, out: out + third });
-                stack.push(Step::Visit { t: t - 1, from, all, room, out });
+    let rows = &mut rows[8 * step.out..];
+    match step.t {
+        0 => leaf::<L, 1, 1>(room, step.from, step.all, rows),
+        1 => leaf::<L, 2, 3>(room, step.from, step.all, rows),
+        2 => leaf::<L, 4, 9>(room, step.from, step.all, rows),
+        t => {
+            let (half, third) = (8 << (t - 1), 3usize.pow(t - 1));
+            let mut high = step.from;
+            for from in &mut high {
+                *from += half;
             }
-            Step::Steep { t, from, room: base, out } => {
-                let half = 1usize << (t - 1);
-                let mut derived = [(true, 0); 4];
-                for side in 0..4 {
-                    let at = base + side * 8 * half;
-                    derived[side].1 = at;
-                    for row in 0..half {
-                        let (low, high) = (source(room, side, from[side], row), source(room, side, from[side], row + half));
-                        high.sub(low).store(&mut room[at + 8 * row..]);
-                    }
-                }
-                stack.push(Step::Visit { t: t - 1, from: derived, all: true, room: base + 32 * half, out });
-            }
+            stack.push(Step { steep: true, out: step.out + 2 * third, ..step });
+            stack.push(Step { t: t - 1, from: high, out: step.out + third, ..step });
+            stack.push(Step { t: t - 1, ..step });
         }
     }
 }
@@ -109,35 +121,35 @@ fn expand_rows<L: Lanes>(sides: [&[L::Atom]; 4], t: u32, all: bool, rows: &mut [
 /// Two variables or fewer, in registers.
 #[inline(always)]
 fn leaf<L: Lanes, const ROWS: usize, const POINTS: usize>(
-    load: impl Fn(usize, usize) -> L,
+    room: &[L::Atom],
+    from: [usize; 4],
     all: bool,
     rows: &mut [L::Atom],
 ) {
-    let extend = |side: usize| {
-        let mut out = [L::splat(L::Atom::ZERO); POINTS];
-        match ROWS {
-            1 => out[0] = load(side, 0),
-            2 => {
-                (out[0], out[1]) = (load(side, 0), load(side, 1));
-                out[2] = out[1].sub(out[0]);
-            }
-            _ => {
-                (out[0], out[1], out[3], out[4]) = (load(side, 0), load(side, 1), load(side, 2), load(side, 3));
-                (out[2], out[5]) = (out[1].sub(out[0]), out[4].sub(out[3]));
-                (out[6], out[7], out[8]) = (out[3].sub(out[0]), out[4].sub(out[1]), out[5].sub(out[2]));
-            }
+    let mut sides = [[L::splat(L::Atom::ZERO); POINTS]; 4];
+    for side in 0..4 {
+        let rows = &room[from[side]..from[side] + 8 * ROWS];
+        let out = &mut sides[side];
+        out[0] = L::load(rows);
+        if ROWS > 1 {
+            out[1] = L::load(&rows[8..]);
+            out[2] = out[1].sub(out[0]);
         }
-        out
-    };
-    let [x_own, x_next, y_own, y_sum] = [extend(0), extend(1), extend(2), extend(3)];
+        if ROWS > 2 {
+            (out[3], out[4]) = (L::load(&rows[16..]), L::load(&rows[24..]));
+            out[5] = out[4].sub(out[3]);
+            (out[6], out[7], out[8]) = (out[3].sub(out[0]), out[4].sub(out[1]), out[5].sub(out[2]));
+        }
+    }
+    let [x_own, x_next, y_own, y_sum] = &sides;
+    let rows = &mut rows[..8 * POINTS];
     for point in 0..POINTS {
         let plain = point % 3 < 2 && point / 3 < 2;
-        let product = if plain && !all {
-            L::splat(L::Atom::ZERO)
+        if plain && !all {
+            L::splat(L::Atom::ZERO).store(&mut rows[8 * point..]);
         } else {
-            x_own[point].mul(y_sum[point]).add(x_next[point].mul(y_own[point]))
-        };
-        product.store(&mut rows[8 * point..]);
+            x_own[point].mul(y_sum[point]).add(x_next[point].mul(y_own[point])).store(&mut rows[8 * point..]);
+        }
     }
 }
 
@@ -189,14 +201,13 @@ fn absorb_blocks<L: Lanes<Atom = u64>>(rows: usize, sums: &mut [Octet], words: &
                 transpose(&words[begin..begin + 8 * count], columns);
             }
             for lane in 0..8 {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|block| L::load(&columns[block][lane].0));
+                let (a, b) = (L::load(&columns[0][lane].0), L::load(&columns[1][lane].0));
+                let (c, d) = (L::load(&columns[2][lane].0), L::load(&columns[3][lane].0));
                 let (ab, cd) = (a.add(b), c.add(d));
-                let upper = [c, d, cd];
                 table[1][lane].set(a);
                 table[2][lane].set(b);
                 table[3][lane].set(ab);
-                for (at, upper) in upper.into_iter().enumerate() {
-                    let at = 4 * (at + 1);
+                for (at, upper) in [(4, c), (8, d), (12, cd)] {
                     table[at][lane].set(upper);
                     table[at + 1][lane].set(upper.add(a));
                     table[at + 2][lane].set(upper.add(b));
@@ -274,42 +285,60 @@ fn lift_blocks<L: Lanes<Atom = u64>>(words: &[u64], weights: &[[u64; DEGREE]], o
     }
 }
 
+/// Room for a product with a challenge.
+pub(crate) struct Scratch {
+    steep: Pack,
+    /// Sums of `1, X, X^2` times the factor, by the bits of a digit.
+    sums: [[Octet; WINDOW]; 8],
+    long: [Octet; 2 * DEGREE + 8],
+}
+
+/// Coefficients of a factor times a digit of three bits.
+const WINDOW: usize = DEGREE + 2;
+
+impl Scratch {
+    pub(crate) fn new() -> Box<Self> {
+        let zero = Octet::ZERO;
+        Box::new(Self { steep: [zero; DEGREE], sums: [[zero; WINDOW]; 8], long: [zero; 2 * DEGREE + 8] })
+    }
+}
+
 /// Multiplies all elements by the challenge of a code, and that of lane `n` by `X^n` where `packed`.
-pub(crate) fn scale(level: Level, pack: &mut Pack, code: u64, packed: bool) {
+pub(crate) fn scale(level: Level, pack: &mut Pack, code: u64, packed: bool, scratch: &mut Scratch) {
     match level.0 {
         // SAFETY: this level is made by `available` alone, after the processor said that it has these features.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { avx512::scale_pack(pack, code, packed) },
-        _ => scale_pack::<Plain<u64>>(pack, code, packed),
+        Kind::Avx512 => unsafe { avx512::scale_pack(pack, code, packed, scratch) },
+        _ => scale_pack::<Plain<u64>>(pack, code, packed, scratch),
     }
 }
 
 #[inline(always)]
-fn scale_pack<L: Lanes<Atom = u64>>(pack: &mut Pack, code: u64, packed: bool) {
-    let mut long = [Octet::ZERO; 2 * DEGREE + 8];
-    times_challenge::<L>(pack, code, &mut long);
+fn scale_pack<L: Lanes<Atom = u64>>(pack: &mut Pack, code: u64, packed: bool, scratch: &mut Scratch) {
+    let Scratch { sums, long, .. } = scratch;
+    times_challenge::<L>(pack, code, sums, long);
     if packed {
-        for power in (0..2 * DEGREE).rev() {
-            let octet = std::mem::replace(&mut long[power], Octet::ZERO);
-            for lane in 0..8 {
-                long[power + lane].0[lane] = octet.0[lane];
+        // Lane by lane, from the top: X^n moves lane n up by n.
+        for power in (0..long.len()).rev() {
+            for lane in 1..8 {
+                long[power].0[lane] = if power >= lane { long[power - lane].0[lane] } else { 0 };
             }
         }
     }
-    reduce::<L>(&mut long, pack);
+    reduce::<L>(long, pack);
 }
 
 /// The product with the challenge of a code, not reduced: windows of three bits of it, whose seven sums are made first.
 #[inline(always)]
-fn times_challenge<L: Lanes<Atom = u64>>(pack: &Pack, code: u64, long: &mut [Octet; 2 * DEGREE + 8]) {
-    const LEN: usize = DEGREE + 2;
-    let mut sums = [[Octet::ZERO; LEN]; 8];
-    for power in 0..LEN {
-        let at = |shift: usize| match power.checked_sub(shift) {
-            Some(power) if power < DEGREE => L::load(&pack[power].0),
-            _ => L::splat(0),
-        };
-        let (a, b, c) = (at(0), at(1), at(2));
+fn times_challenge<L: Lanes<Atom = u64>>(
+    pack: &Pack,
+    code: u64,
+    sums: &mut [[Octet; WINDOW]; 8],
+    long: &mut [Octet; 2 * DEGREE + 8],
+) {
+    let (mut b, mut c) = (L::splat(0), L::splat(0));
+    for power in 0..WINDOW {
+        let a = if power < DEGREE { L::load(&pack[power].0) } else { L::splat(0) };
         let ab = a.add(b);
         sums[1][power].set(a);
         sums[2][power].set(b);
@@ -318,26 +347,19 @@ fn times_challenge<L: Lanes<Atom = u64>>(pack: &Pack, code: u64, long: &mut [Oct
         sums[5][power].set(c.add(a));
         sums[6][power].set(c.add(b));
         sums[7][power].set(c.add(ab));
+        (c, b) = (b, a);
     }
-    // The power's window w contributes sums[digit w][power − 3 w].
-    for stripe in (0..2 * DEGREE).step_by(8) {
-        let mut out = [L::splat(0); 8];
-        for window in 0..DEGREE / 3 {
-            let digit = (code >> (3 * window) & 7) as usize;
-            let low = 3 * window;
-            if digit == 0 || low > stripe + 7 || low + LEN <= stripe {
-                continue;
-            }
-            let sums = &sums[digit];
-            for (lane, out) in out.iter_mut().enumerate() {
-                let power = (stripe + lane).wrapping_sub(low);
-                if power < LEN {
-                    *out = out.add(L::load(&sums[power].0));
-                }
-            }
+    // Window w of the code adds sums[digit w], moved up by 3 w.
+    for octet in long.iter_mut() {
+        *octet = Octet::ZERO;
+    }
+    for window in 0..DEGREE / 3 {
+        let digit = (code >> (3 * window) & 7) as usize;
+        if digit == 0 {
+            continue;
         }
-        for (lane, out) in out.into_iter().enumerate() {
-            long[stripe + lane].set(out);
+        for (long, sum) in long[3 * window..].iter_mut().zip(&sums[digit]) {
+            L::load(&long.0).add(L::load(&sum.0)).store(&mut long.0);
         }
     }
 }
@@ -355,25 +377,24 @@ fn reduce<L: Lanes<Atom = u64>>(long: &mut [Octet; 2 * DEGREE + 8], pack: &mut P
 }
 
 /// `low + r (high − low)` for the challenge `r` of a code.
-pub(crate) fn fold(level: Level, low: &Pack, high: &Pack, code: u64, out: &mut Pack) {
+pub(crate) fn fold(level: Level, low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
     match level.0 {
         // SAFETY: this level is made by `available` alone, after the processor said that it has these features.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { avx512::fold_pair(low, high, code, out) },
-        _ => fold_pair::<Plain<u64>>(low, high, code, out),
+        Kind::Avx512 => unsafe { avx512::fold_pair(low, high, code, out, scratch) },
+        _ => fold_pair::<Plain<u64>>(low, high, code, out, scratch),
     }
 }
 
 #[inline(always)]
-fn fold_pair<L: Lanes<Atom = u64>>(low: &Pack, high: &Pack, code: u64, out: &mut Pack) {
-    let mut steep = [Octet::ZERO; DEGREE];
-    subtract_pack::<L>(high, low, &mut steep);
-    let mut long = [Octet::ZERO; 2 * DEGREE + 8];
-    times_challenge::<L>(&steep, code, &mut long);
+fn fold_pair<L: Lanes<Atom = u64>>(low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
+    let Scratch { steep, sums, long } = scratch;
+    subtract_pack::<L>(high, low, steep);
+    times_challenge::<L>(steep, code, sums, long);
     for (long, low) in long.iter_mut().zip(low) {
         L::load(&long.0).add(L::load(&low.0)).store(&mut long.0);
     }
-    reduce::<L>(&mut long, out);
+    reduce::<L>(long, out);
 }
 
 #[inline(always)]
@@ -405,6 +426,7 @@ fn products_of<L: Lanes<Atom = u64>>(
     sums: &mut [[Octet; PRODUCTS]],
 ) {
     let points = sums.len();
+    let mut room = karatsuba::Room::new();
     let (places, steep): (Vec<_>, _) = (rows_to_points(t).collect(), differences(t));
     let mut sides: [Vec<Pack>; 4] = std::array::from_fn(|_| vec![[Octet::ZERO; DEGREE]; points]);
     for group in 0..u[0].len().div_ceil(1 << t) {
@@ -419,7 +441,8 @@ fn products_of<L: Lanes<Atom = u64>>(
         }
         let [u_own, u_next, v_own, v_next] = &sides;
         for point in 0..points {
-            karatsuba::accumulate::<L>(&mut sums[point], [&u_own[point], &u_next[point]], [&v_own[point], &v_next[point]]);
+            let (u, v) = ([&u_own[point], &u_next[point]], [&v_own[point], &v_next[point]]);
+            karatsuba::accumulate::<L>(&mut sums[point], u, v, &mut room);
         }
     }
 }

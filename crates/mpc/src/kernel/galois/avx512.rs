@@ -1,7 +1,7 @@
 //! The kernels as compiled for AVX-512 F and DQ, which is all that calling them needs.
 
 use super::super::octet::wide::Ring;
-use super::{DEGREE, Octet, PRODUCTS, Pack};
+use super::{DEGREE, Octet, PRODUCTS, Pack, Scratch};
 
 #[target_feature(enable = "avx512f,avx512dq")]
 pub(super) fn expand_blocks(x: [&[u64]; 2], y: [&[u64]; 2], t: u32, all: bool, rows: &mut [u64]) {
@@ -19,13 +19,13 @@ pub(super) fn lift_blocks(words: &[u64], weights: &[[u64; DEGREE]], out: &mut [P
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(super) fn scale_pack(pack: &mut Pack, code: u64, packed: bool) {
-    super::scale_pack::<Ring>(pack, code, packed);
+pub(super) fn scale_pack(pack: &mut Pack, code: u64, packed: bool, scratch: &mut Scratch) {
+    super::scale_pack::<Ring>(pack, code, packed, scratch);
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(super) fn fold_pair(low: &Pack, high: &Pack, code: u64, out: &mut Pack) {
-    super::fold_pair::<Ring>(low, high, code, out);
+pub(super) fn fold_pair(low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
+    super::fold_pair::<Ring>(low, high, code, out, scratch);
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]

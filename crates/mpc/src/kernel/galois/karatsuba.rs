@@ -9,51 +9,75 @@ const LONG: usize = 2 * SHORT - 1;
 /// Coefficients of the 27 short products: linear in the product, so that sums of products are combined but once.
 pub(crate) const PRODUCTS: usize = SIXTHS * LONG;
 
+/// Room for what factors evaluate to.
+pub(super) struct Room {
+    total: Pack,
+    halves: [Octet; 3 * 24],
+    twelves: [Octet; 9 * 12],
+    sides: [[Octet; SIXTHS * SHORT]; 4],
+}
+
+impl Room {
+    pub(super) fn new() -> Box<Self> {
+        let zero = Octet::ZERO;
+        Box::new(Self {
+            total: [zero; DEGREE],
+            halves: [zero; 3 * 24],
+            twelves: [zero; 9 * 12],
+            sides: [[zero; SIXTHS * SHORT]; 4],
+        })
+    }
+}
+
 /// `sums += u_own (v_own + v_next) + u_next v_own`, lane by lane.
 #[inline(always)]
-pub(super) fn accumulate<L: Lanes<Atom = u64>>(sums: &mut [Octet; PRODUCTS], u: [&Pack; 2], v: [&Pack; 2]) {
-    let mut total = [Octet::ZERO; DEGREE];
+pub(super) fn accumulate<L: Lanes<Atom = u64>>(
+    sums: &mut [Octet; PRODUCTS],
+    u: [&Pack; 2],
+    v: [&Pack; 2],
+    room: &mut Room,
+) {
+    let Room { total, halves, twelves, sides } = room;
     for ((total, own), next) in total.iter_mut().zip(v[0]).zip(v[1]) {
         L::load(&own.0).add(L::load(&next.0)).store(&mut total.0);
     }
-    let mut sides = [[Octet::ZERO; SIXTHS * SHORT]; 4];
-    for (side, pack) in sides.iter_mut().zip([u[0], u[1], v[0], &total]) {
-        evaluate::<L>(pack, side);
+    // Low halves, high halves and their sums, three times.
+    for (pack, side) in [u[0], u[1], v[0], total].into_iter().zip(sides.iter_mut()) {
+        split::<L>(pack, halves);
+        for (half, out) in halves.chunks_exact(24).zip(twelves.chunks_exact_mut(36)) {
+            split::<L>(half, out);
+        }
+        for (twelve, out) in twelves.chunks_exact(12).zip(side.chunks_exact_mut(18)) {
+            split::<L>(twelve, out);
+        }
     }
-    let [u_own, u_next, v_own, v_sum] = &sides;
+    let [u_own, u_next, v_own, v_sum] = &*sides;
     for at in 0..SIXTHS {
         let short = at * SHORT..(at + 1) * SHORT;
         let sums: &mut [Octet; LONG] = sums[at * LONG..].first_chunk_mut().expect("a product");
-        let mut out = std::array::from_fn::<_, LONG, _>(|power| L::load(&sums[power].0));
+        let mut out = [L::splat(0); LONG];
+        for power in 0..LONG {
+            out[power] = L::load(&sums[power].0);
+        }
         multiply(&u_own[short.clone()], &v_sum[short.clone()], &mut out);
         multiply(&u_next[short.clone()], &v_own[short], &mut out);
-        for (sum, out) in sums.iter_mut().zip(out) {
-            out.store(&mut sum.0);
+        for power in 0..LONG {
+            out[power].store(&mut sums[power].0);
         }
     }
 }
 
 #[inline(always)]
 fn multiply<L: Lanes<Atom = u64>>(left: &[Octet], right: &[Octet], out: &mut [L; LONG]) {
-    let right: [L; SHORT] = std::array::from_fn(|power| L::load(&right[power].0));
+    let mut rights = [L::splat(0); SHORT];
+    for power in 0..SHORT {
+        rights[power] = L::load(&right[power].0);
+    }
     for i in 0..SHORT {
         let left = L::load(&left[i].0);
         for j in 0..SHORT {
-            out[i + j] = out[i + j].add(left.mul(right[j]));
+            out[i + j] = out[i + j].add(left.mul(rights[j]));
         }
-    }
-}
-
-/// Low halves, high halves and their sums, three times.
-#[inline(always)]
-fn evaluate<L: Lanes<Atom = u64>>(pack: &Pack, out: &mut [Octet; SIXTHS * SHORT]) {
-    let (mut twelves, mut halves) = ([Octet::ZERO; 9 * 12], [Octet::ZERO; 3 * 24]);
-    split::<L>(pack, &mut halves);
-    for (half, out) in halves.chunks_exact(24).zip(twelves.chunks_exact_mut(36)) {
-        split::<L>(half, out);
-    }
-    for (twelve, out) in twelves.chunks_exact(12).zip(out.chunks_exact_mut(18)) {
-        split::<L>(twelve, out);
     }
 }
 

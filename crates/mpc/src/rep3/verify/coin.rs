@@ -44,11 +44,11 @@ impl Coins {
     pub(crate) async fn toss(&mut self, io: &Io) -> Result<Challenges, Failure> {
         let level = self.tossed;
         self.tossed += 1;
+        io.send(self.reveal, self.ring.after, &self.own[level]);
         if level == 0 {
             self.digests = vec![[0; 32]; self.own.len()];
             io.receive(self.op, self.ring.after, self.digests.as_flattened_mut()).await?;
         }
-        io.send(self.reveal, self.ring.after, &self.own[level]);
         let mut missing = [0; 32];
         io.receive(self.reveal, self.ring.before, &mut missing).await?;
         if self.digest(io, level, &missing).as_bytes() != &self.digests[level] {

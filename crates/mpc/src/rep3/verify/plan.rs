@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) by_term: bool,
     /// As said.
     pub(crate) matrices: bool,
+    /// Octets that are lifted.
+    pub(crate) packs: usize,
     /// Variables of each further reduction.
     pub(crate) reductions: Vec<u32>,
 }
@@ -38,7 +40,8 @@ impl Plan {
         });
         let matrices: Vec<usize> = inner.map(|inner| inner.div_ceil(OCTET)).collect();
         let blocks: usize = batches.iter().map(Batch::blocks).sum();
-        let mut packs = (blocks + matrices.iter().sum::<usize>()) * E::Scalar::VALUES;
+        let lifted = (blocks + matrices.iter().sum::<usize>()) * E::Scalar::VALUES;
+        let mut packs = lifted;
         let mut reductions = Vec::new();
         while packs > 1 {
             let variables = E::variables(packs).min(packs.next_power_of_two().ilog2());
@@ -50,6 +53,7 @@ impl Plan {
             by_result: batches.iter().any(|batch| !batch.by_term),
             by_term: batches.iter().any(|batch| batch.by_term),
             matrices: !matrices.is_empty(),
+            packs: lifted,
             reductions,
         };
         (plan, batches)
@@ -78,7 +82,7 @@ impl Plan {
         let points: usize = reductions.map(|variables| 3usize.pow(variables) - 1).sum();
         let elements = self.first_points().iter().sum::<usize>() + points + MASKED + 3;
         let each = 64 * self.coins() + 32 + elements * S::BYTES;
-        let rounds = 2 * self.coins() + 1 ;
+        let rounds = 2 * self.coins();
         Cost { bytes: 3 * each as u64, rounds: rounds as u32 }
     }
 }

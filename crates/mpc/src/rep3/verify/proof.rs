@@ -60,7 +60,7 @@ pub(crate) async fn prove<E: Extension>(
     }
     let point = Point::draw::<E::Scalar>(&plan, &mut challenges);
     // Step 4.
-    let (mut u, mut v) = lift::<E>(&batches, products, &first, &point);
+    let (mut u, mut v) = lift::<E>(&batches, products, &first, &point, plan.packs);
     let mut claim = Claim::new(plan.clone(), first, point);
     // Step 5.
     for variables in &plan.reductions {
@@ -318,8 +318,10 @@ fn lift<E: Extension>(
     products: &[Product<E::Atom>],
     first: &First,
     point: &Point,
+    packs: usize,
 ) -> (Side<E::Pack>, Side<E::Pack>) {
-    let (mut u, mut v): (Side<E::Pack>, Side<E::Pack>) = Default::default();
+    let side = || [(); 2].map(|()| Vec::with_capacity(packs));
+    let (mut u, mut v): (Side<E::Pack>, Side<E::Pack>) = (side(), side());
     let chi = multilinear::<E::Scalar>(&point.first);
     for (batch, codes) in batches.iter().zip(&first.codes) {
         let kind = E::Scalar::challenge(if batch.by_term { point.by_term } else { 1 });

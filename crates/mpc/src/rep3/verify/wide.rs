@@ -61,8 +61,9 @@ impl Extension for Ring64 {
             Weights::Lanes(codes) => (codes[0], true),
             Weights::Whole(code) => (code, false),
         };
+        let mut scratch = galois::Scratch::new();
         for pack in packs {
-            galois::scale(level(), pack, code, packed);
+            galois::scale(level(), pack, code, packed, &mut scratch);
         }
     }
 
@@ -72,12 +73,13 @@ impl Extension for Ring64 {
     }
 
     fn fold(packs: &[Self::Pack], point: &[u64]) -> Vec<Self::Pack> {
+        let mut scratch = galois::Scratch::new();
         let zero = [galois::Octet::ZERO; galois::DEGREE];
         let mut packs = std::borrow::Cow::Borrowed(packs);
         for code in point {
             let mut out = vec![zero; packs.len().div_ceil(2)];
             for (pair, out) in packs.chunks(2).zip(&mut out) {
-                galois::fold(level(), &pair[0], pair.get(1).unwrap_or(&zero), *code, out);
+                galois::fold(level(), &pair[0], pair.get(1).unwrap_or(&zero), *code, out, &mut scratch);
             }
             packs = out.into();
         }

@@ -109,9 +109,9 @@ fn levels_agree() {
         let weights: Vec<[u64; 48]> = words(7, 64 * 48).chunks(48).map(|row| row.try_into().unwrap()).collect();
         let mut packs = Vec::new();
         galois::lift(*level, &a, &weights, &mut packs);
-        galois::scale(*level, &mut packs[1], 0xffff_0000_1111, true);
+        galois::scale(*level, &mut packs[1], 0xffff_0000_1111, true, &mut galois::Scratch::new());
         let (mut folded, [low, high]) = (packs[0], [packs[0], packs[1]]);
-        galois::fold(*level, &low, &high, 0x8000_0000_0001, &mut folded);
+        galois::fold(*level, &low, &high, 0x8000_0000_0001, &mut folded, &mut galois::Scratch::new());
         let products = galois::products(*level, [&packs, &packs], [&packs, &[folded, low]], 1);
         let words: Vec<Word> = bytemuck::cast_slice(&a).to_vec();
         let mut bit_rows = vec![Word(0); 2 * 729 * 8];
