@@ -5,7 +5,7 @@ mod element;
 mod m61;
 mod p127;
 
-pub use bits::{Bits, gather_word};
+pub use bits::{Bits, gather_columns, gather_word};
 pub use element::Element;
 pub use m61::M61;
 pub use p127::P127;

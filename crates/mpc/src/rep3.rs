@@ -194,15 +194,20 @@ impl Backend for Rep3 {
     }
 
     fn gather(&self, column: &Column, rows: &[u32]) -> Result<Column, Failure> {
-        if rows.iter().any(|row| *row as usize >= column.len()) {
-            return Err(Failure::Program("a row past the end"));
-        }
+        linear::within(column, rows)?;
         match column.domain() {
             Domain::Ring64 => linear::gather_ring::<u64>(column, rows),
             Domain::Ring128 => linear::gather_ring::<u128>(column, rows),
             Domain::Bits => linear::gather_bits(column, rows),
             _ => Err(no_field()),
         }
+    }
+
+    fn gather_all(&self, columns: &[Column], rows: &[u32]) -> Result<Vec<Column>, Failure> {
+        if columns.iter().any(|column| column.domain() != Domain::Bits) {
+            return columns.iter().map(|column| self.gather(column, rows)).collect();
+        }
+        linear::gather_all_bits(columns, rows)
     }
 
     fn concat(&self, columns: &[Column]) -> Result<Column, Failure> {

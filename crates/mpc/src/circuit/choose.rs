@@ -142,9 +142,7 @@ pub async fn extreme(
             (0..groups).flat_map(|group| (0..count).map(move |at| row(group, at))).collect()
         };
         let (first, second) = (pick(0, half, 2), pick(1, half, 2));
-        let gather = |rows: &[u32]| columns.iter().map(|column| backend.gather(column, rows)).collect();
-        let (first, second): (Result<Vec<_>, _>, Result<Vec<_>, _>) = (gather(&first), gather(&second));
-        let (first, second) = (first?, second?);
+        let (first, second) = (backend.gather_all(&columns, &first)?, backend.gather_all(&columns, &second)?);
         // The second only where it is strictly better: of equal ones the first stays.
         let (below, above) = match which {
             Extreme::Least => (&second[0], &first[0]),

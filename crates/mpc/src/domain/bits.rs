@@ -94,6 +94,57 @@ pub fn gather_word(words: &[u64], rows: &[u32]) -> u64 {
     rows.iter().enumerate().fold(0, |gathered, (place, row)| gathered | bit(*row) << place)
 }
 
+/// [`gather_word`] for all words of many columns at the same places, by 64 columns and 64 rows at a time: a row's bits lie together
+/// meanwhile.
+///
+/// # Panics
+/// Where a column does not hold a place.
+pub fn gather_columns(columns: &[&[u64]], rows: &[u32]) -> Vec<Vec<u64>> {
+    let words = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+    // Turning all rows is not worth it for a few of them, or of a few columns.
+    if columns.len() < 8 || rows.len() < 8 * words {
+        let gather = |column: &&[u64]| rows.chunks(64).map(|rows| gather_word(column, rows)).collect();
+        return columns.iter().map(gather).collect();
+    }
+    let mut gathered = Vec::with_capacity(columns.len());
+    let mut turned = vec![0; words * 64];
+    let mut block = [0; 64];
+    for columns in columns.chunks(64) {
+        for (word, turned) in turned.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+            turned.fill(0);
+            turned.iter_mut().zip(columns).for_each(|(place, column)| *place = column[word]);
+            transpose(turned);
+        }
+        let mut picked = vec![Vec::with_capacity(rows.len().div_ceil(64)); columns.len()];
+        for rows in rows.chunks(64) {
+            block.fill(0);
+            block.iter_mut().zip(rows).for_each(|(place, row)| *place = turned[*row as usize]);
+            transpose(&mut block);
+            picked.iter_mut().zip(&block).for_each(|(column, word)| column.push(*word));
+        }
+        gathered.append(&mut picked);
+    }
+    turned.zeroize();
+    gathered
+}
+
+/// Bit `j` of word `i` to bit `i` of word `j` (Warren, Hacker's Delight, §7-3).
+fn transpose(block: &mut [u64; 64]) {
+    let (mut width, mut mask) = (32, u64::MAX >> 32);
+    while width > 0 {
+        for pair in block.chunks_exact_mut(2 * width) {
+            let (low, high) = pair.split_at_mut(width);
+            for (low, high) in low.iter_mut().zip(high) {
+                let moved = ((*low >> width) ^ *high) & mask;
+                *low ^= moved << width;
+                *high ^= moved;
+            }
+        }
+        width /= 2;
+        mask ^= mask << width;
+    }
+}
+
 impl FromIterator<bool> for Bits {
     fn from_iter<I: IntoIterator<Item = bool>>(bits: I) -> Self {
         let (mut len, mut words) = (0, Vec::new());
@@ -130,6 +181,23 @@ mod tests {
         ] {
             let expected: Bits = rows.iter().map(|row| bits.get(*row as usize)).collect();
             assert!(bits.gather(&rows) == expected);
+        }
+    }
+
+    #[test]
+    fn gathering_many_columns_is_gathering_each() {
+        let column = |seed: u32| -> Bits { (0..300u32).map(|at| (at * at + at * seed) % 11 < 5).collect() };
+        for count in [0, 1, 7, 8, 63, 64, 65, 130] {
+            let columns: Vec<Bits> = (0..count).map(column).collect();
+            for len in [0u32, 1, 64, 77, 1000] {
+                let rows: Vec<u32> = (0..len).map(|at| at * 37 % 300).collect();
+                let words: Vec<&[u64]> = columns.iter().map(Bits::words).collect();
+                let found = gather_columns(&words, &rows);
+                assert_eq!(found.len(), columns.len());
+                for (found, column) in found.into_iter().zip(&columns) {
+                    assert!(Bits::from_words(rows.len(), found) == column.gather(&rows));
+                }
+            }
         }
     }
 }

@@ -135,6 +135,14 @@ pub trait Backend {
     /// [`Failure::Program`] for a row past the end.
     fn gather(&self, column: &Column, rows: &[u32]) -> Result<Column, Failure>;
 
+    /// [`Backend::gather`] of each column. Local. A back end that packs bits gathers many columns of them faster together.
+    ///
+    /// # Errors
+    /// As [`Backend::gather`].
+    fn gather_all(&self, columns: &[Column], rows: &[u32]) -> Result<Vec<Column>, Failure> {
+        columns.iter().map(|column| self.gather(column, rows)).collect()
+    }
+
     /// One column after the other, all of one domain. Local.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Operations that each party does on its own parts: constants, linear combinations, rearrangement, sums.
 
-use crate::domain::{Bits, Values, gather_word};
+use crate::domain::{Bits, Values, gather_columns, gather_word};
 use crate::engine::{Column, Failure, Scalar};
 
 use super::Rep3;
@@ -79,6 +79,30 @@ pub(super) fn gather_ring<R: Ring>(column: &Column, rows: &[u32]) -> Result<Colu
 pub(super) fn gather_bits(column: &Column, rows: &[u32]) -> Result<Column, Failure> {
     let share = bits(column)?;
     Ok(of_bits(rows.len(), Replicated { own: pick_bits(&share.own, rows), next: pick_bits(&share.next, rows) }))
+}
+
+/// That a column has the rows named.
+pub(super) fn within(column: &Column, rows: &[u32]) -> Result<(), Failure> {
+    let most = rows.iter().fold(0, |most, row| most.max(*row));
+    if rows.is_empty() || (most as usize) < column.len() {
+        return Ok(());
+    }
+    Err(Failure::Program("a row past the end"))
+}
+
+/// The same rows of columns of bits.
+pub(super) fn gather_all_bits(columns: &[Column], rows: &[u32]) -> Result<Vec<Column>, Failure> {
+    columns.iter().try_for_each(|column| within(column, rows))?;
+    let shares = columns.iter().map(bits).collect::<Result<Vec<_>, _>>()?;
+    let own: Vec<&[u64]> = shares.iter().map(|share| bytemuck::cast_slice(&share.own)).collect();
+    let next: Vec<&[u64]> = shares.iter().map(|share| bytemuck::cast_slice(&share.next)).collect();
+    let parts = gather_columns(&own, rows).into_iter().zip(gather_columns(&next, rows));
+    let columns = parts.map(|(own, next)| {
+        let words = |part: Vec<u64>| part.into_iter().map(Word).collect();
+        let share = Replicated { own: words(own), next: words(next) };
+        of_bits(rows.len(), share)
+    });
+    Ok(columns.collect())
 }
 
 /// The bits at the places named, in this order.

@@ -23,14 +23,14 @@ pub(super) async fn sort(
     let mut keys = shuffled;
     while !plan.is_done() {
         let (left, right) = plan.pairs();
-        let gather = |rows: &[u32]| keys.iter().map(|key| backend.gather(key, rows)).collect::<Result<Vec<_>, _>>();
-        let less = compare::lt_bits(backend, io, &gather(&left)?, &gather(&right)?).await?;
+        let (left, right) = (backend.gather_all(&keys, &left)?, backend.gather_all(&keys, &right)?);
+        let less = compare::lt_bits(backend, io, &left, &right).await?;
         // Declassified: the order of two distinct keys at places that a secret uniform shuffle has chosen.
         let opened = open::to_all(backend, io, &[less]).await?;
         let order = plan.learn(opened.first().ok_or(Failure::Program("one column was opened"))?)?;
-        keys = keys.iter().map(|key| backend.gather(key, &order)).collect::<Result<_, _>>()?;
+        keys = backend.gather_all(&keys, &order)?;
     }
-    columns.iter().map(|column| backend.gather(column, &plan.placed)).collect()
+    backend.gather_all(&columns, &plan.placed)
 }
 
 /// What is known in the open of the order of shuffled rows.

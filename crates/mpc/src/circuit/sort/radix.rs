@@ -183,7 +183,12 @@ async fn arrange(
     // Declassified: a permutation after a uniform secret one is uniform.
     let opened = open::to_all(backend, io, std::slice::from_ref(places)).await?;
     let order = inverse(opened.first().ok_or(Failure::Program("one column was opened"))?)?;
-    columns.iter().map(|column| backend.gather(column, &order)).collect()
+    let (bits, rest): (Vec<_>, Vec<_>) = (0..columns.len()).partition(|at| columns[*at].domain() == Domain::Bits);
+    let pick = |places: &[usize]| places.iter().map(|at| columns[*at].clone()).collect::<Vec<_>>();
+    let mut moved: Vec<_> = bits.iter().zip(backend.gather_all(&pick(&bits), &order)?).collect();
+    moved.extend(rest.iter().zip(backend.gather_all(&pick(&rest), &order)?));
+    moved.sort_by_key(|(at, _)| **at);
+    Ok(moved.into_iter().map(|(_, column)| column).collect())
 }
 
 /// Which row goes to each place. What is no permutation was spoilt on the way.
