@@ -10,6 +10,8 @@
 //! - [`sim`]: whole sessions from one seed, with delay, loss, crashes and parties that lie.
 
 mod drive;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gate;
 mod inbox;
 mod link;

@@ -3,19 +3,23 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use mpc::circuit::{Key, Order, Range, compare, sort};
 use mpc::domain::{Domain, Values};
 use mpc::engine::{Backend, Column, Failure, Fault, Io, Stats, checked};
+use mpc::rep3::Rep3;
 
 use crate::args::{Adversary, MpcArgs, Work};
 
 use super::party::{Assignment, Measured, Run, cpu_seconds};
 
 /// The protocols of the bench, with the numbers of parties that a table without further choice shows.
-const PROTOCOLS: &[(&str, &[Adversary], &[u16])] = &[("none", &[Adversary::SemiHonest], &[3])];
+const PROTOCOLS: &[(&str, &[Adversary], &[u16])] =
+    &[("none", &[Adversary::SemiHonest], &[3]), ("rep3", &[Adversary::SemiHonest], &[3])];
 
 /// One party's end of a protocol: the only place that knows them all.
-fn backend(protocol: &str, _adversary: Adversary, _io: &Io) -> Result<Rc<dyn Backend>, Failure> {
-    match protocol {
+fn backend(protocol: &str, adversary: Adversary, io: &Io) -> Result<Rc<dyn Backend>, Failure> {
+    match (protocol, adversary) {
+        ("rep3", Adversary::SemiHonest) => Ok(Rc::new(Rep3::semi_honest(io)?)),
         _ => Err(Failure::Program("no such protocol")),
     }
 }
@@ -169,8 +173,7 @@ impl Protocol {
             Work::Mul => backend.mul(io, &self.columns[0], &self.columns[1]).await,
             Work::Dot => backend.dot(io, &self.columns[0], &self.columns[1], 1).await,
             Work::Lt => {
-                let difference = backend.linear(&[(1, &self.columns[0]), (-1, &self.columns[1])], None)?;
-                backend.is_negative(io, &difference).await
+                compare::lt(backend, io, &self.columns[0], &self.columns[1], COMPARED).await
             }
             Work::Mulseq => {
                 let mut column = backend.gather(&self.columns[0], &[0])?;
@@ -180,7 +183,11 @@ impl Protocol {
                 }
                 Ok(column)
             }
-            Work::Sort => Err(Failure::Program("sorting is not here yet")),
+            Work::Sort => {
+                let key = Key { column: &self.columns[0], range: Range::Full, order: Order::Ascending };
+                let sorted = sort::sort(backend, io, &[key], &self.columns[..1], None).await?;
+                sorted.into_iter().next().ok_or(Failure::Program("a column sorted is a column"))
+            }
             Work::Sum | Work::Sum1 => {
                 let mut columns = Vec::new();
                 for owner in 0..io.parties() {
@@ -273,5 +280,7 @@ fn numbers(work: Work, owner: u16, n: usize) -> Vec<i64> {
         .collect()
 }
 
+/// Of the numbers compared; as MP-SPDZ's default, with room for their difference.
+const COMPARED: Range = Range::Bits(62);
 /// Elements handed over at once.
 const TILE: usize = 8192;

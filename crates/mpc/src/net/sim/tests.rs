@@ -208,7 +208,7 @@ fn no_run_repeats_the_randomness_of_another() {
         Ok(sample)
     };
     let all = |back: bool| -> Vec<u64> {
-        let crash = Crash { party: 1, at: Duration::from_secs(2), back: back.then(|| Duration::from_secs(20)) };
+        let crash = Crash { party: 1, at: Duration::from_millis(400), back: back.then(|| Duration::from_secs(20)) };
         let report = Simulation::new(3, 5).weather(Weather::storm()).crash(crash).run(draw);
         report.last().iter().flatten().flatten().copied().collect()
     };
