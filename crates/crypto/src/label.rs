@@ -67,6 +67,8 @@ impl Label {
     pub const SECAGG_SURVIVORS: Self = Self("sottovoce/v1/secagg-survivors");
     /// An aggregation by two servers that check inputs.
     pub const PRIO: Self = Self("sottovoce/v1/prio");
+    /// Comparison of the keys that sets of parties share.
+    pub const SET_KEYS: Self = Self("sottovoce/v1/set-keys");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 
