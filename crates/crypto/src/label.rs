@@ -75,6 +75,8 @@ impl Label {
     pub const COIN: Self = Self("sottovoce/v1/coin");
     /// What two parties of a joint computation should both hold.
     pub const AGREEMENT: Self = Self("sottovoce/v1/agreement");
+    /// Comparison of the keys that sets of parties share.
+    pub const SET_KEYS: Self = Self("sottovoce/v1/set-keys");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

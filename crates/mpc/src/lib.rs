@@ -5,6 +5,7 @@
 //! - [`program`]: a computation as a graph of vector operations; what a contract approves.
 //! - [`planner`]: which protocol suits a threat model, and what a program will cost; [`runner`]: runs a program on a back end.
 //! - [`circuit`]: compound operations over any back end: comparisons, division, sorting, groups.
+//! - [`shamir`]: n parties, a minority corrupt, over prime fields and bits; goes on without some of them.
 //! - [`domain`]: rings, fields and bits; [`prg`]: randomness without talk; [`plain`]: the back end in the clear.
 //! - [`net`]: carries a party's frames: TLS 1.3 links, threads of one process, and a seeded simulation.
 //!
@@ -52,3 +53,4 @@ pub mod program;
 pub mod rep3;
 pub mod runner;
 pub mod secagg;
+pub mod shamir;

@@ -1,0 +1,115 @@
+//! Degree reduction that does not depend on who is there: products are opened under a mask.
+
+use std::collections::HashMap;
+
+use crate::engine::{Failure, Io, OpId};
+
+use super::deal::{Source, validate};
+use super::field::{Field, Lane};
+use super::scheme::lagrange;
+use super::{LAG, Shamir, TILE};
+
+impl Shamir {
+    /// The multiplication of Damgård and Nielsen (CRYPTO 2007, §4.2) without a king: the double sharing of a random `r` comes from the sets'
+    /// streams, each party sends its share of `z + r` (degree `2t`) to all, and takes whichever `2t` answer first. `[z] = (z + r) − [r]` is the same
+    /// whoever answered, so that parties need not agree on who is there. One round.
+    pub(crate) async fn unmask<L: Lane>(&self, io: &mut Io, count: usize, source: impl Source<L>) -> Result<Vec<L>, Failure> {
+        let op = io.op();
+        let zeros: Vec<_> = (0..self.threshold).map(|_| io.op()).collect();
+        let keys = self.keys(io).await?;
+        let seat = self.seat(io)?;
+        let mut out = vec![L::NIL; count];
+        let mut masked = vec![L::NIL; count];
+        let others = (0..self.seats()).filter(|other| *other != seat);
+        let mut gather = Gather::among(self, others, seat, 2 * self.threshold, 2 * self.threshold);
+        let tiles = count.div_ceil(TILE);
+        let mut opened = vec![L::NIL; count.min(TILE)];
+        for step in 0..tiles + LAG {
+            if step < tiles {
+                let at = step * TILE;
+                let range = at..count.min(at + TILE);
+                let (out, masked) = (&mut out[range.clone()], &mut masked[range]);
+                self.draw(io, &keys, op, at, false, out)?;
+                source(at, masked);
+                masked.iter_mut().zip(&*out).for_each(|(masked, mask)| *masked = masked.sum(*mask));
+                self.draw_zero(io, &keys, &zeros, at, masked)?;
+                for peer in self.peers(seat) {
+                    io.send(op, peer, bytemuck::cast_slice(masked));
+                }
+            }
+            if let Some(tile) = step.checked_sub(LAG) {
+                let at = tile * TILE;
+                let range = at..count.min(at + TILE);
+                let (out, masked) = (&mut out[range.clone()], &masked[range]);
+                let opened = &mut opened[..out.len()];
+                gather.tile(io, op, masked, opened).await?;
+                out.iter_mut().zip(opened).for_each(|(out, opened)| *out = opened.difference(*out));
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Collects shares of a long vector, tile by tile, from whoever answers first.
+pub(crate) struct Gather<'a, L: Lane> {
+    shamir: &'a Shamir,
+    seat: usize,
+    others: Vec<usize>,
+    least: usize,
+    enough: usize,
+    tiles: Vec<Vec<L>>,
+    factors: HashMap<Vec<usize>, Vec<L::Scalar>>,
+}
+
+impl<'a, L: Lane> Gather<'a, L> {
+    /// By a seat, from at least `least` of the other ones, and no more than `enough`.
+    pub(crate) fn among(
+        shamir: &'a Shamir,
+        others: impl Iterator<Item = usize>,
+        seat: usize,
+        least: usize,
+        enough: usize,
+    ) -> Self {
+        let others: Vec<_> = others.collect();
+        Self { shamir, seat, least, enough, tiles: vec![Vec::new(); others.len()], others, factors: HashMap::new() }
+    }
+
+    /// Receives a tile's shares: the seats that answered, in order, each with its shares.
+    pub(crate) async fn receive(&mut self, io: &Io, op: OpId, len: usize) -> Result<Vec<(usize, &[L])>, Failure> {
+        for tile in &mut self.tiles {
+            tile.resize(len, L::NIL);
+        }
+        let peers = self.others.iter().zip(&mut self.tiles);
+        let peers = peers.map(|(seat, tile)| (self.shamir.members[*seat], bytemuck::cast_slice_mut(tile))).collect();
+        let came = io.receive_some(op, peers, self.least, self.enough).await?;
+        let mut answers = Vec::new();
+        for ((seat, came), tile) in self.others.iter().copied().zip(came).zip(&self.tiles) {
+            if !came {
+                continue;
+            }
+            match validate(op, self.shamir.members[seat], tile) {
+                Ok(()) => answers.push((seat, &**tile)),
+                // What is no element is a share that was not sent, where enough others may come.
+                Err(_) if self.shamir.is_malicious() => {
+                    self.shamir.cheaters.borrow_mut().insert(self.shamir.members[seat]);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Receives a tile's shares and writes the secrets over `out`; `own` are this party's.
+    pub(crate) async fn tile(&mut self, io: &Io, op: OpId, own: &[L], out: &mut [L]) -> Result<(), Failure> {
+        let mut factors = std::mem::take(&mut self.factors);
+        let seat = self.seat;
+        let answers = self.receive(io, op, own.len()).await?;
+        let seats: Vec<_> = [seat].into_iter().chain(answers.iter().map(|(seat, _)| *seat)).collect();
+        let points = || seats.iter().map(|seat| L::Scalar::point(*seat)).collect::<Vec<_>>();
+        let weights = factors.entry(seats.clone()).or_insert_with(|| lagrange(&points(), L::Scalar::ZERO));
+        let shares = [own].into_iter().chain(answers.iter().map(|(_, tile)| *tile));
+        L::combine(out, &weights.iter().copied().zip(shares).collect::<Vec<_>>());
+        self.factors = factors;
+        Ok(())
+    }
+}
