@@ -176,7 +176,7 @@ impl Builder {
         self.numbers(Operation::DivPublic(a.0, divisor))
     }
 
-    /// The quotient, rounded toward zero.
+    /// The floor of the quotient.
     pub fn div(&mut self, a: Numbers, b: Numbers) -> Numbers {
         self.numbers(Operation::Div(a.0, b.0))
     }
@@ -213,7 +213,7 @@ impl Builder {
         (0..=payload.len()).map(|output| Numbers(Node(operation, output as u16))).collect()
     }
 
-    /// Sums of the rows from each true flag up to the next.
+    /// Each row plus all before it in its segment; a true flag begins a segment, and its last row has its sum.
     pub fn segmented_sum(&mut self, flags: Truths, a: Numbers) -> Numbers {
         self.numbers(Operation::SegmentedSum(flags.0, a.0))
     }

@@ -127,7 +127,7 @@ pub enum Operation {
     /// The floor of the quotient by a public number above zero.
     #[n(17)]
     DivPublic(#[n(0)] Node, #[n(1)] u64),
-    /// The quotient of integers, rounded toward zero.
+    /// The floor of the quotient of integers. By zero it is without meaning.
     #[n(18)]
     Div(#[n(0)] Node, #[n(1)] Node),
     /// The floor of the square root.
@@ -148,7 +148,7 @@ pub enum Operation {
     /// The key ascending, and the payload along with it; equal keys keep their order.
     #[n(24)]
     Sort(#[n(0)] Node, #[n(1)] Vec<Node>),
-    /// Sums of the rows from each true flag up to the next, at the last row of each such segment; zero elsewhere.
+    /// Each row plus all before it in its segment; a true flag begins a segment.
     #[n(25)]
     SegmentedSum(#[n(0)] Node, #[n(1)] Node),
     /// Opens a column to all parties, or to one.

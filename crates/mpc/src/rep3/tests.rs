@@ -83,8 +83,8 @@ enum Mode {
 fn rep3(io: &Io, mode: Mode) -> Result<Rep3, Failure> {
     match mode {
         Mode::SemiHonest => Rep3::semi_honest(io),
-        Mode::Trusting => Rep3::malicious(io, Box::new(Trusting)),
-        Mode::Opening => Rep3::malicious(io, Box::new(Opening)),
+        Mode::Trusting => Rep3::verified_by(io, Box::new(Trusting)),
+        Mode::Opening => Rep3::verified_by(io, Box::new(Opening)),
     }
 }
 
@@ -492,7 +492,7 @@ fn all_kernels_give_one_transcript() {
 #[test]
 fn refuses_what_it_does_not_offer() {
     let results = local::run(3, 1, |mut io| async move {
-        let rep3 = Rep3::malicious(&io, Box::new(Trusting))?;
+        let rep3 = Rep3::verified_by(&io, Box::new(Trusting))?;
         let x = rep3.public(&Values::from_i64(Domain::Ring64, &[1, 2]))?;
         let bits = rep3.public(&Values::from_i64(Domain::Bits, &[1, 0]))?;
         assert!(rep3.public(&Values::from_i64(Domain::M61, &[1])).is_err());

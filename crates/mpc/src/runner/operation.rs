@@ -1,12 +1,13 @@
 //! One operation of a program, by the back end or the circuits over it.
 
+use crate::circuit::{Fixed, Key, Order, Range, choose, compare, convert, divide, fixed, segment, sort};
 use crate::domain::{Domain, Element, M61, P127, Values};
-use crate::engine::{Backend, Column, Failure, Io, Scalar};
+use crate::engine::{Backend, Column, Failure, Io, Scalar, Truncation};
 use crate::program::{Operation, Term};
 
 /// Whether an operation opens something of its own on the way, and so runs alone.
 pub(super) const fn is_alone(operation: &Operation) -> bool {
-    matches!(operation, Operation::Sort(..) | Operation::Div(..) | Operation::Sqrt(_))
+    matches!(operation, Operation::Sort(..) | Operation::Equal(..))
 }
 
 /// Runs an operation on its operands; `input` is the length, and this party's values where they are its own.
@@ -75,6 +76,56 @@ fn repeated(domain: Domain, value: i64, len: usize) -> Values {
 }
 
 /// What the circuits are for.
-async fn compound(_: &Operation, backend: &dyn Backend, _: &mut Io, _: &[Column]) -> Result<Vec<Column>, Failure> {
-    Err(Failure::Unsupported { protocol: backend.capabilities().name, what: "this operation" })
+async fn compound(
+    operation: &Operation,
+    backend: &dyn Backend,
+    io: &mut Io,
+    operands: &[Column],
+) -> Result<Vec<Column>, Failure> {
+    let operand = |place: usize| operands.get(place).ok_or(Failure::Program("an operation has its operands"));
+    let (a, b) = (operand(0)?, operand(1));
+    // What an exact quotient or root takes of the domain.
+    let width = a.domain().width();
+    let column = match operation {
+        Operation::Less(..) => compare::lt(backend, io, a, b?, Range::Full).await?,
+        Operation::Equal(..) => compare::eq(backend, io, a, b?, Range::Full).await?,
+        Operation::Select(..) => choose::select(backend, io, a, b?, operand(2)?).await?,
+        Operation::Min(..) => choose::min(backend, io, a, b?, Range::Full).await?,
+        Operation::Max(..) => choose::max(backend, io, a, b?, Range::Full).await?,
+        Operation::Abs(_) => choose::abs(backend, io, a).await?,
+        Operation::DivPublic(_, divisor) => {
+            divide::by_public(backend, io, a, (*divisor).into(), divide::Rounding::Floor, Range::Full).await?
+        }
+        Operation::Div(..) => divide::floor(backend, io, a, b?, width - 3).await?.quotient,
+        Operation::Sqrt(_) => divide::floor_sqrt(backend, io, a, (width - 2) & !1).await?,
+        Operation::MulFixed(_, _, scale) => {
+            let [left, right] = [a, b?].map(|column| Fixed { column: column.clone(), scale: *scale });
+            fixed::mul(backend, io, &left, &right, *scale, Truncation::Exact).await?.column
+        }
+        Operation::Convert(_, kind) => {
+            let to = Domain::from(*kind);
+            convert(backend, io, a, to, width.min(to.width())).await?
+        }
+        Operation::Sort(..) => {
+            let key = Key { column: a, range: Range::Full, order: Order::Ascending };
+            return sort::sort(backend, io, &[key], operands, None).await;
+        }
+        Operation::SegmentedSum(..) => return segment::prefix_sums(backend, io, a, std::slice::from_ref(b?)).await,
+        Operation::Input(..)
+        | Operation::Constant(..)
+        | Operation::Linear(..)
+        | Operation::Mul(..)
+        | Operation::Dot(..)
+        | Operation::Matmul(..)
+        | Operation::Sum(_)
+        | Operation::PrefixSum(_)
+        | Operation::And(..)
+        | Operation::Xor(..)
+        | Operation::Not(_)
+        | Operation::ToNumber(..)
+        | Operation::Shuffle(_)
+        | Operation::Open(..)
+        | Operation::Give(_) => return Err(Failure::Program("an operation of the back end itself")),
+    };
+    Ok(vec![column])
 }
