@@ -517,6 +517,22 @@ pub(crate) struct BenchArgs {
     /// For how many seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// A contract of a running consortium, for which your home's principal applies; its requests are real, and stay on the
+    /// ledger. Without it a consortium of four nodes is raised on this machine, and taken down again
+    #[arg(long, value_name = "CONTRACT", requires = "approvers")]
+    pub contract: Option<String>,
+    /// Home of an approver of that contract; as many as it requires, or more
+    #[arg(long = "approver", value_name = "DIR", requires = "contract")]
+    pub approvers: Vec<PathBuf>,
+    /// The approvers' passphrase [default: that of your home]
+    #[arg(long, value_name = "FILE", requires = "contract")]
+    pub approvers_passphrase_file: Option<PathBuf>,
+    /// A credential of your home's principal; may be repeated
+    #[arg(long = "credential", value_name = "FILE", requires = "contract")]
+    pub credentials: Vec<PathBuf>,
+    /// One of the contract's purposes [default: its first]
+    #[arg(long, requires = "contract")]
+    pub purpose: Option<String>,
 }
 
 /// `sotto bench seal`.

@@ -1,8 +1,8 @@
-//! `sotto bench requests`: whole release requests against a consortium of four nodes on this machine.
+//! `sotto bench requests`: whole release requests against a consortium.
 //!
-//! Each client goes round: apply, two approvals at once, judge, redeem and open. The consortium is raised for the bench,
-//! as processes, on loopback, with real keys, TLS and disks; only the nodes' rate limits are raised, since all
-//! clients come from one address.
+//! Each client goes round: apply, the approvals at once, judge, redeem and open. The consortium is one that runs, or four nodes
+//! raised on this machine for the bench, as processes, on loopback, with real keys, TLS and disks; only the nodes' rate
+//! limits are raised then, since all clients come from one address.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,17 +16,19 @@ use contracts::record::Role;
 use crypto::kem::{PrivateKey, Suite};
 use crypto::keystore::FileKeys;
 use crypto::{Digest, Secret};
+use policy::Means;
 use serde_json::{Map, Value, json};
 use vault::Access;
 
 use crate::args::{AssetKind, BenchArgs};
-use crate::commands::{assets, credential, members, offers};
+use crate::commands::{Surroundings, assets, credential, find, members, offers};
 use crate::error::Failure;
-use crate::home::{Session, clock};
-use crate::output::{Output, table};
+use crate::home::{Home, Session, clock};
+use crate::output::{Output, Waiting, table};
+use crate::passphrase;
 use crate::stage::Stage;
 
-/// Runs the bench.
+/// Runs the bench against a consortium raised for it.
 ///
 /// # Errors
 /// Where the consortium cannot be raised; a request that fails is counted instead.
@@ -34,6 +36,29 @@ pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Fai
     let place = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let waiting = output.waiting("raising a consortium of four nodes");
     let (stage, scene) = raise(place.path(), args.clients).await?;
+    let (measured, elapsed) = measure(scene, &args, &waiting).await?;
+    drop(waiting);
+    stage.lower().await?;
+    print(&measured, &args, elapsed, output);
+    Ok(())
+}
+
+/// Runs the bench against a running consortium: the home's principal applies for the contract named, and the approvers'
+/// wallets approve.
+///
+/// # Errors
+/// Where the contract is not for release, a wallet does not open, or the approvers are too few.
+pub(crate) async fn running(args: BenchArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let waiting = output.waiting("opening the wallets");
+    let scene = join(&args, surroundings).await?;
+    let (measured, elapsed) = measure(scene, &args, &waiting).await?;
+    drop(waiting);
+    print(&measured, &args, elapsed, output);
+    Ok(())
+}
+
+/// Has all clients at work for the time given.
+async fn measure(scene: Scene, args: &BenchArgs, waiting: &Waiting) -> Result<(Measured, Duration), Failure> {
     waiting.say(format!("{} clients at work for {} s", args.clients, args.seconds));
     let scene = Arc::new(scene);
     let begun = Instant::now();
@@ -44,19 +69,51 @@ pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Fai
     for client in at_work {
         measured.join(client.await.map_err(|error| Failure::of(&error))?);
     }
-    let elapsed = begun.elapsed();
-    drop(waiting);
-    stage.lower().await?;
-    print(&measured, &args, elapsed, output);
-    Ok(())
+    Ok((measured, begun.elapsed()))
 }
 
 /// What the clients share.
 struct Scene {
-    contract: Digest,
+    contract: ContractVersion,
+    purpose: String,
     root: Digest,
+    /// How many of the approvers speak for each request.
+    required: usize,
     approvers: Vec<Session>,
-    clients: Vec<(Client, Vec<u8>)>,
+    /// Each at the owner's node, with the credentials it brings.
+    clients: Vec<(Client, Vec<Vec<u8>>)>,
+}
+
+/// The scene of a running consortium.
+async fn join(args: &BenchArgs, surroundings: &Surroundings) -> Result<Scene, Failure> {
+    let session = surroundings.session()?;
+    let named = args.contract.as_deref().expect("without a contract the bench raises its own consortium");
+    let contract = find::contract(&session.client, named).await?;
+    if contract.terms.means != Means::Release {
+        return Err(Failure::new(format!("`{named}` is for computations")).hint("name a contract for release"));
+    }
+    let required = contract.terms.approvals.required as usize;
+    if args.approvers.len() < required {
+        return Err(Failure::new(format!("`{named}` requires {required} approvals, from as many approvers"))
+            .hint("name their homes: --approver DIR, repeated"));
+    }
+    let passphrase = match &args.approvers_passphrase_file {
+        Some(file) => passphrase::existing(Some(file))?,
+        None => surroundings.passphrase()?,
+    };
+    let approvers =
+        args.approvers.iter().map(|home| Home::at(home).open(&passphrase)).collect::<Result<Vec<_>, _>>()?;
+    let asset = find::asset(&session.client, &contract.terms.asset.to_string()).await?;
+    let root = client::fetch::registered_root(&asset).ok_or_else(|| Failure::new("the asset has no root"))?;
+    let credentials = args.credentials.iter().map(|path| credential::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let purpose = args.purpose.clone().or_else(|| contract.terms.purposes.first().cloned());
+    let purpose = purpose.ok_or_else(|| Failure::new("the contract names no purpose"))?;
+    let mut clients = Vec::new();
+    for _ in 0..args.clients {
+        clients.push((session.client.at_member(&contract.owner).await?, credentials.clone()));
+    }
+    let contract = ContractVersion { contract: contract.id, version: contract.version };
+    Ok(Scene { contract, purpose, root, required, approvers, clients })
 }
 
 async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure> {
@@ -91,9 +148,11 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
         let key = keys.generate_signing(&handle)?;
         let vouched = credential::issue(&issuer, key, &handle, vec!["researcher".into()], 1)?;
         let client = Client::new(owner.endpoint().clone(), keys.clone(), &handle, owner.chain(), clock())?;
-        requesters.push((client, wire::to_vec(&vouched)));
+        requesters.push((client, vec![wire::to_vec(&vouched)]));
     }
-    Ok((stage, Scene { contract, root, approvers, clients: requesters }))
+    let contract = ContractVersion { contract, version: 1 };
+    let purpose = "research".to_owned();
+    Ok((stage, Scene { contract, purpose, root, required: 2, approvers, clients: requesters }))
 }
 
 /// Milliseconds of each step, and of whole requests; errors by code.
@@ -130,6 +189,8 @@ async fn rounds(scene: Arc<Scene>, number: usize, until: Instant) -> Measured {
             Err(error) => {
                 let code = error.code().map_or_else(|| error.to_string(), str::to_owned);
                 *measured.errors.entry(code).or_default() += 1;
+                // A node that refuses because of its rate limits is not pressed harder.
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
@@ -138,24 +199,25 @@ async fn rounds(scene: Arc<Scene>, number: usize, until: Instant) -> Measured {
 
 /// One whole request.
 async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<(), client::Error> {
-    let (client, vouched) = &scene.clients[number];
+    let (client, credentials) = &scene.clients[number];
     let mut begun = Instant::now();
     let key = Arc::new(PrivateKey::generate(Suite::XWing));
     let ephemeral = Ephemeral::Held(key.clone());
     let applying = Applying {
-        contracts: vec![ContractVersion { contract: scene.contract, version: 1 }],
-        purpose: "research".to_owned(),
+        contracts: vec![scene.contract],
+        purpose: scene.purpose.clone(),
         justification: "measuring".to_owned(),
-        evidence: vec![("credential".to_owned(), vouched.clone())],
+        evidence: credentials.iter().map(|credential| ("credential".to_owned(), credential.clone())).collect(),
         ephemeral: ephemeral.public()?,
     };
     let request = client.apply(applying).await?.id;
     measured.step("apply", &mut begun);
-    let approvers = [0, 1].map(|turn| &scene.approvers[(number + turn) % scene.approvers.len()].client);
-    tokio::try_join!(
-        approvers[0].approve(&request, &scene.contract, true),
-        approvers[1].approve(&request, &scene.contract, true)
-    )?;
+    let approver = |turn: usize| &scene.approvers[(number + turn) % scene.approvers.len()].client;
+    let contract = &scene.contract.contract;
+    futures_util::future::try_join_all(
+        (0..scene.required).map(|turn| approver(turn).approve(&request, contract, true)),
+    )
+    .await?;
     measured.step("approve", &mut begun);
     let token = client.judge(&request).await?.grant.ok_or(client::Error::Unfit("no grant"))?;
     measured.step("judge", &mut begun);

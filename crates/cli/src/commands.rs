@@ -63,7 +63,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     match command {
         // These need no home.
         Command::Demo(args) => return demo::run(args, output).await,
-        Command::Bench(BenchCommand::Requests(args)) => return bench::requests(args, output).await,
+        Command::Bench(BenchCommand::Requests(args)) if args.contract.is_none() => {
+            return bench::requests(args, output).await;
+        }
         Command::Bench(BenchCommand::Seal(args)) => return throughput::run(&args, output),
         Command::Man { directory } => return manual::run(&directory, output),
         Command::Verify(args) => return results::run_verify(&args, output),
@@ -90,6 +92,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Compute(args) => results::run_compute(args, &surroundings, output).await,
         Command::Receipt(args) => results::run_receipt(args, &surroundings, output).await,
         Command::Audit(args) => audit::run(args, &surroundings, output).await,
+        Command::Bench(BenchCommand::Requests(args)) => bench::running(args, &surroundings, output).await,
         Command::Demo(_) | Command::Bench(_) | Command::Man { .. } | Command::Verify(_) => {
             unreachable!("they were done above")
         }

@@ -9,7 +9,18 @@ mod page;
 #[test]
 fn the_guides_commands_do_what_it_says() {
     let (terminals, told) = page::run("docs/user/guide.md");
-    for expected in ["the data was released", "the result was computed", "is whole", "Dr. Maria Lind"] {
+    for expected in [
+        "the data was released",
+        "the result was computed",
+        "is whole",
+        "Dr. Maria Lind",
+        "is withdrawn",
+        "cancelled",
+        "refused: objected",
+        "contract_not_in_force",
+        "2 clients, ",
+        "asset_retired",
+    ] {
         assert!(told.contains(expected), "`{expected}` is not in:\n{told}");
     }
 

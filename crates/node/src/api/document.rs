@@ -59,3 +59,22 @@ pub(super) async fn openapi() -> Response {
 pub(crate) fn text() -> String {
     Document::openapi().to_pretty_json().expect("the document is plain data")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// What the API promises changes only together with this file, by `BLESS=1 cargo test`.
+    #[test]
+    fn the_document_is_the_published_one() {
+        let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/spec/openapi.json");
+        let document = super::text() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&published, &document).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(published).unwrap() == document,
+            "docs/spec/openapi.json is not what is served"
+        );
+    }
+}
