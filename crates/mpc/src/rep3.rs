@@ -7,6 +7,7 @@ mod column;
 mod convert;
 mod cost;
 mod handout;
+mod ledger;
 mod linear;
 mod plane;
 mod product;
@@ -18,7 +19,6 @@ mod verify;
 mod sharing;
 mod shuffle;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::domain::{Domain, Values};
@@ -28,6 +28,7 @@ use crate::engine::{
 use crate::kernel::Level;
 
 use column::{Share, no_bits, no_field, of_bits, of_ring, ring};
+use ledger::Ledger;
 use product::Factors;
 use seat::Seat;
 
@@ -45,8 +46,7 @@ pub struct Rep3 {
     level: Level,
     capabilities: Capabilities,
     verifier: Option<Box<dyn Verifier>>,
-    /// Products that the verifier has not seen.
-    log: RefCell<Vec<Record>>,
+    ledger: Ledger,
 }
 
 impl Rep3 {
@@ -83,13 +83,13 @@ impl Rep3 {
             dropouts: |_| 0,
             domains: &[Domain::Ring64, Domain::Ring128, Domain::Bits],
         };
-        Ok(Self { seat: Seat::of(io)?, level: Level::detect(), capabilities, verifier, log: RefCell::default() })
+        Ok(Self { seat: Seat::of(io)?, level: Level::detect(), capabilities, verifier, ledger: Ledger::default() })
     }
 
     /// Notes a vector of products for the verifier.
     fn record(&self, record: impl FnOnce() -> Record) {
         if self.verifier.is_some() {
-            self.log.borrow_mut().push(record());
+            self.ledger.record(record());
         }
     }
 
@@ -143,6 +143,7 @@ impl Backend for Rep3 {
             if owner >= 3 {
                 return Err(Failure::Program("an owner is one of the parties"));
             }
+            self.ledger.owe();
             match domain {
                 Domain::Ring64 => rings::<u64>(io, owner, len, values).await,
                 Domain::Ring128 => rings::<u128>(io, owner, len, values).await,
@@ -346,15 +347,7 @@ impl Backend for Rep3 {
     }
 
     fn check<'a>(&'a self, io: &'a mut Io) -> Fut<'a, ()> {
-        Box::pin(async move {
-            let mut records = self.log.take();
-            // Strands side by side may have ended in another order elsewhere.
-            records.sort_by_key(Record::op);
-            match &self.verifier {
-                Some(verifier) => verifier.verify(io, records).await,
-                None => Ok(()),
-            }
-        })
+        Box::pin(self.settle(io))
     }
 
     fn open<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>> {
@@ -365,13 +358,16 @@ impl Backend for Rep3 {
         })
     }
 
-    fn hand_out<'a>(&'a self, _: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
-        Box::pin(std::future::ready(handout::hand_out(self.seat.index, columns.columns())))
+    fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        Box::pin(self.give(io, columns.columns()))
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         match (primitive, &self.verifier) {
-            (Primitive::Check(multiplications), Some(verifier)) => verifier.cost(multiplications),
+            (Primitive::Check(multiplications), Some(verifier)) => {
+                let Cost { bytes, rounds } = verifier.cost(multiplications);
+                Cost { bytes: bytes + ledger::MEETING.bytes, rounds: rounds + ledger::MEETING.rounds }
+            }
             _ => cost::cost(self.verifier.is_some(), primitive, domain, len),
         }
     }

@@ -153,16 +153,17 @@ impl Rep3 {
         if self.verifier.is_some() {
             return self.truncate_recorded(io, share, bits).await.map(of_ring);
         }
+        if mode == Truncation::Probabilistic {
+            return self.truncate_parts(io, share, bits, true).await.map(of_ring);
+        }
         let mut strands = io.split(2);
         let [high, low] = strands.get_disjoint_mut([0, 1]).expect("there are two");
-        if mode == Truncation::Probabilistic {
-            return self.truncate_parts(high, share, bits, true).await.map(of_ring);
-        }
         let (mut quotient, carry) = join(self.truncate_parts(high, share, bits, false), async {
             let carry = self.low_carry(low, share, bits).await?;
             self.weigh(low, &[&carry], &[R::bit(1)], share.len()).await
         })
         .await?;
+        io.rejoin(strands);
         super::linear::add(&mut quotient, &carry);
         Ok(of_ring(quotient))
     }
@@ -238,6 +239,7 @@ impl Rep3 {
         let (low, high) =
             join(self.carries_out(low, &shifted, 0..bits), self.carries_out(high, &shifted, R::BITS - 3..R::BITS))
                 .await?;
+        io.rejoin(strands);
         let wrap = R::ZERO.minus(R::bit(1).left(R::BITS - bits));
         let weights = [R::bit(1), R::bit(1), wrap, wrap];
         let carries = [&low[0], &low[1], &high[0], &high[1]];

@@ -1,9 +1,6 @@
 //! The check over all rings, honest and not.
 
-mod agreement;
-mod cheating;
 mod kernels;
-mod rates;
 
 use std::rc::Rc;
 
@@ -196,8 +193,3 @@ fn error_is_below_its_bound() {
 }
 
 type Galois48 = super::galois::Galois<u64, 48>;
-
-#[allow(dead_code)]
-fn words() -> Word {
-    Word(1)
-}
