@@ -12,6 +12,7 @@ mod deal;
 mod decode;
 mod extension;
 mod field;
+mod handout;
 mod ledger;
 mod local;
 mod masked;
@@ -39,6 +40,7 @@ use crate::engine::{
 };
 
 use field::{Lane, Valued, lanes};
+pub use handout::{Combined, combine};
 use ledger::Ledger;
 use scheme::Scheme;
 use sets::Agreement;
@@ -63,7 +65,8 @@ pub struct Shamir {
     agreement: RefCell<Agreement>,
     schemes: RefCell<HashMap<TypeId, Rc<dyn std::any::Any>>>,
     ledger: RefCell<Ledger>,
-    cheaters: RefCell<BTreeSet<u16>>,
+    /// Seats that are known to have sent wrong shares.
+    cheaters: RefCell<BTreeSet<usize>>,
     /// Whether a check has failed: nothing is opened any more.
     spoiled: Cell<bool>,
 }
@@ -123,7 +126,7 @@ impl Shamir {
 
     /// Parties that were found to have sent wrong shares which could be corrected.
     pub fn cheaters(&self) -> Vec<u16> {
-        self.cheaters.borrow().iter().copied().collect()
+        self.cheaters.borrow().iter().map(|seat| self.members[*seat]).collect()
     }
 
     const fn seats(&self) -> usize {
@@ -137,6 +140,11 @@ impl Shamir {
             return Err(Failure::Program("members are parties of the session"));
         }
         seat.ok_or(Failure::Program("this party is no member"))
+    }
+
+    /// Whether a seat's member is known to have sent a wrong share.
+    fn is_cheater(&self, seat: usize) -> bool {
+        self.cheaters.borrow().contains(&seat)
     }
 
     /// The other members.
@@ -308,6 +316,11 @@ impl Backend for Shamir {
         Box::pin(self.opened(io, columns, to))
     }
 
+    fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        let share = self.seat(io).and_then(|seat| self.share_out(seat, columns.columns()));
+        Box::pin(std::future::ready(share))
+    }
+
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         self.stated_cost(primitive, domain, len)
     }
@@ -318,7 +331,8 @@ impl Shamir {
         if domain == Domain::Bits { Err(self.unsupported(what)) } else { Ok(()) }
     }
 
-    /// Deals an owner's values; against malicious parties bits are noted to be checked as such.
+    /// Deals an owner's values. Against malicious parties, that they are on polynomials of degree `t` is verified at once, and bits are noted to be
+    /// verified as such.
     async fn share_input<L: Valued>(&self, io: &mut Io, owner: u16, len: usize, values: Option<&Values>) -> Result<Column, Failure> {
         let dealer = self.members.iter().position(|member| *member == owner);
         let dealer = dealer.ok_or(Failure::Program("an input's owner is a member"))?;
@@ -327,10 +341,19 @@ impl Shamir {
         if mine.is_some() && values.is_some_and(|values| values.len() != len) {
             return Err(Failure::Program("an owner gives as many values as stated"));
         }
+        if self.is_tolerant() {
+            // Members can vanish once the keys are there.
+            self.keys(io).await?;
+        }
         let op = io.op();
         let shares = self.deal(io, dealer, len, mine.as_ref().map(|mine| &*mine.0)).await?;
+        self.verify_dealt(io, &shares).await?;
         let column = column::<L>(len, shares);
-        self.note_dealt(op, held::<L>(&column)?);
+        if L::WIDTH > 1 {
+            // A bit is its own square.
+            let shares = held::<L>(&column)?;
+            self.note_products(op, shares, shares, shares, ledger::Relation::Products);
+        }
         Ok(column)
     }
 

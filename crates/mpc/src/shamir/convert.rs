@@ -191,8 +191,9 @@ impl Shamir {
         Ok(numbers)
     }
 
-    /// `Σ 2^j bits_j`. Each bit is opened under a random one that is known in both fields: the exclusive or of the sets' bits, which in the prime
-    /// field is the product of their signs.
+    /// `Σ 2^j bits_j`. Each bit is opened under a random element of the small field, of which the lowest coefficient, the exclusive or of the sets'
+    /// ones, is known in the prime field, too: as the product of the sets' signs. The other coefficients are masked as well: before the
+    /// check nothing shows that a bit is one, and what malicious parties added to a factor would bring others out there.
     async fn compose<F: Prime, L: Valued>(&self, io: &mut Io, bits: &[Column]) -> Result<Column, Failure> {
         let rows = bits[0].len();
         let mut sum = vec![F::NIL; rows];
@@ -207,7 +208,7 @@ impl Shamir {
                 masked.extend_from_slice(&held::<L>(bits)?.0);
             }
             for (tile, masked) in masked.chunks_mut(TILE).enumerate() {
-                self.draw(io, &keys, op, tile * TILE, true, masked)?;
+                self.draw(io, &keys, op, tile * TILE, false, masked)?;
             }
             let signs = self.signs_of_sets::<F, L>(io, &keys, op, masked.len())?;
             let (op, aside) = (io.op(), io.aside());
@@ -220,7 +221,7 @@ impl Shamir {
                 for (row, sum) in sum.iter_mut().enumerate() {
                     // (1 − 2 (o ⊕ ρ)) = (1 − 2 o) (1 − 2 ρ).
                     let sign = signs.0[place * size * 64 + row];
-                    let opened = bits[row / 64].element(row % 64) != L::Scalar::ZERO;
+                    let opened = bits[row / 64].bit(row % 64);
                     let sign = if opened { <F as Field>::ZERO.minus(sign) } else { sign };
                     *sum = sum.plus(weight.times(<F as Field>::ONE.minus(sign)));
                 }
@@ -241,11 +242,11 @@ impl Shamir {
                 let mut tile = vec![L::NIL; TILE];
                 for (index, signs) in signs.chunks_mut(TILE * 64).enumerate() {
                     let tile = &mut tile[..signs.len() / 64];
-                    stream_tile(key, op, index * TILE, true, tile);
+                    stream_tile(key, op, index * TILE, false, tile);
                     for (signs, lane) in signs.chunks_mut(64).zip(tile) {
                         for (place, sign) in signs.iter_mut().enumerate() {
                             // Without a branch on the secret bit.
-                            let bit = F::from_bit(lane.element(place) != L::Scalar::ZERO);
+                            let bit = F::from_bit(lane.bit(place));
                             *sign = shares[0].plus(bit.times(shares[1].minus(shares[0])));
                         }
                     }

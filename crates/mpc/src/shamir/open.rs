@@ -1,5 +1,7 @@
 //! Opening: who sends shares to whom, and how wrong ones are found.
 
+use std::collections::BTreeSet;
+
 use crate::engine::{Failure, Fault, Io, OpId};
 
 use super::decode::vartime_wrong;
@@ -73,36 +75,49 @@ impl Shamir {
         step != 0 && (self.is_malicious() || self.is_tolerant() || step <= self.threshold)
     }
 
-    /// The values at a point (at zero, the secrets) of shares of which some may be wrong. Who is found to have sent a wrong one is noted and not believed again.
+    /// The values at a point (at zero, the secrets) of shares of which some may be wrong. Whose share is found to be wrong is noted, and not believed
+    /// again.
     pub(crate) fn correct<L: Lane>(
         &self,
         op: OpId,
-        mut answers: Vec<(usize, &[L])>,
+        answers: Vec<(usize, &[L])>,
         correct: bool,
         point: L::Scalar,
         out: &mut [L],
     ) -> Result<(), Failure> {
-        let threshold = self.threshold;
-        loop {
-            let known = self.cheaters.borrow().len();
-            answers.retain(|(seat, _)| !self.cheaters.borrow().contains(&self.members[*seat]));
-            let unknown = threshold.saturating_sub(known);
-            let failure = Failure::Cheated { fault: Fault::Inconsistent(op) };
-            if known > threshold || answers.len() < threshold + 1 + unknown {
-                return Err(failure);
-            }
-            let Some(place) = mismatch(threshold, &answers, point, out) else { return Ok(()) };
-            let (lane, element) = place;
-            if !correct || answers.len() < threshold + 1 + 2 * unknown {
-                return Err(failure);
-            }
-            let seats: Vec<_> = answers.iter().map(|(seat, _)| *seat).collect();
-            let shares: Vec<L::Wide> = answers.iter().map(|(_, tile)| tile[lane].wide(element)).collect();
-            let wrong = vartime_wrong(threshold, &seats, &shares).filter(|wrong| wrong.len() <= unknown && !wrong.is_empty());
-            for place in wrong.ok_or(failure)? {
-                self.cheaters.borrow_mut().insert(self.members[seats[place]]);
-            }
+        let cheaters = &mut *self.cheaters.borrow_mut();
+        let decoded = decode(self.threshold, cheaters, answers, correct, point, out);
+        decoded.ok_or(Failure::Cheated { fault: Fault::Inconsistent(op) })
+    }
+}
+
+/// Writes the values at a point over `out`, of the shares of seats of which up to `threshold` lie, those in `cheaters` among them; seats that are
+/// found to lie are added to these. Nothing where it is unclear who lies, or a lie could go unnoticed.
+pub(crate) fn decode<L: Lane>(
+    threshold: usize,
+    cheaters: &mut BTreeSet<usize>,
+    mut answers: Vec<(usize, &[L])>,
+    correct: bool,
+    point: L::Scalar,
+    out: &mut [L],
+) -> Option<()> {
+    loop {
+        answers.retain(|(seat, _)| !cheaters.contains(seat));
+        let unknown = threshold.checked_sub(cheaters.len())?;
+        if answers.len() < threshold + 1 + unknown {
+            return None;
         }
+        let Some((lane, element)) = mismatch(threshold, &answers, point, out) else { return Some(()) };
+        if !correct || answers.len() < threshold + 1 + 2 * unknown {
+            return None;
+        }
+        let seats: Vec<_> = answers.iter().map(|(seat, _)| *seat).collect();
+        let shares: Vec<L::Wide> = answers.iter().map(|(_, tile)| tile[lane].wide(element)).collect();
+        let wrong = vartime_wrong(threshold, &seats, &shares)?;
+        if wrong.is_empty() || wrong.len() > unknown {
+            return None;
+        }
+        cheaters.extend(wrong.into_iter().map(|place| seats[place]));
     }
 }
 

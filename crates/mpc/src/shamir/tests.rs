@@ -4,6 +4,7 @@ mod against_plain;
 mod byzantine;
 mod costs;
 mod dropouts;
+mod handout;
 mod privacy;
 mod renewal;
 

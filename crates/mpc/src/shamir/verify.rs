@@ -9,6 +9,7 @@ use crate::engine::{Failure, Fault, Io};
 use super::Shamir;
 use super::field::{Field as _, Lane, Wide};
 use super::ledger::{Ledger, Relation, Statement};
+use super::renew::weighted;
 
 /// How many pairs become one in a step.
 pub(crate) const FOLD: usize = 4;
@@ -27,6 +28,20 @@ impl Shamir {
         verdict
     }
 
+    /// That dealt sharings are of degree `t`: a random combination of them, masked, is (Beerliová-Trubíniová and Hirt, TCC 2008, §3.1: all
+    /// sharings are checked before they are used). With `n = 2t + 1` any shares of the honest are.
+    ///
+    /// It cannot wait: where honest parties' shares are inconsistent, a multiplication by redundant shares gives them away.
+    pub(crate) async fn verify_dealt<L: Lane>(&self, io: &mut Io, shares: &[L]) -> Result<(), Failure> {
+        if !self.is_malicious() || self.seats() == 2 * self.threshold + 1 || shares.is_empty() {
+            return Ok(());
+        }
+        let mut sum = self.draw_column::<L::Wide>(io, 1, false).await?;
+        let coin = self.coin::<L::Wide>(io).await?;
+        sum[0] = sum[0].sum(weighted(shares, coin));
+        self.reveal_strictly(io, &sum).await.map(|_| ())
+    }
+
     async fn verify_all(&self, io: &mut Io, ledger: &Ledger) -> Result<(), Failure> {
         self.verify_lane::<M61>(io, &ledger.of()).await?;
         self.verify_lane::<P127>(io, &ledger.of()).await?;
@@ -39,33 +54,6 @@ impl Shamir {
 
     async fn verify_lane<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
         if statements.is_empty() {
-            return Ok(());
-        }
-        if self.seats() > 2 * self.threshold + 1 {
-            self.verify_degrees(io, statements).await?;
-        }
-        self.verify_products(io, statements).await
-    }
-
-    /// That all sharings are of degree `t`: a random combination of them, masked, is. With `n = 2t + 1` any shares of the honest are.
-    async fn verify_degrees<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
-        let mut sum = self.draw_column::<L::Wide>(io, 1, false).await?;
-        let coin = self.coin::<L::Wide>(io).await?;
-        let mut weight = coin;
-        for statement in statements {
-            let (Statement::Product { out: shares, .. } | Statement::Sharing(shares)) = statement;
-            for lane in &shares.0 {
-                for element in 0..L::WIDTH {
-                    sum[0] = sum[0].sum(weight.product(lane.wide(element)));
-                    weight = weight.product(coin);
-                }
-            }
-        }
-        self.reveal_strictly(io, &sum).await.map(|_| ())
-    }
-
-    async fn verify_products<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
-        if !statements.iter().any(|statement| matches!(statement, Statement::Product { .. })) {
             return Ok(());
         }
         // §5.2: many products become one inner product `Σ a b = c`.
@@ -183,9 +171,8 @@ fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl 
         }
     };
     for statement in statements {
-        let Statement::Product { left, right, out, relation } = statement else { continue };
-        let (left, right, out) = (&left.0, &right.0, &out.0);
-        match *relation {
+        let (left, right, out) = (&statement.left.0, &statement.right.0, &statement.out.0);
+        match statement.relation {
             Relation::Products => {
                 for ((x, y), z) in left.iter().zip(right).zip(out) {
                     for element in 0..L::WIDTH {

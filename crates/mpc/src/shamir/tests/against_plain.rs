@@ -1,3 +1,5 @@
+//! Every operation, compared with the reference.
+
 use super::*;
 use crate::engine::{Truncation, join_all};
 use crate::shamir::TILE;
