@@ -15,6 +15,7 @@ use wire::Limits;
 use crate::api::ResultShare;
 use crate::client::{Client, Error};
 use crate::flow::Ephemeral;
+use crate::http as transport;
 
 impl Client {
     /// Has the parties of an allowed request compute, then [collects](Client::collect) the result.

@@ -6,6 +6,7 @@ use contracts::message::{
 };
 use contracts::record::Phase;
 use contracts::{GRANT_SKEW, MAX_PENDING, read};
+use wire::Fixed;
 use crypto::kem::Suite;
 use crypto::{Digest, Label};
 
@@ -417,7 +418,7 @@ fn results_follow_from_the_request() {
     // A grant is not how a computation is enjoyed, nor a result how a release is.
     let issue = GrantIssue { request, contract: contracts[1], not_before: world.now, not_after: world.now + 1000 };
     assert_eq!(refused(world.send(&keys("riverside").node, "grants.issue", &issue)), "contracts_mismatch");
-    let (contract, request) = world.approved();
+    let (_, request) = world.approved();
     world.judge(&request, "ok").unwrap();
     let result = world.result(&request, "northgate");
     assert_eq!(refused(world.send(&keys("northgate").node, "results.record", &result)), "contracts_mismatch");
