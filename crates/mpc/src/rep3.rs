@@ -11,7 +11,6 @@ mod ledger;
 mod linear;
 mod plane;
 mod product;
-#[allow(dead_code, reason = "what only verifiers read")]
 mod record;
 mod seat;
 mod share;
@@ -66,6 +65,15 @@ impl Rep3 {
     /// [`Failure::Program`] unless the session has three parties.
     pub fn malicious(io: &Io) -> Result<Self, Failure> {
         Self::new(io, Some(Box::new(verify::Sublinear)))
+    }
+
+    /// As [`Rep3::malicious`], but each product is verified by another of random factors that is given up for it: simple, and linear in
+    /// communication. The reference that [`Rep3::malicious`] is held against, and what to fall back to.
+    ///
+    /// # Errors
+    /// [`Failure::Program`] unless the session has three parties.
+    pub fn malicious_by_sacrifice(io: &Io) -> Result<Self, Failure> {
+        Self::new(io, Some(Box::new(verify::Sacrifice)))
     }
 
     #[cfg(test)]

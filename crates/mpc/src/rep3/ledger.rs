@@ -12,7 +12,7 @@ use super::record::{Record, Shape};
 /// Products and inputs that no check has covered.
 #[derive(Default)]
 pub(super) struct Ledger {
-    records: RefCell<Vec<Record>>,
+    pub(super) records: RefCell<Vec<Record>>,
     standing: Cell<Standing>,
 }
 

@@ -7,6 +7,8 @@ mod checks;
 mod openings;
 mod operations;
 mod transcripts;
+mod verified;
+mod wrong_product;
 
 use super::record::Product;
 use super::*;
@@ -44,18 +46,8 @@ impl Verifier for Opening {
                 opened.push(third);
             }
             let (x, y, z) = (&opened[0], &opened[1], &opened[2]);
-            Ok(match product.shape {
-                Shape::Each => (0..z.len()).all(|k| x[k].times(y[k]) == z[k]),
-                Shape::Dot { groups } => (0..groups).all(|g| {
-                    let range = g * x.len() / groups..(g + 1) * x.len() / groups;
-                    range.fold(A::ZERO, |sum, k| sum.plus(x[k].times(y[k]))) == z[g]
-                }),
-                Shape::Matrix { inner, columns, .. } => (0..z.len()).all(|at| {
-                    let (row, column) = (at / columns, at % columns);
-                    let term = |sum: A, k: usize| sum.plus(x[row * inner + k].times(y[k * columns + column]));
-                    (0..inner).fold(A::ZERO, term) == z[at]
-                }),
-            })
+            let sum = |at: usize| product.terms(at).fold(A::ZERO, |sum, (left, right)| sum.plus(x[left].times(y[right])));
+            Ok((0..z.len()).all(|at| sum(at) == z[at]))
         }
         Box::pin(async move {
             for record in &records {
@@ -82,6 +74,8 @@ enum Mode {
     SemiHonest,
     Trusting,
     Opening,
+    Sublinear,
+    Sacrifice,
 }
 
 fn rep3(io: &Io, mode: Mode) -> Result<Rep3, Failure> {
@@ -89,6 +83,8 @@ fn rep3(io: &Io, mode: Mode) -> Result<Rep3, Failure> {
         Mode::SemiHonest => Rep3::semi_honest(io),
         Mode::Trusting => Rep3::verified_by(io, Box::new(Trusting)),
         Mode::Opening => Rep3::verified_by(io, Box::new(Opening)),
+        Mode::Sublinear => Rep3::malicious(io),
+        Mode::Sacrifice => Rep3::malicious_by_sacrifice(io),
     }
 }
 

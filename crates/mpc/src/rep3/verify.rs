@@ -3,7 +3,8 @@
 //!
 //! [`proof`] is the protocol; [`plan`] says how it goes for given lengths; [`batch`] lays records out as blocks of rows; [`claim`] is the
 //! linear function that results and messages must satisfy; [`coin`] tosses coins. Challenge rings: [`extension`] says what they offer,
-//! [`galois`] and [`binary`] are their elements, [`wide`] and [`reference`] their bulk work.
+//! [`galois`] and [`binary`] are their elements, [`wide`] and [`reference`] their bulk work. [`sacrifice`] is an older
+//! check, linear in communication: reference and fallback.
 
 mod batch;
 mod binary;
@@ -15,6 +16,7 @@ mod plan;
 mod proof;
 mod reference;
 mod rehearsal;
+mod sacrifice;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -27,6 +29,7 @@ use crate::kernel::galois::DEGREE;
 use super::{Product, Record, Replicated, Shape, Span, Verifier, Word};
 
 pub use rehearsal::Rehearsal;
+pub(crate) use sacrifice::Sacrifice;
 
 use galois::Galois;
 use proof::{Honest, prove};
@@ -83,6 +86,12 @@ pub(crate) fn cost(records: Vec<Record>) -> Cost {
         bytes: sum.bytes + cost.bytes,
         rounds: sum.rounds.max(cost.rounds),
     })
+}
+
+/// Has the checks of this thread use these kernels.
+#[cfg(test)]
+pub(crate) fn set_level(level: crate::kernel::Level) {
+    wide::FORCED.set(Some(level));
 }
 
 /// Records by ring.

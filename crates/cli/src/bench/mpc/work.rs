@@ -14,12 +14,13 @@ use super::party::{Assignment, Measured, Run, cpu_seconds};
 
 /// The protocols of the bench, with the numbers of parties that a table without further choice shows.
 const PROTOCOLS: &[(&str, &[Adversary], &[u16])] =
-    &[("none", &[Adversary::SemiHonest], &[3]), ("rep3", &[Adversary::SemiHonest], &[3])];
+    &[("none", &[Adversary::SemiHonest], &[3]), ("rep3", &[Adversary::SemiHonest, Adversary::Malicious], &[3])];
 
 /// One party's end of a protocol: the only place that knows them all.
 fn backend(protocol: &str, adversary: Adversary, io: &Io) -> Result<Rc<dyn Backend>, Failure> {
     match (protocol, adversary) {
         ("rep3", Adversary::SemiHonest) => Ok(Rc::new(Rep3::semi_honest(io)?)),
+        ("rep3", Adversary::Malicious) => Ok(Rc::new(Rep3::malicious(io)?)),
         _ => Err(Failure::Program("no such protocol")),
     }
 }

@@ -4,16 +4,16 @@ use std::cell::RefCell;
 
 use super::*;
 
-#[test]
-fn all_kernels_give_one_transcript() {
+fn all_kernels_give_one_transcript(mode: Mode) {
     let transcripts: Vec<_> = Level::available()
         .into_iter()
         .map(|level| {
             let frames = Rc::new(RefCell::new(Vec::new()));
             let seen = Rc::clone(&frames);
             let work = move |mut io: Io| async move {
-                let mut rep3 = Rep3::semi_honest(&io)?;
+                let mut rep3 = rep3(&io, mode)?;
                 rep3.level = level;
+                verify::set_level(level);
                 let values = Numbers(9).values(Domain::Ring64, 1000);
                 let x = rep3.input(&mut io, 0, Domain::Ring64, 1000, Some(&values)).await?;
                 let y = rep3.mul(&mut io, &x, &x).await?;
@@ -35,4 +35,14 @@ fn all_kernels_give_one_transcript() {
         .collect();
     assert!(transcripts[0].len() > 30);
     assert!(transcripts.iter().all(|transcript| *transcript == transcripts[0]));
+}
+
+#[test]
+fn semi_honest_sessions_are_the_same_on_all_kernels() {
+    all_kernels_give_one_transcript(Mode::SemiHonest);
+}
+
+#[test]
+fn verified_sessions_are_the_same_on_all_kernels() {
+    all_kernels_give_one_transcript(Mode::Sublinear);
 }

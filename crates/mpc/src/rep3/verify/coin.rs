@@ -6,6 +6,7 @@ use crate::engine::{Failure, Fault, Io, OpId};
 use crate::prg::Prg;
 
 use crate::rep3::seat::Seat;
+use crate::rep3::shuffle::order;
 
 /// Coins of one check, in the order in which they are tossed.
 pub(crate) struct Coins {
@@ -80,6 +81,12 @@ impl Challenges {
         self.next += 1;
         codes.iter_mut().for_each(|code| *code &= u64::MAX >> (64 - bits));
         codes
+    }
+
+    /// A uniform order of so many.
+    pub(crate) fn order(&mut self, count: usize) -> Vec<u32> {
+        self.next += 1;
+        order(&self.prg, OpId(self.next - 1), count)
     }
 
     /// The code of a uniform element that is not zero.

@@ -16,6 +16,8 @@ use crate::rep3::seat::Seat;
 
 /// What a party does to what it is about to send. All but tests are honest.
 pub(crate) trait Conduct<S> {
+    /// Learns the weights of the first sums.
+    fn challenged(&self, _first: &First) {}
     /// Parts of products: before they are masked into messages and kept.
     fn products(&self, _step: usize, _parts: &mut [S]) {}
     /// The parts `F_i, F'_i, H_i` that are opened.
@@ -52,6 +54,7 @@ pub(crate) async fn prove<E: Extension>(
     // Step 1.
     let mut challenges = coins.toss(io).await?;
     let first = First::draw::<E>(&plan, &batches, products, &mut challenges);
+    conduct.challenged(&first);
     // Steps 2 and 3.
     if plan.first_points() != [0, 0] {
         let parts = first_products::<E>(&plan, &batches, &first);
