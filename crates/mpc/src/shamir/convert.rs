@@ -82,7 +82,13 @@ impl Shamir {
     }
 
     /// Exactly the floor, whatever the mode.
-    pub(crate) async fn truncated(&self, io: &mut Io, from: &Column, bits: u32, _: Truncation) -> Result<Column, Failure> {
+    pub(crate) async fn truncated(
+        &self,
+        io: &mut Io,
+        from: &Column,
+        bits: u32,
+        _: Truncation,
+    ) -> Result<Column, Failure> {
         if bits == 0 {
             return Ok(from.clone());
         }
@@ -105,7 +111,8 @@ impl Shamir {
         let high = by_field_and_bits!(self, domain, low_bits(io, from, offset, bits..offset + 1))?;
         let high = self.number_of(io, &high, domain).await?;
         let shift = Values::from_i64(domain, &[1]);
-        let shift = self.linear(&[(-power(offset - bits), &self.gather(&self.public(&shift)?, &vec![0; from.len()])?)], None)?;
+        let shift =
+            self.linear(&[(-power(offset - bits), &self.gather(&self.public(&shift)?, &vec![0; from.len()])?)], None)?;
         self.linear(&[(1, &high), (1, &shift)], None)
     }
 
@@ -141,7 +148,13 @@ impl Shamir {
     }
 
     /// Bits of `x + 2^offset`, which is positive.
-    async fn low_bits<F: Prime, L: Valued>(&self, io: &mut Io, from: &Column, offset: usize, range: std::ops::Range<usize>) -> Result<Vec<Column>, Failure> {
+    async fn low_bits<F: Prime, L: Valued>(
+        &self,
+        io: &mut Io,
+        from: &Column,
+        offset: usize,
+        range: std::ops::Range<usize>,
+    ) -> Result<Vec<Column>, Failure> {
         // One more than the two powers that may meet: the offset of the widest values is a single power.
         let offset = F::power_of_two(offset.min(F::BITS - 1));
         let mut parts = vec![vec![column::<L>(0, Vec::new())]; range.len()];
@@ -231,7 +244,13 @@ impl Shamir {
     }
 
     /// For each set, shares of `1 − 2 bit` for the bits of its stream.
-    fn signs_of_sets<F: Prime, L: Valued>(&self, io: &Io, keys: &super::sets::Keys, op: crate::engine::OpId, len: usize) -> Result<Vec<Vec<F>>, Failure> {
+    fn signs_of_sets<F: Prime, L: Valued>(
+        &self,
+        io: &Io,
+        keys: &super::sets::Keys,
+        op: crate::engine::OpId,
+        len: usize,
+    ) -> Result<Vec<Vec<F>>, Failure> {
         let (seat, scheme) = (self.seat(io)?, self.scheme::<F>(io)?);
         let mut mine = keys.iter().zip(&scheme.sets);
         let signs = |set: &u64| {

@@ -78,7 +78,9 @@ impl Shamir {
 pub fn combine(members: u16, threshold: u16, shares: &[(u16, Vec<u8>)]) -> Result<Combined, Failure> {
     let (count, t) = (usize::from(members), usize::from(threshold));
     if t == 0 || count <= 2 * t || count > super::MAX_SEATS {
-        return Err(Failure::Program("a threshold is at least one and less than half the members, of whom there are at most 63"));
+        return Err(Failure::Program(
+            "a threshold is at least one and less than half the members, of whom there are at most 63",
+        ));
     }
     let seats: BTreeSet<_> = shares.iter().map(|(seat, _)| *seat).collect();
     if seats.len() < shares.len() || seats.iter().any(|seat| *seat >= members) || shares.len() < 2 * t + 1 {
@@ -88,15 +90,21 @@ pub fn combine(members: u16, threshold: u16, shares: &[(u16, Vec<u8>)]) -> Resul
     // The honest are the majority of 2 threshold + 1 or more, and state the same columns.
     let shape = |columns: &[Part]| columns.iter().map(|part| (Domain::from(part.domain), part.len)).collect::<Vec<_>>();
     let shapes: Vec<_> = read.iter().map(|(_, columns)| columns.as_deref().map(shape)).collect();
-    let majority = shapes.iter().flatten().find(|one| 2 * shapes.iter().flatten().filter(|other| other == one).count() > shapes.len());
+    let majority = shapes
+        .iter()
+        .flatten()
+        .find(|one| 2 * shapes.iter().flatten().filter(|other| other == one).count() > shapes.len());
     let unclear = || Failure::Cheated { fault: Fault::Malformed("the shares of the result contradict each other") };
     let shape = majority.ok_or_else(unclear)?;
     let fits = |found: &Option<Vec<(Domain, u64)>>| found.as_ref() == Some(shape);
-    let mut cheaters: BTreeSet<usize> = read.iter().zip(&shapes).filter(|(_, found)| !fits(found)).map(|((seat, _), _)| *seat).collect();
-    let answers: Vec<(usize, &[Part])> = read.iter().filter_map(|(seat, columns)| Some((*seat, columns.as_deref()?))).collect();
+    let mut cheaters: BTreeSet<usize> =
+        read.iter().zip(&shapes).filter(|(_, found)| !fits(found)).map(|((seat, _), _)| *seat).collect();
+    let answers: Vec<(usize, &[Part])> =
+        read.iter().filter_map(|(seat, columns)| Some((*seat, columns.as_deref()?))).collect();
     let values = loop {
         let known = cheaters.len();
-        let values: Option<Vec<_>> = (0..shape.len()).map(|column| values(count, t, &mut cheaters, &answers, column)).collect();
+        let values: Option<Vec<_>> =
+            (0..shape.len()).map(|column| values(count, t, &mut cheaters, &answers, column)).collect();
         let values = values.ok_or_else(unclear)?;
         // Who lies in a column is believed in none.
         if cheaters.len() == known {
@@ -125,7 +133,8 @@ fn read(seat: u16, bytes: &[u8], members: usize) -> Option<Vec<Part>> {
 }
 
 fn is_share<L: Lane>(len: usize, share: &Bytes) -> Option<()> {
-    let valid = share.0.len() == lanes::<L>(len) * size_of::<L>() && elements::<L>(share).iter().all(|lane| lane.is_valid());
+    let valid =
+        share.0.len() == lanes::<L>(len) * size_of::<L>() && elements::<L>(share).iter().all(|lane| lane.is_valid());
     valid.then_some(())
 }
 
@@ -135,8 +144,18 @@ fn elements<L: Lane>(share: &Bytes) -> Vec<L> {
 }
 
 /// One column's values.
-fn values(members: usize, threshold: usize, cheaters: &mut BTreeSet<usize>, answers: &[(usize, &[Part])], column: usize) -> Option<Values> {
-    let believed: Vec<_> = answers.iter().filter(|(seat, _)| !cheaters.contains(seat)).map(|(seat, parts)| (*seat, &parts[column])).collect();
+fn values(
+    members: usize,
+    threshold: usize,
+    cheaters: &mut BTreeSet<usize>,
+    answers: &[(usize, &[Part])],
+    column: usize,
+) -> Option<Values> {
+    let believed: Vec<_> = answers
+        .iter()
+        .filter(|(seat, _)| !cheaters.contains(seat))
+        .map(|(seat, parts)| (*seat, &parts[column]))
+        .collect();
     let (_, first) = believed.first()?;
     match (Domain::from(first.domain), members) {
         (Domain::M61, _) => decoded::<M61>(threshold, cheaters, &believed),

@@ -51,7 +51,14 @@ impl Ledger {
 }
 
 impl Shamir {
-    pub(crate) fn note_products<L: Lane>(&self, op: OpId, left: &Held<L>, right: &Held<L>, out: &Held<L>, relation: Relation) {
+    pub(crate) fn note_products<L: Lane>(
+        &self,
+        op: OpId,
+        left: &Held<L>,
+        right: &Held<L>,
+        out: &Held<L>,
+        relation: Relation,
+    ) {
         if self.is_malicious() && !out.0.is_empty() {
             let (left, right, out) = (Rc::clone(left), Rc::clone(right), Rc::clone(out));
             self.ledger.borrow_mut().note(op, Statement { left, right, out, relation });

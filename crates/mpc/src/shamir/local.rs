@@ -12,7 +12,11 @@ impl Shamir {
         Ok(column(values.len(), L::read(values)?))
     }
 
-    pub(crate) fn combination<L: Valued>(&self, terms: &[(Scalar, &Column)], constant: Option<&Values>) -> Result<Column, Failure> {
+    pub(crate) fn combination<L: Valued>(
+        &self,
+        terms: &[(Scalar, &Column)],
+        constant: Option<&Values>,
+    ) -> Result<Column, Failure> {
         let first = terms[0].1;
         let mut inputs = Vec::with_capacity(terms.len() + 1);
         for (factor, term) in terms {

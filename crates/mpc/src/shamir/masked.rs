@@ -19,7 +19,12 @@ impl Shamir {
     /// Malicious parties could tell one honest party another `z + r` than the rest, give it a share of the product that is off by what they know, and
     /// see from the redundant shares of the next product what that was multiplied with: the share of another factor. So all compare what
     /// they opened before anybody goes on: a second round, 32 bytes to each. What is left to them is to add the same to everybody's.
-    pub(crate) async fn unmask<L: Lane>(&self, io: &mut Io, count: usize, source: impl Source<L>) -> Result<Vec<L>, Failure> {
+    pub(crate) async fn unmask<L: Lane>(
+        &self,
+        io: &mut Io,
+        count: usize,
+        source: impl Source<L>,
+    ) -> Result<Vec<L>, Failure> {
         let op = io.op();
         let zeros: Vec<_> = (0..self.threshold).map(|_| io.op()).collect();
         let comparison = io.op();
@@ -52,7 +57,12 @@ impl Shamir {
                 let opened = &mut opened[..out.len()];
                 gather.tile(io, op, masked, opened).await?;
                 if self.is_malicious() {
-                    let parts = [io.session().as_bytes(), &op.0.to_be_bytes()[..], seen.as_bytes(), bytemuck::cast_slice(opened)];
+                    let parts = [
+                        io.session().as_bytes(),
+                        &op.0.to_be_bytes()[..],
+                        seen.as_bytes(),
+                        bytemuck::cast_slice(opened),
+                    ];
                     seen = hash(Label::AGREEMENT, &parts);
                 }
                 out.iter_mut().zip(opened).for_each(|(out, opened)| *out = opened.difference(*out));
@@ -62,6 +72,16 @@ impl Shamir {
             self.compare(io, comparison, &seen).await?;
         }
         Ok(out)
+    }
+
+    /// Waits until all members that are there have come so far.
+    pub(crate) async fn assemble(&self, io: &mut Io) -> Result<(), Failure> {
+        let op = io.op();
+        let seat = self.seat(io)?;
+        self.peers(seat).for_each(|peer| io.send(op, peer, &[0]));
+        let mut theirs = vec![[0]; self.seats() - 1];
+        let peers: Vec<_> = self.peers(seat).zip(theirs.iter_mut().map(|byte| &mut byte[..])).collect();
+        io.receive_some(op, peers, 2 * self.threshold, self.seats() - 1).await.map(|_| ())
     }
 
     /// That all members that are there saw the same.
@@ -74,7 +94,8 @@ impl Shamir {
         let count = peers.len();
         let came = io.receive_some(op, peers, 2 * self.threshold, count).await?;
         let others = (0..self.seats()).filter(|other| *other != seat);
-        let differs = |(other, came): (usize, bool)| came && !self.is_cheater(other) && theirs[other] != *seen.as_bytes();
+        let differs =
+            |(other, came): (usize, bool)| came && !self.is_cheater(other) && theirs[other] != *seen.as_bytes();
         if others.zip(came).any(differs) {
             return Err(Failure::Cheated { fault: Fault::Inconsistent(op) });
         }

@@ -13,8 +13,7 @@ use super::{LAG, Shamir, TILE};
 impl Shamir {
     /// Opens sharings of degree `t` to all members, or to one seat. One round.
     ///
-    /// Against semi-honest parties a receiver needs `t` others' shares: with `n = 2t + 1` parties those of the seats that follow its own, with
-    /// more those that come first. Against malicious ones it takes all that come, `2t` at least: with these a wrong share is noticed;
+    /// Against semi-honest parties a receiver needs `t` others' shares: those that come first of the seats that follow its own. Against malicious ones it takes all that come, `2t` at least: with these a wrong share is noticed;
     /// with `3t` it is corrected and its sender named ([`Shamir::cheaters`]).
     ///
     /// Where wrong shares are not to be corrected, one ends the session: for sharings whose degree is not checked yet, as whose wrong share an
@@ -33,12 +32,15 @@ impl Shamir {
             .filter(|reader| *reader != seat && to.is_none_or(|to| to == *reader) && self.reads(*reader, seat))
             .map(|reader| self.members[reader])
             .collect();
-        let (least, enough) = if self.is_malicious() {
-            (2 * self.threshold, self.seats() - 1)
-        } else {
-            (self.threshold, self.threshold)
-        };
-        let mut gather = Gather::among(self, (0..self.seats()).filter(|other| *other != seat && self.reads(seat, *other)), seat, least, enough);
+        let (least, enough) =
+            if self.is_malicious() { (2 * self.threshold, self.seats() - 1) } else { (self.threshold, self.threshold) };
+        let mut gather = Gather::among(
+            self,
+            (0..self.seats()).filter(|other| *other != seat && self.reads(seat, *other)),
+            seat,
+            least,
+            enough,
+        );
         let mut out = vec![L::NIL; if receives { count } else { 0 }];
         let tiles = count.div_ceil(TILE);
         for step in 0..tiles + LAG {
@@ -72,7 +74,17 @@ impl Shamir {
     /// Whether a seat's share goes to a reader.
     fn reads(&self, reader: usize, seat: usize) -> bool {
         let step = (seat + self.members.len() - reader) % self.members.len();
-        step != 0 && (self.is_malicious() || self.is_tolerant() || step <= self.threshold)
+        step != 0 && step <= self.senders()
+    }
+
+    /// How many of the seats that follow a reader's own send it their shares: against malicious parties all, else as many as are needed when all that may
+    /// vanish have.
+    pub(crate) fn senders(&self) -> usize {
+        match (self.is_malicious(), self.is_tolerant()) {
+            (true, _) => self.seats() - 1,
+            (false, true) => self.seats() - 1 - self.threshold,
+            (false, false) => self.threshold,
+        }
     }
 
     /// The values at a point (at zero, the secrets) of shares of which some may be wrong. Whose share is found to be wrong is noted, and not believed
@@ -122,7 +134,12 @@ pub(crate) fn decode<L: Lane>(
 }
 
 /// Writes the secrets over `out`, from the first shares; the lane and element where the other shares lie elsewhere.
-fn mismatch<L: Lane>(threshold: usize, answers: &[(usize, &[L])], point: L::Scalar, out: &mut [L]) -> Option<(usize, usize)> {
+fn mismatch<L: Lane>(
+    threshold: usize,
+    answers: &[(usize, &[L])],
+    point: L::Scalar,
+    out: &mut [L],
+) -> Option<(usize, usize)> {
     let (base, rest) = answers.split_at(threshold + 1);
     let points: Vec<_> = base.iter().map(|(seat, _)| L::Scalar::point(*seat)).collect();
     let at = |point, out: &mut [L]| {

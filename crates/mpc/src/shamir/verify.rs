@@ -79,8 +79,14 @@ impl Shamir {
     }
 
     /// Shares the coefficients of `A(X) B(X)` but for the middle one, which is `c`, and evaluates at a challenge: its powers.
-    async fn fold_sum<W: Wide<Wide = W>>(&self, io: &mut Io, local: &[W; 2 * FOLD - 1], c: &mut W) -> Result<[W; FOLD], Failure> {
-        let others: Vec<W> = local.iter().enumerate().filter(|(place, _)| *place != FOLD - 1).map(|(_, value)| *value).collect();
+    async fn fold_sum<W: Wide<Wide = W>>(
+        &self,
+        io: &mut Io,
+        local: &[W; 2 * FOLD - 1],
+        c: &mut W,
+    ) -> Result<[W; FOLD], Failure> {
+        let others: Vec<W> =
+            local.iter().enumerate().filter(|(place, _)| *place != FOLD - 1).map(|(_, value)| *value).collect();
         let source = |at: usize, out: &mut [W]| out.copy_from_slice(&others[at..at + out.len()]);
         let mut shared = self.reduce(io, others.len(), source).await?;
         shared.insert(FOLD - 1, *c);
@@ -114,14 +120,17 @@ impl Shamir {
         let one = W::constant(W::Scalar::ONE);
         // At zero the mask of A would vanish.
         let challenge = Some(self.coin::<W>(io).await?).filter(|coin| *coin != W::NIL).unwrap_or(one);
-        let at = |values: &mut dyn Iterator<Item = &W>| values.fold(W::NIL, |sum, value| sum.product(challenge).sum(*value));
+        let at =
+            |values: &mut dyn Iterator<Item = &W>| values.fold(W::NIL, |sum, value| sum.product(challenge).sum(*value));
         let shares = [at(&mut a.iter().rev()), at(&mut b.iter()), at(&mut shared.iter().rev())];
         let opened = self.reveal_strictly(io, &shares).await?;
         if opened[0].product(opened[1]) == opened[2] { Ok(()) } else { Err(Failure::Cheated { fault: Fault::Proof }) }
     }
 
-    /// A uniform public value that nobody knew before.
+    /// A uniform public value that nobody knew before every member had received all that came before it. One honest share of it and `t` corrupt ones
+    /// are enough to know it: were it shown by a member that is ahead, what is still to be sent to one that is behind could be made to fit.
     pub(crate) async fn coin<W: Wide>(&self, io: &mut Io) -> Result<W, Failure> {
+        self.assemble(io).await?;
         let share = self.draw_column::<W>(io, 1, false).await?;
         Ok(self.reveal_strictly(io, &share).await?[0])
     }
@@ -148,7 +157,9 @@ fn cross<W: Lane>(a: &[W], b: &[W], coefficients: &mut [W; 2 * FOLD - 1]) {
 
 /// Evaluates these polynomials.
 fn fold<W: Lane>(a: &[W], b: &[W], powers: &[W; FOLD], out_a: &mut Vec<W>, out_b: &mut Vec<W>) {
-    let at = |values: &mut dyn Iterator<Item = (&W, &W)>| values.fold(W::NIL, |sum, (value, power)| sum.sum(value.product(*power)));
+    let at = |values: &mut dyn Iterator<Item = (&W, &W)>| {
+        values.fold(W::NIL, |sum, (value, power)| sum.sum(value.product(*power)))
+    };
     for (a, b) in a.chunks_exact(FOLD).zip(b.chunks_exact(FOLD)) {
         out_a.push(at(&mut a.iter().zip(powers)));
         out_b.push(at(&mut b.iter().zip(powers.iter().rev())));
@@ -157,7 +168,11 @@ fn fold<W: Lane>(a: &[W], b: &[W], powers: &[W; FOLD], out_a: &mut Vec<W>, out_b
 
 /// Hands out the pairs of the one inner product that stands for all statements, in blocks of a multiple of [`FOLD`]; returns this party's share of
 /// its value. The k-th product has weight `coin^k`.
-fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl FnMut(&[L::Wide], &[L::Wide])) -> L::Wide {
+fn flatten<L: Lane>(
+    statements: &[&Statement<L>],
+    coin: L::Wide,
+    mut sink: impl FnMut(&[L::Wide], &[L::Wide]),
+) -> L::Wide {
     let mut total = L::Wide::NIL;
     let mut weight = coin;
     let (mut a, mut b) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
@@ -194,7 +209,10 @@ fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl 
             }
             Relation::Matrix([rows, inner, columns]) => {
                 // The weight of a cell is that of its row times that of its column, so that rows and columns are summed first.
-                let powers: Vec<L::Wide> = std::iter::successors(Some(L::Wide::constant(<L::Wide as Lane>::Scalar::ONE)), |power| Some(power.product(coin)))
+                let powers: Vec<L::Wide> =
+                    std::iter::successors(Some(L::Wide::constant(<L::Wide as Lane>::Scalar::ONE)), |power| {
+                        Some(power.product(coin))
+                    })
                     .take(columns + 1)
                     .collect();
                 let (mut x, mut cell) = (vec![L::Wide::NIL; inner], out.iter());

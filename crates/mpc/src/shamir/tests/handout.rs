@@ -20,7 +20,12 @@ fn shares(parties: u16, threshold: u16, adversary: Adversary) -> Vec<(u16, Vec<u
 fn inputs() -> [Values; 4] {
     let bits: Bits = (0..130).map(|row| row % 3 == 1).collect();
     let numbers = |domain, numbers: &[i64]| Values::from_i64(domain, numbers);
-    [numbers(Domain::M61, &[3, -4, 5]), numbers(Domain::M61, &[7, 8, -9]), numbers(Domain::P127, &[-1]), Values::Bits(bits)]
+    [
+        numbers(Domain::M61, &[3, -4, 5]),
+        numbers(Domain::M61, &[7, 8, -9]),
+        numbers(Domain::P127, &[-1]),
+        Values::Bits(bits),
+    ]
 }
 
 fn expected() -> [Values; 3] {
