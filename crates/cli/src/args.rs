@@ -498,6 +498,9 @@ pub(crate) struct DemoArgs {
     /// Leave the nodes running until Ctrl-C
     #[arg(long)]
     pub serve: bool,
+    /// Show what happens when this hospital's node dies in the middle of a computation
+    #[arg(long, value_name = "MEMBER", value_parser = ["st-anna", "riverside", "northgate"])]
+    pub drop: Option<String>,
 }
 
 /// `sotto bench`.

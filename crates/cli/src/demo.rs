@@ -33,12 +33,20 @@ pub(crate) struct Report {
     members: Vec<String>,
     release: Release,
     answer: Answer,
+    dropped: Option<Dropped>,
     refusals: Vec<Refusal>,
     timings: Vec<(String, u128)>,
     receipts: Vec<PathBuf>,
     consortium: PathBuf,
     fingerprint: String,
     directory: PathBuf,
+}
+
+/// A hospital whose node died in the middle of two computations.
+pub(crate) struct Dropped {
+    member: String,
+    /// How the computation that needs all parties ended.
+    told: String,
 }
 
 /// The release that was received.
@@ -74,10 +82,13 @@ async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), 
     let mut teller = Teller::new(output);
     let cast = Cast::gather(directory, &mut teller).await?;
     let Cast { mut stage, people } = cast;
-    let performed = perform(&mut stage, &people, directory, &mut teller).await;
-    // A node that has died says more than what failed for want of it.
-    stage.check()?;
+    let performed = perform(&mut stage, &people, directory, args.drop.as_deref(), &mut teller).await;
+    // A node that has died says more than what failed for want of it, unless it was meant to.
+    if args.drop.is_none() {
+        stage.check()?;
+    }
     let report = performed?;
+    stage.check()?;
     account::print(&report, output)?;
     if args.serve {
         account::serve(&stage, &report, output);
@@ -108,7 +119,7 @@ impl Cast {
     async fn gather(directory: &Path, teller: &mut Teller<'_>) -> Result<Self, Failure> {
         let mut say = |text: &str| teller.say(text);
         let begun = Instant::now();
-        let stage = Stage::raise(directory, "ACTG 175 consortium", REGULATOR, &HOSPITALS, &[], &mut say).await?;
+        let stage = Stage::raise(directory, "ACTG 175 consortium", REGULATOR, &HOSPITALS, HELP, &mut say).await?;
         teller.timed("found_and_join", begun);
 
         let begun = Instant::now();
@@ -143,6 +154,7 @@ async fn perform(
     stage: &mut Stage,
     people: &People,
     directory: &Path,
+    drop: Option<&str>,
     teller: &mut Teller<'_>,
 ) -> Result<Report, Failure> {
     let inputs = samples::write(&directory.join("inputs"))?;
@@ -164,10 +176,13 @@ async fn perform(
     let northgate = &stage.member("northgate").operator.client;
     let release_contract = offers::offer(northgate, "northgate", &inputs.join("northgate-release.toml")).await?;
     let mut compute_contracts = Vec::new();
+    let mut dropout_contracts = Vec::new();
     for hospital in HOSPITALS {
-        compute_contracts.push(
-            offers::offer(&stage.member(hospital).operator.client, hospital, &inputs.join("compute.toml")).await?,
-        );
+        let operator = &stage.member(hospital).operator.client;
+        compute_contracts.push(offers::offer(operator, hospital, &inputs.join("compute.toml")).await?);
+        if drop.is_some() {
+            dropout_contracts.push(offers::offer(operator, hospital, &inputs.join("compute-dropout.toml")).await?);
+        }
     }
     teller.timed("offer", begun);
 
@@ -176,7 +191,20 @@ async fn perform(
     let mut refusals = vec![play.used_twice(&token).await?];
     let (second, stolen) = play.stolen().await?;
     refusals.push(stolen);
-    let (computed, answer) = play.compute(&inputs).await?;
+    let mut chains = vec![("release", first)];
+    let computation = play.allowed(&play.compute_contracts.clone()).await?;
+    let mut dropped = None;
+    if let Some(member) = drop {
+        let told = play.aborted(stage, member, &computation).await?;
+        dropped = Some(Dropped { member: member.to_owned(), told });
+    }
+    let answer = play.compute(&computation, &inputs, "compute_run").await?;
+    chains.push(("compute", computation.0));
+    if let Some(member) = drop {
+        let computation = play.allowed(&dropout_contracts).await?;
+        play.without(stage, member, &computation, &inputs).await?;
+        chains.push(("compute-without-one", computation.0));
+    }
     refusals.extend(play.refused_requests().await?);
     refusals.push(play.changed_verdict(stage, &first).await?);
     refusals.push(play.after_window(&second).await?);
@@ -185,8 +213,8 @@ async fn perform(
     let begun = Instant::now();
     play.teller.say("receipts are exported and verified offline");
     let refused = play.refused.clone();
-    let chains = [("release", first), ("compute", computed)].into_iter().chain(refused);
-    let (receipts, consortium, fingerprint) = play.receipts(stage, chains.collect()).await?;
+    chains.extend(refused);
+    let (receipts, consortium, fingerprint) = play.receipts(stage, chains).await?;
     play.teller.timed("receipts", begun);
     refusals.sort_by_key(|refusal| CASES.iter().position(|case| *case == refusal.case));
     let timings = std::mem::take(&mut play.teller.timings);
@@ -195,6 +223,7 @@ async fn perform(
         members,
         release,
         answer,
+        dropped,
         refusals,
         timings,
         receipts,
@@ -283,14 +312,13 @@ impl Play<'_, '_> {
         Ok((request, token, Release { sha256: received.sha256, root: received.object.root, rows }))
     }
 
-    /// A computation, from application to the opened answer.
-    async fn compute(&mut self, inputs: &Path) -> Result<(Digest, Answer), Failure> {
+    /// A computation that the oracles allow.
+    async fn allowed(&mut self, contracts: &[Digest]) -> Result<(Digest, Ephemeral), Failure> {
         let researcher = &self.people.researcher;
         self.teller.say("the researcher applies for a computation over all three tables");
         let begun = Instant::now();
-        let (request, ephemeral) =
-            self.apply(researcher, &self.compute_contracts, "research", &self.people.credential).await?;
-        for (board, contract) in self.people.boards.iter().zip(&self.compute_contracts) {
+        let (request, ephemeral) = self.apply(researcher, contracts, "research", &self.people.credential).await?;
+        for (board, contract) in self.people.boards.iter().zip(contracts) {
             board.client.approve(&request, contract, true).await?;
         }
         self.teller.timed("compute_apply_and_approve", begun);
@@ -300,14 +328,67 @@ impl Play<'_, '_> {
             return Err(Failure::refused(&judgement.decision, "the computation was not allowed"));
         }
         self.teller.timed("compute_judge", begun);
+        Ok((request, ephemeral))
+    }
+
+    /// Has an allowed computation run, and opens the answer.
+    async fn compute(
+        &mut self,
+        (request, ephemeral): &(Digest, Ephemeral),
+        inputs: &Path,
+        step: &str,
+    ) -> Result<Answer, Failure> {
         let begun = Instant::now();
         self.teller.say("the hospitals compute together; none sees another's numbers");
-        let answer = researcher.client.compute_and_collect(&request, &ephemeral).await?;
-        self.teller.timed("compute_run", begun);
+        let answer = self.people.researcher.client.compute_and_collect(request, ephemeral).await?;
+        self.teller.timed(step, begun);
         if answer != in_clear(inputs)? {
             return Err(Failure::new("the joint answer differs from the one computed in clear"));
         }
-        Ok((request, answer))
+        Ok(answer)
+    }
+
+    /// A computation that needs all its parties, while one of them dies: it ends, and says whose fault it is. The member's node is back afterwards.
+    async fn aborted(
+        &mut self,
+        stage: &mut Stage,
+        member: &str,
+        (request, ephemeral): &(Digest, Ephemeral),
+    ) -> Result<String, Failure> {
+        self.teller.say(&format!("the node of {member} is set to die in the middle of its next computation"));
+        stage.restart(member, DIES_EARLY).await?;
+        let begun = Instant::now();
+        let ended = self.people.researcher.client.compute_and_collect(request, ephemeral).await;
+        let Err(error) = ended else {
+            return Err(Failure::new("a computation that needs all parties ended well without one"));
+        };
+        let told = error.to_string();
+        if !told.contains(member) {
+            return Err(Failure::new(format!("the failure does not name {member}")).because(told));
+        }
+        self.teller.timed("compute_aborted", begun);
+        self.teller.say(&format!("it ended: {told}"));
+        self.teller.say(&format!("{member} is back, and the same request is computed"));
+        stage.restart(member, &[]).await?;
+        Ok(told)
+    }
+
+    /// A computation that goes on without one party that dies in the middle. Its node is back afterwards.
+    async fn without(
+        &mut self,
+        stage: &mut Stage,
+        member: &str,
+        computation: &(Digest, Ephemeral),
+        inputs: &Path,
+    ) -> Result<(), Failure> {
+        self.teller.say(&format!("{member} is to die again, in a computation that the regulator helps with"));
+        stage.restart(member, DIES_LATE).await?;
+        self.compute(computation, inputs, "compute_without_one").await?;
+        let parties = self.people.researcher.client.request(&computation.0).await?.request.results;
+        if parties.iter().any(|result| result.party == member) || stage.check().is_ok() {
+            return Err(Failure::new(format!("{member} did not die in the middle of it")));
+        }
+        stage.restart(member, &[]).await
     }
 }
 
@@ -390,6 +471,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 const REGULATOR: &str = "health-authority";
+/// The nodes compute along where contracts name their member as a helper.
+const HELP: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__HELP", "true")];
+/// Environment of a node that is to die in the middle of its next computation: having agreed on randomness with each peer, or having given each
+/// its shares of the inputs too.
+const DIES_EARLY: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL_FRAMES", "2")];
+const DIES_LATE: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL_FRAMES", "9")];
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
 /// The refusals, in the order in which they are told.
 const CASES: [&str; 7] = [

@@ -73,14 +73,14 @@ impl Stage {
         tell(&format!("{founder} founds the consortium"));
         let (home, listen) = (stage.home(founder), free_port()?);
         setup::found(&home, founder, title, listen, &format!("https://{listen}"), true, &stage.passphrase)?;
-        stage.start(founder, &home, &passphrase_file).await?;
+        stage.start(founder, &home, &passphrase_file, settings).await?;
         for name in others {
             tell(&format!("{name} joins"));
             let inviting = stage.home(founder);
             let invitation = setup::invite(&inviting, &mut stage.members[0].operator, name, false, 1).await?;
             let (home, listen) = (stage.home(name), free_port()?);
             setup::join(&home, &invitation, listen, &format!("https://{listen}"), &stage.passphrase).await?;
-            stage.start(name, &home, &passphrase_file).await?;
+            stage.start(name, &home, &passphrase_file, settings).await?;
         }
         Ok(stage)
     }
@@ -119,6 +119,23 @@ impl Stage {
         Ok(Consortium::parse(&self.members[0].operator.client.consortium().await?)?)
     }
 
+    /// Starts a member's node anew, with further settings in its environment, whether it still runs or not.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub(crate) async fn restart(&mut self, name: &str, settings: &[(&str, &str)]) -> Result<(), Failure> {
+        let place = self.members.iter().position(|member| member.name == name);
+        let member = self.members.remove(place.expect("the stage was asked to raise this member"));
+        member.process.end().await;
+        let settings: Vec<_> = self.settings.iter().chain(settings).copied().collect();
+        let (home, passphrase) = (self.home(name), self.directory.join("passphrase"));
+        self.start(name, &home, &passphrase, &settings).await?;
+        // The founder stays the first.
+        let member = self.members.pop().expect("the member that was started");
+        self.members.insert(place.unwrap_or_default(), member);
+        Ok(())
+    }
+
     /// Fails where a node has died.
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         self.members.iter_mut().try_for_each(|member| member.process.check(&member.name))
@@ -134,8 +151,14 @@ impl Stage {
         Home::at(self.directory.join(member))
     }
 
-    async fn start(&mut self, name: &str, home: &Home, passphrase_file: &Path) -> Result<(), Failure> {
-        let process = Process::start(name, home.directory(), passphrase_file, self.settings)?;
+    async fn start(
+        &mut self,
+        name: &str,
+        home: &Home,
+        passphrase_file: &Path,
+        settings: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        let process = Process::start(name, home.directory(), passphrase_file, settings)?;
         let operator = home.open(&self.passphrase)?;
         let profile = operator.wallet.profile();
         let (address, tls) = (profile.node.clone(), profile.tls);

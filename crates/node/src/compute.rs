@@ -280,6 +280,15 @@ pub(crate) async fn receive(node: &Node, from: &str, frame: ComputeFrame) -> Res
     Ok(Done {})
 }
 
+/// Answers whether this node takes part in an attempt, or has yet to.
+pub(crate) fn alive(node: &Node, asked: &ComputeFinish) -> Result<Done, ApiError> {
+    let attempts = node.computations.attempts.lock().expect("no panic while the attempts are held");
+    match attempts.contains_key(&(asked.request, asked.attempt)) {
+        true => Ok(Done {}),
+        false => Err(ApiError::new(code::COMPUTATION_FAILED, "this node takes no part in that attempt")),
+    }
+}
+
 /// This node's sealed share of a request's result, if it was made. A share that was kept but whose record did not reach
 /// the ledger (the node stopped between the two) is recorded now.
 pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<ResultShare>, ApiError> {
@@ -392,14 +401,16 @@ async fn send(
 
 /// The answers, where as many parties as it takes gave one.
 fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
-    let (mut good, mut failures) = (Vec::new(), Vec::new());
+    let (mut good, mut away, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for (member, answer) in parties.members.iter().zip(answers) {
         match answer {
             Ok(answer) => good.push(answer),
+            Err(error) if error.is(code::PEER_UNREACHABLE) => away.push(error.to_string()),
             Err(error) => failures.push(format!("{member}: {error}")),
         }
     }
-    let failures = failures.join("; ");
+    // Where somebody is away, the others' failures are for want of it.
+    let failures = if away.is_empty() { failures.join("; ") } else { away.join("; ") };
     if good.len() < parties.protocol.enough() {
         return Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {failures}")));
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use query::Cell;
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::{Dropped, Report};
 use crate::error::Failure;
 use crate::output::{Output, Waiting, table};
 use crate::stage::Stage;
@@ -72,6 +72,7 @@ fn value(report: &Report) -> Value {
         "members": report.members,
         "release": { "sha256": report.release.sha256, "root": report.release.root, "rows": report.release.rows },
         "compute": groups.collect::<Map<_, _>>(),
+        "dropped": report.dropped.as_ref().map(|dropped| json!({ "member": dropped.member, "aborted": dropped.told })),
         "refusals": report.refusals.iter().map(|refusal| json!({ "case": refusal.case, "code": refusal.code })).collect::<Vec<_>>(),
         "timings_ms": timings,
         "receipts": report.receipts,
@@ -110,7 +111,7 @@ fn text(report: &Report) -> String {
          Released to the researcher: {} rows, SHA-256 {}\n  \
          the root is the registered one; the key was rewrapped to an ephemeral key; no plaintext lies in northgate's directory\n\n\
          Computed by three hospitals together (rep3 over Z_2^64, every step verified: one of the three may cheat; integers exact, scale 10^0):\n{answer}\n\
-         equal to the same program run in clear\n\n\
+         equal to the same program run in clear\n{}\n\
          Refused:\n{refusals}\n\n\
          Times:\n{timings}\n\n\
          Receipts, each verified offline under three of four cosignatures, and refused with one byte flipped:\n{}\n\
@@ -118,9 +119,19 @@ fn text(report: &Report) -> String {
         report.members.join(", "),
         report.release.rows,
         report.release.sha256,
+        report.dropped.as_ref().map_or(String::new(), dropped),
         receipts.join("\n"),
         report.consortium.display(),
         report.fingerprint,
+    )
+}
+
+fn dropped(Dropped { member, told }: &Dropped) -> String {
+    format!(
+        "\nThe node of {member} died in the middle of it the first time, and the computation ended:\n  {told}\n  \
+         {member} came back, and the same request gave the result above\n\
+         It died again in a computation with the regulator's help (shamir over four parties: one may cheat, one may vanish):\n  \
+         the other three finished, and the result is the same\n"
     )
 }
 

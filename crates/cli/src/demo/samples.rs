@@ -44,11 +44,12 @@ fn check(path: &Path, row: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-const FILES: [(&str, &[u8]); 6] = [
+const FILES: [(&str, &[u8]); 7] = [
     ("st-anna.csv", include_bytes!("../../../../samples/hospitals/st-anna.csv")),
     ("riverside.csv", include_bytes!("../../../../samples/hospitals/riverside.csv")),
     ("northgate.csv", include_bytes!("../../../../samples/hospitals/northgate.csv")),
     ("program.toml", include_bytes!("../../../../samples/hospitals/program.toml")),
     ("compute.toml", include_bytes!("../../../../samples/hospitals/compute.toml")),
+    ("compute-dropout.toml", include_bytes!("../../../../samples/hospitals/compute-dropout.toml")),
     ("northgate-release.toml", include_bytes!("../../../../samples/hospitals/northgate-release.toml")),
 ];

@@ -69,6 +69,16 @@ impl Process {
         }
     }
 
+    /// Ends it, if it has not ended yet, and waits.
+    pub(crate) async fn end(mut self) {
+        drop(self.input.take());
+        if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
+            // Dropping the child kills it.
+            _ = self.child.start_kill();
+            _ = self.child.wait().await;
+        }
+    }
+
     /// Closes its standard input and waits until it has ended.
     ///
     /// # Errors

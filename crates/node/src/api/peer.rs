@@ -37,6 +37,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/dkg/exchange", post(dkg_exchange))
         .route("/peer/v1/dkg/finish", post(dkg_finish))
         .route("/peer/v1/compute/frame", post(compute_frame))
+        .route("/peer/v1/compute/alive", post(compute_alive))
         .route("/peer/v1/compute/finish", post(compute_finish))
 }
 
@@ -114,6 +115,10 @@ async fn compute_start(
 
 async fn compute_frame(State(node): Shared, Peer(member): Peer, Cbor(frame): Cbor<ComputeFrame>) -> Answer<Done> {
     compute::receive(&node, &member, frame).await.map(Cbor)
+}
+
+async fn compute_alive(State(node): Shared, Peer(_): Peer, Cbor(asked): Cbor<ComputeFinish>) -> Answer<Done> {
+    compute::alive(&node, &asked).map(Cbor)
 }
 
 async fn compute_finish(State(node): Shared, Peer(member): Peer, Cbor(finish): Cbor<ComputeFinish>) -> Answer<Done> {

@@ -1,8 +1,13 @@
 //! A run on the engine of `mpc`: a party on a thread of its own, its frames through the peers' API.
 
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use bytes::Bytes;
 use contracts::{Protocol, SHAMIR, code};
 use crypto::Secret;
+use futures_util::future::join_all;
 use futures_util::stream::StreamExt as _;
 use mpc::additive::Envelope;
 use mpc::domain::{Domain, Values};
@@ -13,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::transcript::Transcript;
 use super::{Attempt, Made, PATIENCE, Parties, failed, local, send};
+use crate::message::{ComputeFinish, Done};
 use crate::problem::ApiError;
 use crate::service::Node;
 
@@ -38,7 +44,9 @@ pub(super) async fn run(
     let work = Work { protocol: parties.protocol, owners: parties.owners, program: parties.program.clone(), input };
     let runtime = tokio::runtime::Handle::current();
     let session = settings.session;
-    let links = Links { inbox, lost, outbox, runtime };
+    let awaited = Arc::new(Mutex::new(Vec::new()));
+    let links = Links { inbox, lost, outbox, awaited: awaited.clone(), runtime };
+    let watching = watch(node, parties, attempt, &awaited, losses.clone());
     let computing = tokio::task::spawn_blocking(move || drive(settings, work, links));
     let drill = node.compute.drill_frames;
     let sending = async {
@@ -72,9 +80,41 @@ pub(super) async fn run(
             _ = losses.send(to);
         }
     };
-    let (computed, ()) = tokio::join!(computing, sending);
+    let working = async { tokio::join!(computing, sending) };
+    let (computed, ()) = tokio::select! {
+        done = working => done,
+        never = watching => match never {},
+    };
     let (share, transcript) = computed.map_err(ApiError::internal)?.map_err(|failure| blame(&failure, parties))?;
     Ok(Made { share, transcript: transcript.digest(&session) })
+}
+
+/// Asks those whom this party awaits, from time to time, whether they still are at it: a process that has died says nothing by itself.
+async fn watch(
+    node: &Node,
+    parties: &Parties,
+    (request, attempt): Attempt,
+    awaited: &Mutex<Vec<u16>>,
+    losses: mpsc::UnboundedSender<u16>,
+) -> Infallible {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        let peers = awaited.lock().expect("no panic while it is held").clone();
+        let asked = peers.into_iter().map(|peer| async move {
+            let member = &parties.members[usize::from(peer)];
+            let ask = ComputeFinish { request, attempt };
+            let alive = node.call::<_, Done>(member, "/peer/v1/compute/alive", &ask);
+            let alive = tokio::time::timeout(ANSWER, alive).await;
+            (peer, matches!(alive, Ok(Ok(_))))
+        });
+        for (peer, alive) in join_all(asked).await {
+            if !alive {
+                tracing::warn!(%request, party = parties.members[usize::from(peer)], "a party no longer takes part");
+                // Nobody listens any more where the run has ended.
+                _ = losses.send(peer);
+            }
+        }
+    }
 }
 
 /// What a party computes.
@@ -109,6 +149,8 @@ struct Links {
     /// Peers that frames do not reach.
     lost: mpsc::UnboundedReceiver<u16>,
     outbox: mpsc::Sender<Frame>,
+    /// Whose frames it cannot go on without.
+    awaited: Arc<Mutex<Vec<u16>>>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -146,6 +188,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
             let share = outcome.share.ok_or(Failure::Program("the program gives the recipient a column"))?;
             return Ok((Secret::new(share), transcript));
         }
+        *links.awaited.lock().expect("no panic while it is held") = party.awaits();
         let (inbox, lost) = (&mut links.inbox, &mut links.lost);
         let news = links.runtime.block_on(tokio::time::timeout(PATIENCE, async {
             tokio::select! {
@@ -187,6 +230,9 @@ fn blame(failure: &Failure, parties: &Parties) -> ApiError {
     }
 }
 
+/// How often those who are awaited are asked whether they still are at it, and how long they may take to answer.
+const WATCH: Duration = Duration::from_secs(1);
+const ANSWER: Duration = Duration::from_secs(5);
 /// The process's exit status at the end of a drill.
 const DRILLED: i32 = 86;
 /// Frames that may wait to be sent.
