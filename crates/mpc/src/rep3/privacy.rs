@@ -16,11 +16,11 @@ use crate::domain::Bits;
 use crate::engine::{Frame, Party, Settings, Status, checked, local};
 
 /// Executions, a multiple of 64.
-const ROWS: usize = 100_032;
+pub(super) const ROWS: usize = 100_032;
 const WORDS: usize = ROWS / 64;
 
 /// One bit of the view in every execution.
-type Track = Vec<u64>;
+pub(super) type Track = Vec<u64>;
 
 /// What is computed on two secret columns.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +167,7 @@ fn threshold(freedom: f64) -> f64 {
 }
 
 /// The largest excess over its threshold of: each track, the parity of each pair of tracks, the joint values of some six tracks.
-fn excess(real: &[Track], simulated: &[Track]) -> f64 {
+pub(super) fn excess(real: &[Track], simulated: &[Track]) -> f64 {
     assert_eq!(real.len(), simulated.len());
     let ones = |track: &mut dyn Iterator<Item = u64>| f64::from(track.map(u64::count_ones).sum::<u32>());
     let parity = |view: &[Track], x: usize, y: usize| match x == y {

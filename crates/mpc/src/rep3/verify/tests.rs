@@ -2,6 +2,7 @@
 
 mod cheating;
 mod kernels;
+mod privacy;
 mod rates;
 
 use std::rc::Rc;
