@@ -7,6 +7,7 @@ use mpc::circuit::{Key, Order, Range, compare, sort};
 use mpc::domain::{Domain, Values};
 use mpc::engine::{Backend, Column, Failure, Fault, Io, Stats, checked};
 use mpc::rep3::Rep3;
+use mpc::shamir::Shamir;
 
 use crate::args::{Adversary, MpcArgs, Work};
 
@@ -14,20 +15,33 @@ use super::party::{Assignment, Measured, Run, cpu_seconds};
 
 /// The protocols of the bench, with the numbers of parties that a table without further choice shows.
 const PROTOCOLS: &[(&str, &[Adversary], &[u16])] =
-    &[("none", &[Adversary::SemiHonest], &[3]), ("rep3", &[Adversary::SemiHonest, Adversary::Malicious], &[3])];
+    &[
+        ("none", &[Adversary::SemiHonest], &[3]),
+        ("rep3", &[Adversary::SemiHonest, Adversary::Malicious], &[3]),
+        ("shamir", &[Adversary::SemiHonest, Adversary::Malicious], &[3, 5]),
+    ];
 
 /// One party's end of a protocol: the only place that knows them all.
 fn backend(protocol: &str, adversary: Adversary, io: &Io) -> Result<Rc<dyn Backend>, Failure> {
     match (protocol, adversary) {
         ("rep3", Adversary::SemiHonest) => Ok(Rc::new(Rep3::semi_honest(io)?)),
         ("rep3", Adversary::Malicious) => Ok(Rc::new(Rep3::malicious(io)?)),
+        ("shamir", adversary) => {
+            let adversary = match adversary {
+                Adversary::SemiHonest => mpc::engine::Adversary::SemiHonest,
+                Adversary::Malicious => mpc::engine::Adversary::Malicious,
+            };
+            Ok(Rc::new(Shamir::new(io.parties(), (io.parties() - 1) / 2, adversary)?))
+        }
         _ => Err(Failure::Program("no such protocol")),
     }
 }
 
 /// Whether a protocol does a work.
-fn does(protocol: &str, _adversary: Adversary, work: Work) -> bool {
+fn does(protocol: &str, adversary: Adversary, work: Work) -> bool {
     match protocol {
+        // Its shuffles, and with them sorts, are for parties that follow the protocol.
+        "shamir" => adversary == Adversary::SemiHonest || work != Work::Sort,
         "none" => matches!(work, Work::Mul | Work::Mulseq),
         _ => true,
     }
