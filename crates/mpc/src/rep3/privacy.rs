@@ -16,11 +16,11 @@ use crate::domain::Bits;
 use crate::engine::{Frame, Party, Settings, Status, checked, local};
 
 /// Executions, a multiple of 64.
-const ROWS: usize = 100_032;
+pub(super) const ROWS: usize = 100_032;
 const WORDS: usize = ROWS / 64;
 
 /// One bit of the view in every execution.
-type Track = Vec<u64>;
+pub(super) type Track = Vec<u64>;
 
 /// What is computed on two secret columns.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,7 @@ fn views(operation: Operation, corrupt: u16, secrets: [u64; 2]) -> [Vec<Track>; 
 fn statistic(real: &[&Track], simulated: &[&Track]) -> (f64, f64) {
     let count = |view: &[&Track]| {
         let mut cells = vec![0u32; 1 << view.len()];
-        for row in 0..ROWS {
+        for row in 0..view[0].len() * 64 {
             let bit = |track: &Track| (track[row / 64] >> (row % 64) & 1) as usize;
             cells[view.iter().fold(0, |cell, track| cell << 1 | bit(track))] += 1;
         }
@@ -167,14 +167,14 @@ fn threshold(freedom: f64) -> f64 {
 }
 
 /// The largest excess over its threshold of: each track, the parity of each pair of tracks, the joint values of some six tracks.
-fn excess(real: &[Track], simulated: &[Track]) -> f64 {
+pub(super) fn excess(real: &[Track], simulated: &[Track]) -> f64 {
     assert_eq!(real.len(), simulated.len());
     let ones = |track: &mut dyn Iterator<Item = u64>| f64::from(track.map(u64::count_ones).sum::<u32>());
     let parity = |view: &[Track], x: usize, y: usize| match x == y {
         true => ones(&mut view[x].iter().copied()),
         false => ones(&mut view[x].iter().zip(&view[y]).map(|(x, y)| x ^ y)),
     };
-    let rows = ROWS as f64;
+    let rows = real[0].len() as f64 * 64.0;
     let mut worst = f64::MIN;
     for (x, y) in (0..real.len()).flat_map(|x| (0..=x).map(move |y| (x, y))) {
         let (real, simulated) = (parity(real, x, y), parity(simulated, x, y));
