@@ -415,7 +415,7 @@ impl Shamir {
     ) -> Result<Column, Failure> {
         left.fits("dot", right)?;
         self.no_bits(left.domain(), "inner products of bits")?;
-        if groups == 0 || left.len() % groups != 0 {
+        if groups == 0 || !left.len().is_multiple_of(groups) {
             return Err(Failure::Program("groups divide a column's length"));
         }
         let op = io.op();

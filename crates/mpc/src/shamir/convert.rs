@@ -258,7 +258,7 @@ impl Shamir {
             if set >> seat & 1 == 1 {
                 let (key, share) = mine.next().expect("a key for each set that this party is in");
                 let shares = [*share, <F as Field>::ZERO.minus(*share)];
-                let mut tile = vec![L::NIL; TILE];
+                let mut tile = [L::NIL; TILE];
                 for (index, signs) in signs.chunks_mut(TILE * 64).enumerate() {
                     let tile = &mut tile[..signs.len() / 64];
                     stream_tile(key, op, index * TILE, false, tile);

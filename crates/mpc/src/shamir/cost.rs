@@ -83,7 +83,7 @@ impl Shamir {
 
     fn in_batches(&self, len: usize, cost: impl Fn(usize) -> Cost) -> Cost {
         let full = times(cost(ROWS), len / ROWS);
-        if len % ROWS == 0 { full } else { plus(full, cost(len % ROWS)) }
+        if len.is_multiple_of(ROWS) { full } else { plus(full, cost(len % ROWS)) }
     }
 
     /// Masked opening, carry-save additions, then the carries: of the top bit alone, or of all.
@@ -130,7 +130,7 @@ impl Shamir {
             return Cost::default();
         }
         let full = times(part(group), count / group);
-        if count % group == 0 { full } else { plus(full, part(count % group)) }
+        if count.is_multiple_of(group) { full } else { plus(full, part(count % group)) }
     }
 
     fn truncation(&self, domain: Domain, len: usize, bits: usize) -> Cost {

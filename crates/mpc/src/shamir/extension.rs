@@ -56,7 +56,7 @@ impl Lane for M61x2 {
     fn constant(value: M61) -> Self {
         Self::real(value)
     }
-    fn from_stream(self) -> Self {
+    fn drawn(self) -> Self {
         Self {
             real: crate::domain::Element::from_stream(self.real),
             imaginary: crate::domain::Element::from_stream(self.imaginary),
@@ -134,7 +134,7 @@ impl<const D: usize> Lane for Binary<D> {
     fn constant(value: Gf<D>) -> Self {
         Self::embed(value.0)
     }
-    fn from_stream(self) -> Self {
+    fn drawn(self) -> Self {
         self
     }
     fn is_valid(self) -> bool {

@@ -41,14 +41,14 @@ pub(crate) trait Lane: Pod + PartialEq + Zeroize + std::fmt::Debug + 'static {
     /// A factor in every element.
     fn constant(value: Self::Scalar) -> Self;
     /// Makes uniform bytes uniform elements.
-    fn from_stream(self) -> Self;
+    fn drawn(self) -> Self;
     /// Whether the bytes encode elements.
     fn is_valid(self) -> bool;
     /// One of the elements, in the field of challenges.
     fn wide(self, element: usize) -> Self::Wide;
     /// Uniform values of the domain rather than of the field: for bits, zeros and ones.
-    fn value_from_stream(self) -> Self {
-        self.from_stream()
+    fn value_drawn(self) -> Self {
+        self.drawn()
     }
     /// `out = Σ factor · input`, element-wise over equally long vectors.
     fn combine(out: &mut [Self], terms: &[(Self::Scalar, &[Self])]) {
@@ -172,7 +172,7 @@ macro_rules! single {
             value
         }
         #[inline]
-        fn from_stream(self) -> Self {
+        fn drawn(self) -> Self {
             crate::domain::Element::from_stream(self)
         }
         #[inline]

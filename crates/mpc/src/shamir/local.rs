@@ -79,7 +79,7 @@ impl Shamir {
     }
 
     pub(crate) fn group_sums<L: Valued>(&self, from: &Column, groups: usize) -> Result<Column, Failure> {
-        if groups == 0 || from.len() % groups != 0 {
+        if groups == 0 || !from.len().is_multiple_of(groups) {
             return Err(Failure::Program("groups divide a column's length"));
         }
         if from.is_empty() {
@@ -102,10 +102,10 @@ impl Shamir {
     /// # Errors
     /// [`Failure::Program`] for bytes that are no such shares.
     pub fn import(&self, domain: Domain, len: usize, bytes: &crypto::Secret<Vec<u8>>) -> Result<Column, Failure> {
-        super::by_lane!(self, domain, from_bytes(len, bytes))
+        super::by_lane!(self, domain, column_of(len, bytes))
     }
 
-    fn from_bytes<L: Valued>(&self, len: usize, bytes: &crypto::Secret<Vec<u8>>) -> Result<Column, Failure> {
+    fn column_of<L: Valued>(&self, len: usize, bytes: &crypto::Secret<Vec<u8>>) -> Result<Column, Failure> {
         let mut shares = vec![L::NIL; lanes::<L>(len)];
         let fits = bytes.expose(|bytes| {
             let out: &mut [u8] = bytemuck::cast_slice_mut(&mut shares);

@@ -126,7 +126,9 @@ impl Shamir {
             all.dedup();
             if !all.contains(&io.index()) {
                 // As many numbers as the others take.
-                (0..5).for_each(|_| drop(io.op()));
+                for _ in 0..5 {
+                    io.op();
+                }
                 return Ok(None);
             }
             // As before every coin, so that nothing can be made to fit it.

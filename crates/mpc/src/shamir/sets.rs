@@ -130,7 +130,7 @@ pub(crate) fn stream_tile<L: Lane>(key: &Prg, op: OpId, at: usize, values: bool,
     debug_assert_eq!(at * size_of::<L>() % 16, 0, "a tile begins a block");
     key.fill(op, (at * size_of::<L>() / 16) as u64, bytemuck::cast_slice_mut(out));
     for lane in out {
-        *lane = if values { lane.value_from_stream() } else { lane.from_stream() };
+        *lane = if values { lane.value_drawn() } else { lane.drawn() };
     }
 }
 

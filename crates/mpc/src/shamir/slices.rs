@@ -106,10 +106,10 @@ macro_rules! sliced {
             fn constant(value: Gf<$d>) -> Self {
                 std::array::from_fn(|place| 0u64.wrapping_sub(u64::from(value.0 >> place & 1)))
             }
-            fn from_stream(self) -> Self {
+            fn drawn(self) -> Self {
                 self
             }
-            fn value_from_stream(self) -> Self {
+            fn value_drawn(self) -> Self {
                 std::array::from_fn(|place| if place == 0 { self[0] } else { 0 })
             }
             fn is_valid(self) -> bool {

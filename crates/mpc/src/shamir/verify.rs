@@ -47,7 +47,7 @@ impl Shamir {
         self.verify_lane::<P127>(io, &ledger.of()).await?;
         match self.seats() {
             ..=3 => self.verify_lane::<[u64; 2]>(io, &ledger.of()).await,
-            ..=15 => self.verify_lane::<[u64; 4]>(io, &ledger.of()).await,
+            4..=15 => self.verify_lane::<[u64; 4]>(io, &ledger.of()).await,
             _ => self.verify_lane::<[u64; 8]>(io, &ledger.of()).await,
         }
     }
@@ -107,7 +107,7 @@ impl Shamir {
         a.push(masks[0]);
         b.push(masks[1]);
         // A(X) = Σ a_i X^i, B(X) = Σ b_i X^(F − i): the coefficient of X^F is Σ a_i b_i = c + the random pair's product.
-        let mut local = vec![W::NIL; 2 * FOLD + 1];
+        let mut local = [W::NIL; 2 * FOLD + 1];
         for (i, x) in a.iter().enumerate() {
             for (j, y) in b.iter().enumerate().filter(|(j, _)| *j != i) {
                 local[i + FOLD - j] = local[i + FOLD - j].sum(x.product(*y));
@@ -146,10 +146,10 @@ fn pad<W: Lane>(a: &mut Vec<W>, b: &mut Vec<W>) {
 /// Adds the coefficients of `Σ A(X) B(X)`, `A = Σ a_i X^i`, `B = Σ b_i X^(F − 1 − i)`, but for the middle one.
 fn cross<W: Lane>(a: &[W], b: &[W], coefficients: &mut [W; 2 * FOLD - 1]) {
     for (a, b) in a.chunks_exact(FOLD).zip(b.chunks_exact(FOLD)) {
-        for i in 0..FOLD {
-            for j in (0..FOLD).filter(|j| *j != i) {
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate().filter(|(j, _)| *j != i) {
                 let place = i + FOLD - 1 - j;
-                coefficients[place] = coefficients[place].sum(a[i].product(b[j]));
+                coefficients[place] = coefficients[place].sum(x.product(*y));
             }
         }
     }
@@ -250,4 +250,4 @@ pub(crate) const fn levels(mut pairs: usize) -> u32 {
     levels
 }
 
-const _: () = assert!(BLOCK % FOLD == 0);
+const _: () = assert!(BLOCK.is_multiple_of(FOLD));

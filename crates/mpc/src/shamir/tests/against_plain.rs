@@ -117,32 +117,35 @@ fn conversions(width: u32, shifts: &'static [u32]) -> Script {
     })
 }
 
-#[test]
-fn bits_and_signs_are_as_in_the_clear() {
-    for (parties, threshold) in SIZES {
+fn bits_and_signs(sizes: &[(u16, u16)], lens: &[usize]) {
+    for (parties, threshold) in sizes {
         for adversary in BOTH {
-            for len in [0, 1, 67] {
+            for len in lens {
                 // |v| < 2^(width − 2).
-                same(
-                    parties,
-                    threshold,
-                    adversary,
-                    3,
-                    &[numbers(Domain::M61, len, 60, 4)],
-                    &conversions(61, &[0, 1, 16, 29, 30, 58, 60]),
-                );
-                same(
-                    parties,
-                    threshold,
-                    adversary,
-                    3,
-                    &[numbers(Domain::P127, len, 126, 4)],
-                    &conversions(127, &[1, 20, 63, 124]),
-                );
-                same(parties, threshold, adversary, 3, &[numbers(Domain::P127, len, 64, 4)], &conversions(127, &[32]));
+                let compare = |domain, bits, work: Script| {
+                    same(*parties, *threshold, adversary, 3, &[numbers(domain, *len, bits, 4)], &work);
+                };
+                compare(Domain::M61, 60, conversions(61, &[0, 1, 16, 29, 30, 58, 60]));
+                compare(Domain::P127, 126, conversions(127, &[1, 20, 63, 124]));
+                compare(Domain::P127, 64, conversions(127, &[32]));
             }
         }
     }
+}
+
+#[test]
+fn bits_and_signs_are_as_in_the_clear() {
+    bits_and_signs(&SIZES[..2], &[0, 1, 67]);
+    bits_and_signs(&[(5, 2)], &[7]);
+    for adversary in BOTH {
+        same(7, 3, adversary, 3, &[numbers(Domain::M61, 6, 60, 4)], &conversions(61, &[16]));
+    }
+}
+
+#[test]
+#[ignore = "nightly: seven parties have many sets"]
+fn bits_and_signs_of_many_parties_are_as_in_the_clear() {
+    bits_and_signs(&SIZES, &[0, 1, 67]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::net::sim::{Behaviour, Simulation};
 
 const ROWS: usize = 5;
 /// Seeds of a normal run, and of the nightly one.
-const SEEDS: std::ops::Range<u64> = 0..120;
+const SEEDS: std::ops::Range<u64> = 0..500;
 const NIGHTLY: std::ops::Range<u64> = 0..10_000;
 /// Members and thresholds.
 const SESSIONS: [(u16, u16); 3] = [(3, 1), (4, 1), (5, 2)];
@@ -49,7 +49,7 @@ async fn work(io: &mut Io, shamir: &Shamir, liar: u16) -> Result<Vec<Values>, Fa
     let wide = shamir.mul(io, &columns[2], &columns[2]).await?;
     let both = shamir.mul(io, &columns[3], &shamir.gather(&columns[3], &(0..70).rev().collect::<Vec<_>>())?).await?;
     let negative = shamir.is_negative(io, &columns[0]).await?;
-    let number = shamir.from_bits(io, &[negative.clone()], Domain::M61).await?;
+    let number = shamir.from_bits(io, std::slice::from_ref(&negative), Domain::M61).await?;
     let least = shamir.gather(&both, &(0..ROWS as u32).collect::<Vec<_>>())?;
     let both_numbers = shamir.from_bits(io, &[least], Domain::P127).await?;
     open(shamir, io, &[product, dot, wide, both, negative, number, both_numbers]).await

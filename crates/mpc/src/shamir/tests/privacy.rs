@@ -111,7 +111,7 @@ fn tracks(bytes: &[u8]) -> Vec<Track> {
         return [0, 1, 59, 60].map(bit).into();
     }
     // Lanes of two or four words, 64 executions to each, one vector after the other.
-    let degree = if words.len() % (4 * WORDS) == 0 { 4 } else { 2 };
+    let degree = if words.len().is_multiple_of(4 * WORDS) { 4 } else { 2 };
     let plane = |vector: &[u64], place: usize| vector.iter().skip(place).step_by(degree).copied().collect();
     words.chunks_exact(degree * WORDS).flat_map(|vector| (0..degree).map(move |place| plane(vector, place))).collect()
 }
