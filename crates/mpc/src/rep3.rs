@@ -7,6 +7,7 @@ mod column;
 mod convert;
 mod cost;
 mod handout;
+mod keep;
 mod linear;
 mod plane;
 mod product;
@@ -369,9 +370,21 @@ impl Backend for Rep3 {
         Box::pin(std::future::ready(handout::hand_out(self.seat.index, columns.columns())))
     }
 
+    fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
+        keep::save(column)
+    }
+
+    fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
+        keep::load(domain, len, bytes)
+    }
+
+    fn offers(&self, primitive: Primitive) -> bool {
+        primitive != Primitive::Shuffle || self.verifier.is_none()
+    }
+
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         match (primitive, &self.verifier) {
-            (Primitive::Check(multiplications), Some(verifier)) => verifier.cost(multiplications),
+            (Primitive::Check(multiplications), Some(verifier)) => verifier.cost_in(domain, multiplications),
             _ => cost::cost(self.verifier.is_some(), primitive, domain, len),
         }
     }

@@ -12,6 +12,7 @@ mod deal;
 mod decode;
 mod extension;
 mod field;
+mod keep;
 mod ledger;
 mod local;
 mod masked;
@@ -306,6 +307,14 @@ impl Backend for Shamir {
 
     fn open<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>> {
         Box::pin(self.opened(io, columns, to))
+    }
+
+    fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
+        by_lane!(self, column.domain(), save_column(column))
+    }
+
+    fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
+        by_lane!(self, domain, load_column(len, bytes))
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {

@@ -163,6 +163,7 @@ impl Rep3 {
             self.weigh(low, &[&carry], &[R::bit(1)], share.len()).await
         })
         .await?;
+        io.rejoin(strands);
         super::linear::add(&mut quotient, &carry);
         Ok(of_ring(quotient))
     }
@@ -238,6 +239,7 @@ impl Rep3 {
         let (low, high) =
             join(self.carries_out(low, &shifted, 0..bits), self.carries_out(high, &shifted, R::BITS - 3..R::BITS))
                 .await?;
+        io.rejoin(strands);
         let wrap = R::ZERO.minus(R::bit(1).left(R::BITS - bits));
         let weights = [R::bit(1), R::bit(1), wrap, wrap];
         let carries = [&low[0], &low[1], &high[0], &high[1]];
