@@ -14,7 +14,7 @@ NOTICE = {"at": int, "subject": str, "members": [str], "request": Either(None, 3
 TERMS = {"asset": 32, "means": ({0, 1},), "visibility": Either(({0, 2},), ({1}, [str])), "purposes": [str],
          "window": (int, int), "approvals": {"required": U8, "approvers": [32]}, "evidence": [(str, str)],
          "grant": {"seconds": U32, "uses": U8}, "program": Either(None, bytes), "minimum_group": U32, "adversary": ({0, 1, 2},),
-         "max_corrupt": U8, "tolerate_dropouts": U8, "fee": None, "privacy_budget": None, "policy": 32, "particulars": 32}
+         "max_corrupt": U8, "tolerate_dropouts": U8, "helpers": [str], "fee": None, "privacy_budget": None, "policy": 32, "particulars": 32}
 DISCLOSED = {"disclosed": (32, (str, str, str, Either(None, U32), [str]))}
 TERMS = Either(TERMS, TERMS | DISCLOSED)
 VERDICT = {"chain": 32, "epoch": int, "request": 32,
@@ -36,7 +36,7 @@ ARGUMENTS = {
     "grants.issue": {"request": 32, "contract": 32, "not_before": int, "not_after": int},
     "grants.revoke": {"grant": 32},
     "releases.record": {"grant": 32, "root": 32, "stanzas": 32, "suite": SUITE, "possession": 64, "signed": int},
-    "results.record": {"request": 32, "contract": 32, "session": 32, "protocol": str, "adversary": str, "parties": [str],
+    "results.record": {"request": 32, "party": str, "run": 16, "session": 32, "protocol": str, "adversary": str, "parties": [str],
                        "program": 32, "share": 32, "transcript": 32, "simulated": bool},
 }
 MAY_BE_REFUSED = ("requests.apply", "requests.approve", "requests.cancel", "verdicts.record", "grants.issue", "releases.record",
@@ -72,7 +72,7 @@ class Story:
         _, _, self.chain, _, oracles = consortium
         self.oracles = {epoch: (threshold, participants, key) for epoch, threshold, participants, key in oracles}
         self.assets, self.versions, self.confirmed = {}, {}, {}
-        self.request = self.verdict = self.grant = self.end = None
+        self.request = self.verdict = self.grant = self.run = self.end = None
         self.named, self.approvals, self.results = {}, {}, set()
 
     # 1
@@ -187,29 +187,42 @@ class Story:
         self.end = "released"
 
     # 8
-    def results_record(self, entry, its, _):
-        terms, asset = self.about(its.request, its.contract)
+    def results_record(self, entry, its, notice):
+        self.about(its.request)
         check(self.verdict is not None, "it does not follow the verdict")
-        check(entry.sender == asset.node, "the sender is not the owner's node")
-        parties = [self.assets[self.named[contract].asset].owner for contract, _ in self.apply.contracts]
-        follows = (its.parties == parties and its.session == labelled_hash("session", self.request.id)
-                   and terms.program is not None and its.program == labelled_hash("program", terms.program)
-                   and (its.protocol, its.adversary, its.simulated) == (*self.protocol(), False))
-        check(follows, "session, parties, program or protocol do not follow from the request")
-        check(its.contract not in self.results, "a party's second result")
-        self.results.add(its.contract)
-        if len(self.results) == len(self.apply.contracts):
+        terms = [self.versions[contract] for contract in self.apply.contracts]
+        owners = [self.assets[self.named[contract].asset] for contract, _ in self.apply.contracts]
+        parties = [owner.owner for owner in owners] + terms[0].helpers
+        check(its.parties == parties and its.party in parties, "the parties are not the owners and the helpers")
+        place = parties.index(its.party)
+        # An owner's node is known from its asset; that a helper's node sent this, the ledger says.
+        check(place >= len(owners) or entry.sender == owners[place].node, "the sender is not the party's node")
+        check(notice.detail == its.party, "the ledger says that another party sent it")
+        name, adversary, enough = self.protocol(terms, len(parties))
+        program = terms[0].program
+        follows = (its.session == labelled_hash("session", self.request.id)
+                   and program is not None and its.program == labelled_hash("program", program)
+                   and (its.protocol, its.adversary, its.simulated) == (name, adversary, False)
+                   and self.run in (None, its.run))
+        check(follows, "session, run, program or protocol do not follow from the request")
+        check(its.party not in self.results, "a party's second result")
+        self.results.add(its.party)
+        self.run = its.run
+        if len(self.results) == enough:
             self.end = "computed"
 
-    def protocol(self):
-        """The one that follows from the strictest of the contracts' threat models."""
-        terms = [self.versions[contract] for contract in self.apply.contracts]
+    @staticmethod
+    def protocol(terms, parties):
+        """Name, adversary and how many results are enough, from the strictest of the contracts' threat models."""
         corrupt = max(one.max_corrupt for one in terms)
-        check(not any(one.tolerate_dropouts for one in terms), "no protocol goes on without a party")
-        if all(one.adversary == (0,) for one in terms) and corrupt < len(terms):
-            return "additive", "semi-honest"
-        check(len(terms) == 3 and corrupt <= 1, "no protocol withstands what the contracts assume")
-        return "rep3", "malicious"
+        dropouts = max(one.tolerate_dropouts for one in terms)
+        malicious = any(one.adversary != (0,) for one in terms)
+        if not malicious and dropouts == 0 and not terms[0].helpers and corrupt < parties:
+            return "additive", "semi-honest", parties
+        if parties == 3 and corrupt <= 1 and dropouts == 0:
+            return "rep3", "malicious", parties
+        check(parties > 2 * max(corrupt, 1) + dropouts, "no protocol withstands what the contracts assume")
+        return "shamir", "malicious" if malicious else "semi-honest", parties - dropouts
 
     # 9
     def requests_decline(self, entry, its, _):

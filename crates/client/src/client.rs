@@ -285,9 +285,10 @@ impl Client {
 
     // Joint computation.
 
-    /// `POST /v1/requests/{id}/compute`, at one of the parties: has all of them compute.
-    pub async fn compute(&self, id: &Digest) -> Result<ResultShare, Error> {
-        self.post_empty(&format!("/v1/requests/{id}/compute")).await
+    /// `POST /v1/requests/{id}/compute`, at one of the parties: has all of them compute, and returns when enough have recorded their shares.
+    pub async fn compute(&self, id: &Digest) -> Result<(), Error> {
+        self.send_bytes(Method::POST, &format!("/v1/requests/{id}/compute"), HeaderMap::new(), Vec::new()).await?;
+        Ok(())
     }
 
     /// `GET /v1/requests/{id}/share`: this node's sealed share of the result.

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use contracts::record::Request;
+use contracts::Protocol;
+use contracts::record::{Phase, Request};
 use crypto::kem::Sealed;
-use crypto::{Digest, Label, hash};
+use crypto::{Digest, Label, Secret, hash};
 use mpc::additive::Share;
+use mpc::domain::Values;
+use mpc::engine::Failure;
 use query::{Answer, Program};
 use wire::Limits;
 
 use crate::api::ResultShare;
 use crate::client::{Client, Error};
 use crate::flow::Ephemeral;
+use crate::http as transport;
 
 impl Client {
     /// Has the parties of an allowed request compute, then [collects](Client::collect) the result.
@@ -20,79 +24,161 @@ impl Client {
     /// As [`Client::collect`].
     pub async fn compute_and_collect(&self, request: &Digest, ephemeral: &Ephemeral) -> Result<Answer, Error> {
         let view = self.request(request).await?;
-        let first = view.request.owners.first().ok_or(Error::Unfit("the request names no contract"))?;
-        self.at_member(first).await?.compute(request).await?;
-        self.collect(request, ephemeral).await
+        // Any party can coordinate: the first that answers.
+        let mut unreachable = Error::Unfit("the request names no contract");
+        for party in view.request.parties() {
+            let asked = match self.at_member(party).await {
+                Ok(node) => node.compute(request).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(()) => return self.collect(request, ephemeral).await,
+                Err(error @ Error::Http(transport::Error::Problem(_))) => return Err(error),
+                Err(error @ Error::Http(_)) => unreachable = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(unreachable)
     }
 
-    /// The result of a computation that the parties have finished: each party's share from its own node, compared with
-    /// the digest it recorded on the ledger, opened with the request's key, and all added up.
+    /// The result of a computation that the parties have finished: the recorded share of each from its own node, compared with
+    /// the digest on the ledger, opened with the request's key, and all put together.
     ///
     /// # Errors
     /// [`Error::Share`] names the party whose share is missing, differs from the recorded one or does not open;
     /// [`Error::Answer`] where the shares contradict each other.
     pub async fn collect(&self, request: &Digest, ephemeral: &Ephemeral) -> Result<Answer, Error> {
-        let applied = self.request(request).await?.request;
-        let (mut shares, mut program) = (Vec::new(), None);
-        for (named, owner) in applied.apply.contracts.iter().zip(&applied.owners) {
-            let contract = self.contract(&named.contract).await?;
-            let bytes =
-                contract.terms.program.ok_or(Error::Unfit("the contract is for release, not for a computation"))?;
-            program.get_or_insert(bytes);
-            shares.push(self.at_member(owner).await?.share(request).await?);
-        }
-        let program = Program::from_bytes(&program.ok_or(Error::Unfit("the request names no contract"))?);
-        let program = program.map_err(|error| Error::Answer(error.to_string()))?;
         // This node may learn of the parties' records a moment after the parties themselves.
         let mut recorded = self.request(request).await?.request;
         for _ in 0..RECORDS_PATIENCE {
-            if recorded.results.len() == recorded.owners.len() {
+            if recorded.phase == Phase::Done {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
             recorded = self.request(request).await?.request;
         }
-        open(&recorded, &recorded.owners, &shares, &program, ephemeral)
+        let mut terms = Vec::with_capacity(recorded.apply.contracts.len());
+        for named in &recorded.apply.contracts {
+            terms.push(self.contract(&named.contract).await?.terms);
+        }
+        let protocol = contracts::protocol(&terms).map_err(Error::Answer)?;
+        let program = terms.first().and_then(|terms| terms.program.as_ref());
+        let program = program.ok_or(Error::Unfit("the contract is for release, not for a computation"))?;
+        let program = Program::from_bytes(program).map_err(|error| Error::Answer(error.to_string()))?;
+        let mut shares = Vec::with_capacity(recorded.results.len());
+        for record in &recorded.results {
+            shares.push(self.at_member(&record.party).await?.share(request).await?);
+        }
+        open(&recorded, &protocol, &program, &shares, ephemeral)
     }
 }
 
-/// The answer in these shares, one of each of `owners` in the order of the request's contracts.
+/// The answer in the shares of the parties that recorded theirs; protocol and program are those of the request's contracts.
 ///
 /// # Errors
 /// As [`Client::collect`].
 pub fn open(
     request: &Request,
-    owners: &[String],
-    shares: &[ResultShare],
+    protocol: &Protocol,
     program: &Program,
+    shares: &[ResultShare],
     ephemeral: &Ephemeral,
 ) -> Result<Answer, Error> {
     let session = session(&request.id);
-    let parties = u16::try_from(owners.len()).map_err(|_| Error::Unfit("a computation has fewer parties"))?;
-    if shares.len() != owners.len() || request.apply.contracts.len() != owners.len() {
-        return Err(Error::Unfit("there is not one share and one contract for each party"));
+    let parties: Vec<&String> = request.parties().collect();
+    if usize::from(protocol.parties) != parties.len() || shares.len() < protocol.enough() {
+        return Err(Error::Unfit("there are not as many shares as it takes"));
     }
     let mut opened = Vec::with_capacity(shares.len());
-    for (index, (owner, share)) in (0..parties).zip(owners.iter().zip(shares)) {
-        let refuse = |reason: String| Error::Share { party: owner.clone(), reason };
-        let contract = request.apply.contracts[usize::from(index)].contract;
-        let record = request.results.iter().find(|record| record.contract == contract);
-        let record = record.ok_or_else(|| refuse("it is not recorded on the ledger".into()))?;
-        if share.party != *owner || record.share != crypto::sha256(&[&share.sealed]) {
-            return Err(refuse("it is not the one recorded on the ledger".into()));
+    for share in shares {
+        let refuse = |reason: &str| Error::Share { party: share.party.clone(), reason: reason.to_owned() };
+        let record = request.results.iter().find(|record| record.party == share.party);
+        let record = record.ok_or_else(|| refuse("it is not recorded on the ledger"))?;
+        if record.share != crypto::sha256(&[&share.sealed]) {
+            return Err(refuse("it is not the one recorded on the ledger"));
         }
-        if (record.session, record.program) != (session, program.digest()) || record.parties != owners {
-            return Err(refuse("it is recorded under another session, program or list of parties".into()));
+        let index = parties.iter().position(|party| **party == share.party);
+        let index = index.ok_or_else(|| refuse("it is of no party of this computation"))?;
+        let fits = (record.session, record.program) == (session, program.digest())
+            && record.parties.iter().eq(parties.iter().copied())
+            && record.protocol == protocol.name
+            && record.adversary == protocol.adversary.to_string()
+            && Some(record.run) == request.results.first().map(|first| first.run);
+        if !fits {
+            return Err(refuse("it is recorded under another session, run, program, protocol or list of parties"));
         }
         let sealed: Sealed =
-            wire::from_slice(&share.sealed, Limits::large()).map_err(|error| refuse(error.to_string()))?;
-        let plain =
-            ephemeral.open(&share_info(owner), session.as_ref(), &sealed).map_err(|error| refuse(error.to_string()))?;
-        // A share alone is uniform; the sum of all is what the requester may know.
-        opened.push(plain.expose(|bytes| Share::from_bytes(index, bytes)).map_err(|error| refuse(error.to_string()))?);
+            wire::from_slice(&share.sealed, Limits::large()).map_err(|error| refuse(&error.to_string()))?;
+        let info = share_info(&share.party);
+        let plain = ephemeral.open(&info, session.as_ref(), &sealed).map_err(|error| refuse(&error.to_string()))?;
+        opened.push((index as u16, plain));
     }
-    let sums = Share::sum(session, &opened).map_err(|error| Error::Answer(error.to_string()))?;
-    program.answer(&sums, parties).map_err(|error| Error::Answer(error.to_string()))
+    opened.sort_by_key(|(index, _)| *index);
+    let sums = match protocol.name {
+        contracts::ADDITIVE => added_up(session, &parties, &opened)?,
+        contracts::REP3 => replicated(&parties, &opened)?,
+        _ => interpolated(protocol, &parties, &opened)?,
+    };
+    let owners = request.owners.len() as u16;
+    program.answer(&sums, owners).map_err(|error| Error::Answer(error.to_string()))
+}
+
+/// The sums in shares of additive sharing. A share alone is uniform; the sum of all is what the requester may know.
+fn added_up(session: Digest, parties: &[&String], opened: &[(u16, Secret<Vec<u8>>)]) -> Result<Vec<u64>, Error> {
+    let shares = opened.iter().zip(parties).map(|((index, plain), party)| {
+        let refuse = |reason: String| Error::Share { party: party.to_string(), reason };
+        plain.expose(|bytes| Share::from_bytes(*index, bytes)).map_err(|error| refuse(error.to_string()))
+    });
+    let shares = shares.collect::<Result<Vec<_>, _>>()?;
+    Share::sum(session, &shares).map_err(|error| Error::Answer(error.to_string()))
+}
+
+/// The sums in shares of three parties' replicated sharing, each part of which two of them hold.
+fn replicated(parties: &[&String], opened: &[(u16, Secret<Vec<u8>>)]) -> Result<Vec<u64>, Error> {
+    let [(_, first), (_, second), (_, third)] = opened else {
+        return Err(Error::Unfit("`rep3` takes three shares"));
+    };
+    let shares = [first, second, third].map(|share| share.expose(Clone::clone));
+    words(mpc::rep3::combine(&shares).map_err(|failure| blame(&failure, parties))?)
+}
+
+/// The sums in points of polynomials, of which some may be missing.
+fn interpolated(
+    protocol: &Protocol,
+    parties: &[&String],
+    opened: &[(u16, Secret<Vec<u8>>)],
+) -> Result<Vec<u64>, Error> {
+    let shares: Vec<_> = opened.iter().map(|(index, share)| (*index, share.expose(Clone::clone))).collect();
+    let combined = mpc::shamir::combine(protocol.parties, protocol.corrupt, &shares);
+    words(combined.map_err(|failure| blame(&failure, parties))?.values)
+}
+
+/// One column of sums, as words: what a field holds as a signed number.
+fn words(columns: Vec<Values>) -> Result<Vec<u64>, Error> {
+    let mistaken = || Error::Answer("the shares are not of one vector of sums".into());
+    let [column] = columns.as_slice() else { return Err(mistaken()) };
+    match column {
+        Values::Ring64(sums) => Ok(sums.clone()),
+        // Sums of signed words: a negative one stands for p minus its magnitude.
+        Values::P127(sums) => Ok(sums.iter().map(|sum| sum.to_i128().cast_unsigned() as u64).collect()),
+        _ => Err(mistaken()),
+    }
+}
+
+/// A failure in the parties' names.
+fn blame(failure: &Failure, parties: &[&String]) -> Error {
+    let name = |index: u16| parties.get(usize::from(index)).map_or("?", |party| party.as_str());
+    match failure {
+        Failure::Party { party, fault } => {
+            Error::Share { party: name(*party).to_owned(), reason: fault.to_string() }
+        }
+        Failure::Dispute { low, high, fault } => Error::Answer(format!(
+            "{fault}: {} or {} gave a wrong share, and which of them cannot be told",
+            name(*low),
+            name(*high)
+        )),
+        other => Error::Answer(other.to_string()),
+    }
 }
 
 /// The session that a request's computation runs under: `H(SESSION, [request])`.

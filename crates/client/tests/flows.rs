@@ -7,16 +7,18 @@ use client::result::{open, session, share_info};
 use client::{Error, verify};
 use contracts::message::{Apply, ContractVersion, ResultRecord};
 use contracts::record::{Phase, Request};
+use contracts::{ADDITIVE, Protocol};
 use crypto::kem::{PrivateKey, Suite, seal};
 use crypto::{Digest, SigningKey, sha256};
 use mpc::additive::Party;
+use policy::Adversary;
 use query::{Program, Table};
+use wire::Fixed;
 
 const PROGRAM: &str = "decimals = 0\nminimum_group = 1\n[[outputs]]\nname = \"rows\"\ncount = \"*\"\n[[outputs]]\nname = \"sum\"\nsum = \"x\"\n";
 
 struct World {
     request: Request,
-    owners: Vec<String>,
     shares: Vec<client::api::ResultShare>,
     program: Program,
     ephemeral: Ephemeral,
@@ -41,19 +43,21 @@ fn world() -> World {
     let contracts: Vec<_> =
         [1, 2].map(|byte| ContractVersion { contract: Digest::from([byte; 32]), version: 1 }).to_vec();
     let (mut shares, mut results) = (vec![], vec![]);
-    for (party, (owner, named)) in parties.into_iter().zip(owners.iter().zip(&contracts)) {
+    for (party, owner) in parties.into_iter().zip(&owners) {
         let table = Table::read(&b"x\n1\n2\n3\n"[..]).unwrap();
         let share = party.share(&program.local(&table, 2).unwrap()).unwrap();
         let sealed = wire::to_vec(&seal(&ephemeral, &share_info(owner), session.as_ref(), &share.to_bytes()).unwrap());
         results.push(ResultRecord {
             request: id,
-            contract: named.contract,
+            party: owner.clone(),
+            run: Fixed([1; 16]),
             session,
             protocol: "additive".into(),
             adversary: "semi-honest".into(),
             parties: owners.clone(),
             program: program.digest(),
             share: sha256(&[&sealed]),
+            transcript: id,
             simulated: false,
         });
         let transaction = Digest::from([3; 32]);
@@ -73,13 +77,21 @@ fn world() -> World {
         ended: vec![],
         results,
         owners: owners.clone(),
+        helpers: vec![],
     };
-    World { request, owners, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
+    World { request, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
 }
 
 impl World {
     fn open(&self) -> Result<query::Answer, Error> {
-        open(&self.request, &self.owners, &self.shares, &self.program, &self.ephemeral)
+        let protocol = Protocol {
+            name: ADDITIVE,
+            adversary: Adversary::SemiHonest,
+            parties: self.request.owners.len() as u16,
+            corrupt: 1,
+            dropouts: 0,
+        };
+        open(&self.request, &protocol, &self.program, &self.shares, &self.ephemeral)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::record::{Asset, Duty, Grant, Notice, Phase, Request};
 use crate::requests::{close, closed, find, settle, tell};
 use crate::{assets, code, key, offers};
 
-
 /// How much earlier than its seconds a grant's window may open, milliseconds: clocks of owner, leader and requester differ.
 pub const GRANT_SKEW: u64 = 2_000;
 
@@ -124,9 +123,21 @@ pub(crate) fn release(world: &mut World<'_>, release: ReleaseRecord) -> Result<(
 }
 
 pub(crate) fn result(world: &mut World<'_>, result: ResultRecord) -> Result<(), Failure> {
-    let (mut request, owner) = allowed(world, &result.request, &result.contract)?;
-    if request.results.iter().any(|other| other.contract == result.contract) {
-        return Err(code::ALREADY_RECORDED.refuse(format!("`{owner}` has recorded its result")));
+    let member = world.node()?;
+    let mut request = find(world, &result.request)?;
+    if result.party != member || request.parties().all(|party| *party != member) {
+        return Err(code::NOT_PERMITTED.refuse(format!("`{member}` is no party of this computation, or not that one")));
+    }
+    still_allowed(world, &request)?;
+    for named in &request.apply.contracts {
+        offers::in_force(world, &named.contract)?;
+    }
+    if request.results.iter().any(|other| other.party == member) {
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{member}` has recorded its result")));
+    }
+    // Shares of two runs do not fit together.
+    if request.results.iter().any(|other| other.run != result.run) {
+        return Err(code::RESULT_MISMATCH.refuse("the others have recorded another run's"));
     }
     // No terms of this version accept a simulated part.
     if result.simulated {
@@ -134,17 +145,18 @@ pub(crate) fn result(world: &mut World<'_>, result: ResultRecord) -> Result<(), 
     }
     let named = &request.apply.contracts;
     let terms = named.iter().map(|named| offers::terms_at(world, named)).collect::<Result<Vec<_>, _>>()?;
-    let protocol = crate::protocol(&terms, terms.len()).map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
+    let protocol = crate::protocol(&terms).map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
     let program = terms.into_iter().next().and_then(|terms| terms.program);
     let program =
         program.ok_or_else(|| code::CONTRACTS_MISMATCH.refuse("the request is for release, not for computation"))?;
     let expected = ResultRecord {
         request: request.id,
-        contract: result.contract,
+        party: result.party.clone(),
+        run: result.run,
         session: session(&request.id),
         protocol: protocol.name.into(),
         adversary: protocol.adversary.to_string(),
-        parties: request.owners.clone(),
+        parties: request.parties().cloned().collect(),
         program: hash(Label::PROGRAM, &[&program]),
         share: result.share,
         transcript: result.transcript,
@@ -155,9 +167,9 @@ pub(crate) fn result(world: &mut World<'_>, result: ResultRecord) -> Result<(), 
     }
     request.results.push(result);
     request.ended.push(world.id);
-    let complete = request.results.len() == request.apply.contracts.len();
+    let complete = request.results.len() == protocol.enough();
     settle(world, &mut request, if complete { Phase::Done } else { Phase::Allowed })?;
-    tell(world, "result.recorded", &request, &owner);
+    tell(world, "result.recorded", &request, &member);
     if complete {
         tell(world, "request.done", &request, "");
     }
@@ -176,14 +188,20 @@ fn allowed(world: &World<'_>, request: &Digest, contract: &Digest) -> Result<(Re
     if request.owner_of(contract) != Some(&member) {
         return Err(code::NOT_PERMITTED.refuse(format!("the request names no such contract of `{member}`")));
     }
+    still_allowed(world, &request)?;
+    offers::in_force(world, contract)?;
+    Ok((request, member))
+}
+
+/// That a request was allowed, has not ended, and its verdict still lives.
+fn still_allowed(world: &World<'_>, request: &Request) -> Result<(), Failure> {
     if request.phase != Phase::Allowed {
-        return Err(closed(&request));
+        return Err(closed(request));
     }
     if request.verdict.as_ref().is_none_or(|verdict| verdict.not_after < world.now) {
         return Err(code::VERDICT_EXPIRED.refuse("the verdict's time has passed"));
     }
-    offers::in_force(world, contract)?;
-    Ok((request, member))
+    Ok(())
 }
 
 fn find_grant(world: &World<'_>, id: &Digest) -> Result<Grant, Failure> {

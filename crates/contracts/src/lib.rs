@@ -53,7 +53,7 @@ mod verdicts;
 pub use application::Contracts;
 pub use assets::SEALED_OBJECT;
 pub use grants::{GRANT_SKEW, session};
-pub use protocol::{ADDITIVE, Protocol, REP3, protocol};
+pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};

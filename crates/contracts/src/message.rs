@@ -453,32 +453,35 @@ pub struct ResultRecord {
     /// The request.
     #[n(0)]
     pub request: Digest,
-    /// The party's contract.
+    /// The party whose share it is: the sending node's member.
     #[n(1)]
-    pub contract: Digest,
-    /// The session: `H(SESSION, [request])`.
+    pub party: String,
+    /// The run that made the share: the same at all parties.
     #[n(2)]
-    pub session: Digest,
-    /// The protocol: `additive` or `rep3`.
+    pub run: Fixed<16>,
+    /// The session: `H(SESSION, [request])`.
     #[n(3)]
+    pub session: Digest,
+    /// The protocol: `additive`, `rep3` or `shamir`.
+    #[n(4)]
     pub protocol: String,
     /// What it withstands: `semi-honest` or `malicious`.
-    #[n(4)]
-    pub adversary: String,
-    /// The parties in order.
     #[n(5)]
+    pub adversary: String,
+    /// The parties in order: owners, then helpers.
+    #[n(6)]
     pub parties: Vec<String>,
     /// Digest of the program.
-    #[n(6)]
+    #[n(7)]
     pub program: Digest,
     /// SHA-256 of the sealed share.
-    #[n(7)]
-    pub share: Digest,
-    /// Digest of what the party sent and received in the run that made the share.
     #[n(8)]
+    pub share: Digest,
+    /// Digest of what the party sent and received in that run.
+    #[n(9)]
     pub transcript: Digest,
     /// True where any part was simulated; a contract may refuse it.
-    #[n(9)]
+    #[n(10)]
     pub simulated: bool,
 }
 

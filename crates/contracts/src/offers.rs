@@ -163,7 +163,14 @@ fn check_terms(world: &World<'_>, terms: &Terms) -> Result<String, Failure> {
     }
     match terms.means {
         Means::Release => {}
-        Means::Compute => check_computation(terms)?,
+        Means::Compute => {
+            for name in &terms.helpers {
+                if world.get::<Member>(&key::member(name))?.is_none() {
+                    return Err(code::UNKNOWN_MEMBER.refuse(format!("`{name}` is not a member")));
+                }
+            }
+            check_computation(terms)?;
+        }
     }
     Ok(asset.owner)
 }

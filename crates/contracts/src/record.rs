@@ -282,7 +282,7 @@ pub enum Phase {
     /// Withdrawn by the requester.
     #[n(3)]
     Cancelled,
-    /// Released, or every party's result recorded.
+    /// Released, or as many parties' results recorded as it takes.
     #[n(4)]
     Done,
 }
@@ -327,9 +327,17 @@ pub struct Request {
     /// The contracts' owners, in the order of the contracts.
     #[n(11)]
     pub owners: Vec<String>,
+    /// Members that compute along without data of their own.
+    #[n(12)]
+    pub helpers: Vec<String>,
 }
 
 impl Request {
+    /// The parties of its computation: the owners, then the helpers.
+    pub fn parties(&self) -> impl Iterator<Item = &String> {
+        self.owners.iter().chain(&self.helpers)
+    }
+
     /// The owner of one of the request's contracts.
     pub fn owner_of(&self, contract: &Digest) -> Option<&str> {
         let at = self.apply.contracts.iter().position(|named| named.contract == *contract)?;

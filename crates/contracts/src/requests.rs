@@ -46,6 +46,7 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
         grant: None,
         ended: vec![],
         results: vec![],
+        helpers: contracts[0].terms.helpers.clone(),
         owners: contracts.into_iter().map(|contract| contract.owner).collect(),
         apply,
     };
@@ -166,7 +167,7 @@ pub(crate) fn close(world: &mut World<'_>, request: &Request) {
 /// An event about a request.
 pub(crate) fn tell(world: &mut World<'_>, event: &str, request: &Request, detail: &str) {
     let notice = Notice {
-        members: request.owners.clone(),
+        members: request.parties().cloned().collect(),
         request: Some(request.id),
         detail: detail.into(),
         ..world.notice(request.id)
@@ -221,7 +222,13 @@ fn check_contracts(world: &World<'_>, apply: &Apply) -> Result<Vec<Contract>, Fa
             if contracts.iter().any(|contract| contract.terms.program != first.terms.program) {
                 return mismatch("all contracts of a computation carry the same program");
             }
-            crate::protocol(contracts.iter().map(|contract| &contract.terms), contracts.len())
+            if contracts.iter().any(|contract| contract.terms.helpers != first.terms.helpers) {
+                return mismatch("all contracts of a computation name the same helpers");
+            }
+            if let Some(both) = first.terms.helpers.iter().find(|helper| owners.contains(helper)) {
+                return mismatch(&format!("`{both}` owns data in this computation and cannot help as well"));
+            }
+            crate::protocol(contracts.iter().map(|contract| &contract.terms))
                 .map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
         }
     }

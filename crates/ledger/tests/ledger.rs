@@ -136,6 +136,22 @@ fn chain_of(length: u64) -> (Ledger, Vec<Block>) {
 }
 
 #[test]
+fn an_expected_transaction_is_taken_with_its_own_signature_alone() {
+    let (_, blocks) = chain_of(1);
+    let expected: Vec<_> = blocks[0].transactions.iter().map(|signed| verified(signed.clone())).collect();
+    let follower = memory();
+    follower.expect(&expected);
+    // The identity is the same: it does not cover the signature.
+    let mut forged = blocks[0].clone();
+    forged.transactions[0].signature = forged.transactions[1].signature;
+    let refused = follower.apply(&forged, NOW + 100, true);
+    assert!(matches!(refused, Err(Error::Refused { position: 0, source: Refusal::BadSignature, .. })));
+    follower.expect(&expected);
+    follower.apply(&blocks[0], NOW + 100, true).unwrap();
+    assert_eq!(follower.head(), blocks[0].header);
+}
+
+#[test]
 fn a_follower_reaches_the_same_head_and_never_forks() {
     let (leader, blocks) = chain_of(5);
     let follower = memory();

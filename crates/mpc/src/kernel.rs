@@ -10,6 +10,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod carryless;
+pub(crate) mod field128;
 pub(crate) mod galois;
 mod octet;
 mod portable;

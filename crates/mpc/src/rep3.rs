@@ -8,10 +8,10 @@ mod convert;
 mod cost;
 mod handout;
 mod keep;
+mod ledger;
 mod linear;
 mod plane;
 mod product;
-#[allow(dead_code, reason = "what only verifiers read")]
 mod record;
 mod seat;
 mod share;
@@ -19,7 +19,6 @@ mod verify;
 mod sharing;
 mod shuffle;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::domain::{Domain, Values};
@@ -29,6 +28,7 @@ use crate::engine::{
 use crate::kernel::Level;
 
 use column::{Share, no_bits, no_field, of_bits, of_ring, ring};
+use ledger::Ledger;
 use product::Factors;
 use seat::Seat;
 
@@ -46,8 +46,7 @@ pub struct Rep3 {
     level: Level,
     capabilities: Capabilities,
     verifier: Option<Box<dyn Verifier>>,
-    /// Products that the verifier has not seen.
-    log: RefCell<Vec<Record>>,
+    ledger: Ledger,
 }
 
 impl Rep3 {
@@ -69,6 +68,15 @@ impl Rep3 {
         Self::new(io, Some(Box::new(verify::Sublinear)))
     }
 
+    /// As [`Rep3::malicious`], but each product is verified by another of random factors that is given up for it: simple, and linear in
+    /// communication. The reference that [`Rep3::malicious`] is held against, and what to fall back to.
+    ///
+    /// # Errors
+    /// [`Failure::Program`] unless the session has three parties.
+    pub fn malicious_by_sacrifice(io: &Io) -> Result<Self, Failure> {
+        Self::new(io, Some(Box::new(verify::Sacrifice)))
+    }
+
     #[cfg(test)]
     pub(crate) fn verified_by(io: &Io, verifier: Box<dyn Verifier>) -> Result<Self, Failure> {
         Self::new(io, Some(verifier))
@@ -84,13 +92,13 @@ impl Rep3 {
             dropouts: |_| 0,
             domains: &[Domain::Ring64, Domain::Ring128, Domain::Bits],
         };
-        Ok(Self { seat: Seat::of(io)?, level: Level::detect(), capabilities, verifier, log: RefCell::default() })
+        Ok(Self { seat: Seat::of(io)?, level: Level::detect(), capabilities, verifier, ledger: Ledger::default() })
     }
 
     /// Notes a vector of products for the verifier.
     fn record(&self, record: impl FnOnce() -> Record) {
         if self.verifier.is_some() {
-            self.log.borrow_mut().push(record());
+            self.ledger.record(record());
         }
     }
 
@@ -144,6 +152,7 @@ impl Backend for Rep3 {
             if owner >= 3 {
                 return Err(Failure::Program("an owner is one of the parties"));
             }
+            self.ledger.owe();
             match domain {
                 Domain::Ring64 => rings::<u64>(io, owner, len, values).await,
                 Domain::Ring128 => rings::<u128>(io, owner, len, values).await,
@@ -347,15 +356,7 @@ impl Backend for Rep3 {
     }
 
     fn check<'a>(&'a self, io: &'a mut Io) -> Fut<'a, ()> {
-        Box::pin(async move {
-            let mut records = self.log.take();
-            // Strands side by side may have ended in another order elsewhere.
-            records.sort_by_key(Record::op);
-            match &self.verifier {
-                Some(verifier) => verifier.verify(io, records).await,
-                None => Ok(()),
-            }
-        })
+        Box::pin(self.settle(io))
     }
 
     fn open<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>> {
@@ -366,8 +367,8 @@ impl Backend for Rep3 {
         })
     }
 
-    fn hand_out<'a>(&'a self, _: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
-        Box::pin(std::future::ready(handout::hand_out(self.seat.index, columns.columns())))
+    fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        Box::pin(self.give(io, columns.columns()))
     }
 
     fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
@@ -384,7 +385,10 @@ impl Backend for Rep3 {
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         match (primitive, &self.verifier) {
-            (Primitive::Check(multiplications), Some(verifier)) => verifier.cost_in(domain, multiplications),
+            (Primitive::Check(multiplications), Some(verifier)) => {
+                let Cost { bytes, rounds } = verifier.cost_in(domain, multiplications);
+                Cost { bytes: bytes + ledger::MEETING.bytes, rounds: rounds + ledger::MEETING.rounds }
+            }
             _ => cost::cost(self.verifier.is_some(), primitive, domain, len),
         }
     }

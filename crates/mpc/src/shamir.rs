@@ -12,6 +12,7 @@ mod deal;
 mod decode;
 mod extension;
 mod field;
+mod handout;
 mod keep;
 mod ledger;
 mod local;
@@ -40,6 +41,7 @@ use crate::engine::{
 };
 
 use field::{Lane, Valued, lanes};
+pub use handout::{Combined, combine};
 use ledger::Ledger;
 use scheme::Scheme;
 use sets::Agreement;
@@ -64,7 +66,8 @@ pub struct Shamir {
     agreement: RefCell<Agreement>,
     schemes: RefCell<HashMap<TypeId, Rc<dyn std::any::Any>>>,
     ledger: RefCell<Ledger>,
-    cheaters: RefCell<BTreeSet<u16>>,
+    /// Seats that are known to have sent wrong shares.
+    cheaters: RefCell<BTreeSet<usize>>,
     /// Whether a check has failed: nothing is opened any more.
     spoiled: Cell<bool>,
 }
@@ -87,7 +90,9 @@ impl Shamir {
     pub fn among(members: Vec<u16>, threshold: u16, adversary: Adversary) -> Result<Self, Failure> {
         let (seats, t) = (members.len(), usize::from(threshold));
         if t == 0 || seats <= 2 * t || seats > MAX_SEATS {
-            return Err(Failure::Program("a threshold is at least one and less than half the members, of whom there are at most 63"));
+            return Err(Failure::Program(
+                "a threshold is at least one and less than half the members, of whom there are at most 63",
+            ));
         }
         if members.iter().collect::<BTreeSet<_>>().len() != seats {
             return Err(Failure::Program("a member is named once"));
@@ -124,7 +129,7 @@ impl Shamir {
 
     /// Parties that were found to have sent wrong shares which could be corrected.
     pub fn cheaters(&self) -> Vec<u16> {
-        self.cheaters.borrow().iter().copied().collect()
+        self.cheaters.borrow().iter().map(|seat| self.members[*seat]).collect()
     }
 
     const fn seats(&self) -> usize {
@@ -138,6 +143,11 @@ impl Shamir {
             return Err(Failure::Program("members are parties of the session"));
         }
         seat.ok_or(Failure::Program("this party is no member"))
+    }
+
+    /// Whether a seat's member is known to have sent a wrong share.
+    fn is_cheater(&self, seat: usize) -> bool {
+        self.cheaters.borrow().contains(&seat)
     }
 
     /// The other members.
@@ -227,13 +237,19 @@ macro_rules! talk_by_lane {
 }
 pub(crate) use talk_by_lane;
 
-
 impl Backend for Shamir {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
 
-    fn input<'a>(&'a self, io: &'a mut Io, owner: u16, domain: Domain, len: usize, values: Option<&'a Values>) -> Fut<'a, Column> {
+    fn input<'a>(
+        &'a self,
+        io: &'a mut Io,
+        owner: u16,
+        domain: Domain,
+        len: usize,
+        values: Option<&'a Values>,
+    ) -> Fut<'a, Column> {
         talk_by_lane!(self, domain, share_input(io, owner, len, values))
     }
 
@@ -309,12 +325,21 @@ impl Backend for Shamir {
         Box::pin(self.opened(io, columns, to))
     }
 
+    fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        let share = self.seat(io).and_then(|seat| self.share_out(seat, columns.columns()));
+        Box::pin(std::future::ready(share))
+    }
+
     fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
         by_lane!(self, column.domain(), save_column(column))
     }
 
     fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
         by_lane!(self, domain, load_column(len, bytes))
+    }
+
+    fn offers(&self, primitive: Primitive) -> bool {
+        primitive != Primitive::Shuffle || !self.is_malicious()
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
@@ -327,19 +352,47 @@ impl Shamir {
         if domain == Domain::Bits { Err(self.unsupported(what)) } else { Ok(()) }
     }
 
-    /// Deals an owner's values; against malicious parties bits are noted to be checked as such.
-    async fn share_input<L: Valued>(&self, io: &mut Io, owner: u16, len: usize, values: Option<&Values>) -> Result<Column, Failure> {
+    /// Deals an owner's values. Against malicious parties, that they are on polynomials of degree `t` is verified at once, and bits are noted to be
+    /// verified as such.
+    async fn share_input<L: Valued>(
+        &self,
+        io: &mut Io,
+        owner: u16,
+        len: usize,
+        values: Option<&Values>,
+    ) -> Result<Column, Failure> {
+        let mine = if owner == io.index() { values } else { None };
+        if mine.is_some_and(|values| values.len() != len) {
+            return Err(Failure::Program("an owner gives as many values as stated"));
+        }
+        let mine = mine.map(L::read).transpose()?;
+        self.share_lanes(io, owner, len, mine).await
+    }
+
+    /// Deals an owner's lanes.
+    async fn share_lanes<L: Valued>(
+        &self,
+        io: &mut Io,
+        owner: u16,
+        len: usize,
+        mine: Option<Vec<L>>,
+    ) -> Result<Column, Failure> {
         let dealer = self.members.iter().position(|member| *member == owner);
         let dealer = dealer.ok_or(Failure::Program("an input's owner is a member"))?;
-        let mine = if owner == io.index() { values } else { None };
-        let mine = mine.map(L::read).transpose()?.map(Shares);
-        if mine.is_some() && values.is_some_and(|values| values.len() != len) {
-            return Err(Failure::Program("an owner gives as many values as stated"));
+        let mine = mine.map(Shares);
+        if self.is_tolerant() {
+            // Members can vanish once the keys are there.
+            self.keys(io).await?;
         }
         let op = io.op();
         let shares = self.deal(io, dealer, len, mine.as_ref().map(|mine| &*mine.0)).await?;
+        self.verify_dealt(io, &shares).await?;
         let column = column::<L>(len, shares);
-        self.note_dealt(op, held::<L>(&column)?);
+        if L::WIDTH > 1 {
+            // A bit is its own square.
+            let shares = held::<L>(&column)?;
+            self.note_products(op, shares, shares, shares, ledger::Relation::Products);
+        }
         Ok(column)
     }
 
@@ -350,7 +403,12 @@ impl Shamir {
     }
 
     /// Products of vectors of shares, noted to be checked.
-    pub(crate) async fn multiply<L: Lane>(&self, io: &mut Io, left: &Held<L>, right: &Held<L>) -> Result<Held<L>, Failure> {
+    pub(crate) async fn multiply<L: Lane>(
+        &self,
+        io: &mut Io,
+        left: &Held<L>,
+        right: &Held<L>,
+    ) -> Result<Held<L>, Failure> {
         let op = io.op();
         let source = |at: usize, out: &mut [L]| {
             let (left, right) = (&left.0[at..at + out.len()], &right.0[at..at + out.len()]);
@@ -361,7 +419,13 @@ impl Shamir {
         Ok(products)
     }
 
-    async fn inner_products<L: Valued>(&self, io: &mut Io, left: &Column, right: &Column, groups: usize) -> Result<Column, Failure> {
+    async fn inner_products<L: Valued>(
+        &self,
+        io: &mut Io,
+        left: &Column,
+        right: &Column,
+        groups: usize,
+    ) -> Result<Column, Failure> {
         left.fits("dot", right)?;
         self.no_bits(left.domain(), "inner products of bits")?;
         if groups == 0 || left.len() % groups != 0 {
@@ -380,7 +444,13 @@ impl Shamir {
         Ok(Column::new(L::DOMAIN, groups, sums))
     }
 
-    async fn matrix_product<L: Valued>(&self, io: &mut Io, left: &Column, right: &Column, shape: [usize; 3]) -> Result<Column, Failure> {
+    async fn matrix_product<L: Valued>(
+        &self,
+        io: &mut Io,
+        left: &Column,
+        right: &Column,
+        shape: [usize; 3],
+    ) -> Result<Column, Failure> {
         let [rows, inner, columns] = shape;
         let sizes = (rows.checked_mul(inner), inner.checked_mul(columns));
         if left.domain() != right.domain() || sizes != (Some(left.len()), Some(right.len())) {
@@ -390,8 +460,10 @@ impl Shamir {
         let op = io.op();
         let (x, y) = (held::<L>(left)?, held::<L>(right)?);
         // Columns of the right matrix lie together.
-        let turned: Vec<L> =
-            (0..columns).flat_map(|column| (0..inner).map(move |row| (row, column))).map(|(r, c)| y.0[r * columns + c]).collect();
+        let turned: Vec<L> = (0..columns)
+            .flat_map(|column| (0..inner).map(move |row| (row, column)))
+            .map(|(r, c)| y.0[r * columns + c])
+            .collect();
         let turned = Shares(turned);
         let source = |at: usize, out: &mut [L]| {
             for (cell, out) in (at..).zip(out) {
@@ -426,7 +498,12 @@ impl Shamir {
         Ok(column(len, sum))
     }
 
-    async fn opened<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Result<Option<Vec<Values>>, Failure> {
+    async fn opened<'a>(
+        &'a self,
+        io: &'a mut Io,
+        columns: Checked<'a>,
+        to: Option<u16>,
+    ) -> Result<Option<Vec<Values>>, Failure> {
         if self.spoiled.get() {
             return Err(Failure::Program("nothing is opened after a check that failed"));
         }
@@ -444,7 +521,13 @@ impl Shamir {
         Ok(opened.into_iter().collect())
     }
 
-    async fn open_column<L: Valued>(&self, io: &Io, op: OpId, column: &Column, to: Option<usize>) -> Result<Option<Values>, Failure> {
+    async fn open_column<L: Valued>(
+        &self,
+        io: &Io,
+        op: OpId,
+        column: &Column,
+        to: Option<usize>,
+    ) -> Result<Option<Values>, Failure> {
         let lanes = self.reveal(io, op, &held::<L>(column)?.0, to, true).await?;
         Ok(lanes.map(|lanes| L::write(lanes, column.len())))
     }

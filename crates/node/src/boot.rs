@@ -71,6 +71,7 @@ pub async fn run(
         metrics: metrics.clone(),
         clock: clock.clone(),
         max_upload: config.limits.max_upload_bytes,
+        compute: config.compute,
     });
     node.audit.record("node", "node.start", &config.member, "ok", env!("CARGO_PKG_VERSION")).await?;
 

@@ -65,18 +65,20 @@ impl Computations {
     }
 }
 
-/// The parties of a request's computation: the owners of its contracts, in the request's order.
+/// The parties of a request's computation: the owners of its contracts, in the request's order, then the helpers.
 struct Parties {
     request: Request,
     members: Vec<String>,
+    /// How many of them are owners.
+    owners: u16,
     /// This node's place.
     own: u16,
     program: Program,
     program_digest: Digest,
     /// Follows from the contracts' terms.
     protocol: contracts::Protocol,
-    asset: Digest,
-    contract: Digest,
+    /// This node's own, unless it helps.
+    asset: Option<Digest>,
 }
 
 /// What a run gave this party: its share of the result, and what it sent and received for it.
@@ -95,19 +97,13 @@ struct Held {
     transcript: Digest,
 }
 
-/// Has every party compute, then finish; returns this node's sealed share.
+/// Has every party compute, then finish. Any party may coordinate, the same request as often as need be: the ledger takes the
+/// shares of one run only.
 ///
 /// # Errors
 /// `computation_failed` names the party and the phase.
-pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultShare, ApiError> {
+pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<(), ApiError> {
     let parties = parties(node, request)?;
-    if parties.own != 0 {
-        // One coordinator for each request, so that two attempts do not meet.
-        return Err(ApiError::new(
-            code::NOT_PERMITTED,
-            format!("ask the node of {}: it coordinates this computation", parties.members[0]),
-        ));
-    }
     if parties.request.phase != Phase::Done {
         let _turn = node.computations.coordinating.lock().await;
         let attempt = Fixed(crypto::random());
@@ -122,16 +118,16 @@ pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<ResultSh
         let attempt = match started.iter().flatten().find_map(|started| started.recorded) {
             Some(earlier) => earlier,
             None => {
-                all(&parties.members, "start", started)?;
+                enough(&parties, "start", started)?;
                 attempt
             }
         };
         let finish = ComputeFinish { request: *request, attempt };
         let finished =
             parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
-        all(&parties.members, "finish", join_all(finished).await)?;
+        enough(&parties, "finish", join_all(finished).await)?;
     }
-    own_share(node, request).await?.ok_or_else(|| ApiError::internal("the share is kept before `finish` answers"))
+    Ok(())
 }
 
 /// Refuses a node that is no party of the request's computation.
@@ -160,9 +156,9 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
         .computations
         .seat(attempt, now, |seat| seat.waiting.take())?
         .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
-    let made = match parties.protocol {
-        contracts::REP3 => engine::run(node, &parties, attempt, inbox).await,
-        _ => additive(node, &parties, attempt, inbox).await,
+    let made = match parties.protocol.name {
+        contracts::ADDITIVE => additive(node, &parties, attempt, inbox).await,
+        _ => engine::run(node, &parties, attempt, inbox).await,
     };
     node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
     let Made { share, transcript } = made?;
@@ -198,7 +194,7 @@ async fn additive(
     let local = local(node, parties);
     let send = join_all(outbox.into_iter().map(|envelope| send(node, parties, attempt, envelope)));
     let (local, sent) = tokio::join!(local, send);
-    let input = local?;
+    let input = local?.ok_or_else(|| ApiError::internal("nobody helps in `additive`"))?;
     sent.into_iter().collect::<Result<Vec<_>, _>>()?;
     while let Status::Waiting(missing) = &status {
         let names: Vec<_> =
@@ -229,17 +225,26 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
             &StoredShare { party: RECORDED.into(), sealed: attempt, transaction: Digest::from([0; 32]) },
         )
         .await?;
-    record(node, &finish.request, held).await?;
+    record(node, &finish.request, finish.attempt, held).await?;
     Ok(Done {})
 }
 
-/// Keeps the sealed share, then puts its record on the ledger.
-async fn record(node: &Node, request: &Digest, held: Held) -> Result<ResultShare, ApiError> {
+/// Keeps the sealed share, then puts its record on the ledger. Where enough others have recorded theirs meanwhile, this one is not needed.
+async fn record(
+    node: &Node,
+    request: &Digest,
+    run: Fixed<16>,
+    held: Held,
+) -> Result<Option<ResultShare>, ApiError> {
     let Held { sealed, transcript } = held;
     let parties = parties(node, request)?;
+    if parties.request.phase == Phase::Done {
+        return Ok(None);
+    }
     let record = ResultRecord {
         request: *request,
-        contract: parties.contract,
+        party: node.member.clone(),
+        run,
         session: contracts::session(request),
         protocol: parties.protocol.name.into(),
         adversary: parties.protocol.adversary.to_string(),
@@ -254,8 +259,12 @@ async fn record(node: &Node, request: &Digest, held: Held) -> Result<ResultShare
     let kept = StoredShare { party: node.member.clone(), sealed: sealed.clone(), transaction: id };
     node.store.put_share(request, &kept).await?;
     node.audit.record("node", "compute.share", &request.to_string(), "ok", "sealed to the requester").await?;
-    node.submit_ok(vec![transaction]).await?;
-    Ok(ResultShare { party: node.member.clone(), sealed, transaction: id })
+    let placed = node.submit(vec![transaction]).await?;
+    match placed.first().map(|placed| placed.code.as_str()) {
+        Some(ledger::OK) => Ok(Some(ResultShare { party: node.member.clone(), sealed, transaction: id })),
+        Some(closed) if closed == code::REQUEST_CLOSED.code && parties.protocol.dropouts > 0 => Ok(None),
+        refused => Err(ApiError::coded(refused.unwrap_or_default(), format!("transaction {id} was refused and is on record"))),
+    }
 }
 
 /// Takes a peer's frame.
@@ -284,7 +293,7 @@ pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<Re
     let attempt = attempt.ok_or_else(|| ApiError::internal("a share is kept after its attempt"))?;
     let held = kept(node, request, &pending(&attempt)).await?;
     let held = held.ok_or_else(|| ApiError::internal("a share is kept under its attempt first"))?;
-    record(node, request, unpack(&held)?).await.map(Some)
+    record(node, request, attempt, unpack(&held)?).await
 }
 
 fn unpack(stored: &StoredShare) -> Result<Held, ApiError> {
@@ -309,22 +318,28 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
         Phase::Refused(code) => return Err(ApiError::coded(code, "the request was refused")),
         _ => return Err(ApiError::new(code::APPROVALS_MISSING, "the request has no verdict yet")),
     }
-    let (mut members, mut own, mut all) = (Vec::new(), None, Vec::new());
-    for (index, named) in request.apply.contracts.iter().enumerate() {
+    let (mut assets, mut all) = (Vec::new(), Vec::new());
+    let mut standing = Standing::Active;
+    for named in &request.apply.contracts {
         let contract = read::contract(&view, &named.contract)?
             .ok_or_else(|| ApiError::new(code::UNKNOWN_CONTRACT, named.contract.to_string()))?;
         // The terms that were applied under and judged, whatever was offered since.
         let version = read::version(&view, named)?
             .ok_or_else(|| ApiError::new(code::CONTRACT_CHANGED, format!("no version {}", named.version)))?;
-        if contract.owner == node.member {
-            own = Some((index as u16, version.terms.clone(), contract.standing));
+        if standing == Standing::Active {
+            standing = contract.standing;
         }
+        assets.push(version.terms.asset);
         all.push(version.terms);
-        members.push(contract.owner);
     }
-    let (own, terms, standing) = own.ok_or_else(|| {
+    let members: Vec<String> = request.parties().cloned().collect();
+    let own = members.iter().position(|member| *member == node.member).ok_or_else(|| {
         ApiError::new(code::NOT_PERMITTED, format!("{} is no party of this computation", node.member))
     })?;
+    if own >= assets.len() && !node.compute.help {
+        let message = format!("{} helps in no computation: its operator has not set `compute.help`", node.member);
+        return Err(ApiError::new(code::NOT_PERMITTED, message));
+    }
     if request.phase == Phase::Allowed {
         let expired = request.verdict.as_ref().is_none_or(|verdict| verdict.not_after < node.now());
         if expired || standing != Standing::Active {
@@ -332,27 +347,26 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
             return Err(ApiError::new(code, "the computation may no longer begin"));
         }
     }
-    let bytes = terms
-        .program
-        .as_ref()
-        .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
-    let program = Program::from_bytes(bytes).map_err(failed)?;
+    let protocol = contracts::protocol(&all).map_err(|reason| ApiError::new(code::NO_PROTOCOL, reason))?;
+    let bytes = all.into_iter().next().and_then(|terms| terms.program);
+    let bytes =
+        bytes.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "the contract is for release, not for computing"))?;
+    let program = Program::from_bytes(&bytes).map_err(failed)?;
     let program_digest = program.digest();
-    let contract = request.apply.contracts[usize::from(own)].contract;
-    let protocol =
-        contracts::protocol(&all, all.len()).map_err(|reason| ApiError::new(code::NO_PROTOCOL, reason))?;
-    Ok(Parties { request, members, own, program, program_digest, protocol, asset: terms.asset, contract })
+    let (owners, asset) = (assets.len() as u16, assets.get(own).copied());
+    Ok(Parties { request, members, owners, own: own as u16, program, program_digest, protocol, asset })
 }
 
-/// This party's vector: its own table, opened in memory only.
-async fn local(node: &Node, parties: &Parties) -> Result<Secret<Vec<u64>>, ApiError> {
-    let opened = crate::assets::open(node, &parties.asset).await?;
-    let (program, count) = (parties.program.clone(), parties.members.len() as u16);
+/// This party's vector: its own table, opened in memory only. Nothing of a helper.
+async fn local(node: &Node, parties: &Parties) -> Result<Option<Secret<Vec<u64>>>, ApiError> {
+    let Some(asset) = &parties.asset else { return Ok(None) };
+    let opened = crate::assets::open(node, asset).await?;
+    let (program, count) = (parties.program.clone(), parties.owners);
     let vector = tokio::task::spawn_blocking(move || -> Result<_, String> {
         let table = opened.expose(|bytes| Table::read(bytes.as_slice())).map_err(|error| error.to_string())?;
         program.local(&table, count).map_err(|error| error.to_string())
     });
-    vector.await.map_err(ApiError::internal)?.map_err(|error| {
+    vector.await.map_err(ApiError::internal)?.map(Some).map_err(|error| {
         // What the table is like stays with its owner.
         tracing::error!(request = %parties.request.id, error, "this member's table does not fit the program");
         ApiError::new(
@@ -376,19 +390,23 @@ async fn send(
     node.call(to, "/peer/v1/compute/frame", &frame).await
 }
 
-fn all<T>(members: &[String], phase: &str, answers: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
+/// The answers, where as many parties as it takes gave one.
+fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
     let (mut good, mut failures) = (Vec::new(), Vec::new());
-    for (member, answer) in members.iter().zip(answers) {
+    for (member, answer) in parties.members.iter().zip(answers) {
         match answer {
             Ok(answer) => good.push(answer),
             Err(error) => failures.push(format!("{member}: {error}")),
         }
     }
-    if failures.is_empty() {
-        Ok(good)
-    } else {
-        Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {}", failures.join("; "))))
+    let failures = failures.join("; ");
+    if good.len() < parties.protocol.enough() {
+        return Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {failures}")));
     }
+    if !failures.is_empty() {
+        tracing::warn!(request = %parties.request.id, phase, failures, "a computation goes on without a party");
+    }
+    Ok(good)
 }
 
 fn failed(error: impl ToString) -> ApiError {

@@ -22,6 +22,9 @@ pub struct NodeConfig {
     pub address: String,
     /// How transactions are ordered.
     pub ordering: Ordering,
+    /// Computations with others.
+    #[serde(default)]
+    pub compute: Compute,
     /// What callers may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -39,6 +42,16 @@ pub enum Ordering {
         /// The member whose node orders.
         leader: String,
     },
+}
+
+/// Computations with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Compute {
+    /// Whether this node computes along where contracts name its member as a helper.
+    pub help: bool,
+    /// For drills: the process ends when it has sent so many frames of a computation; 0 for never.
+    pub drill_frames: u32,
 }
 
 /// What callers may use up; times in seconds, sizes in bytes, rates in requests per second.
@@ -329,13 +342,15 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 21] = [
+const KEYS: [(&str, bool); 23] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
     ("address", true),
     ("ordering__kind", true),
     ("ordering__leader", true),
+    ("compute__help", false),
+    ("compute__drill_frames", false),
     ("limits__max_connections", false),
     ("limits__max_connections_per_address", false),
     ("limits__handshake_seconds", false),
@@ -356,8 +371,9 @@ const KEYS: [(&str, bool); 21] = [
 /// Sets a key; none where there is no such key.
 fn override_key(table: &mut toml::Table, key: &str, value: &str) -> Option<()> {
     let (_, textual) = KEYS.iter().find(|(known, _)| *known == key)?;
-    let value = match value.parse::<i64>() {
-        Ok(number) if !textual => toml::Value::Integer(number),
+    let value = match (value.parse::<i64>(), value.parse::<bool>()) {
+        (Ok(number), _) if !textual => toml::Value::Integer(number),
+        (_, Ok(word)) if !textual => toml::Value::Boolean(word),
         _ => toml::Value::String(value.to_owned()),
     };
     let (table, key) = match key.split_once("__") {

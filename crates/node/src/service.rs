@@ -13,6 +13,7 @@ use wire::Fixed;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::compute::Computations;
+use crate::config::Compute;
 use crate::dkg::KeyGenerations;
 use crate::message::Placed;
 use crate::metrics::{Gauge, Metrics};
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     pub clock: Clock,
     /// Most bytes of an upload.
     pub max_upload: u64,
+    /// How it takes part in computations.
+    pub compute: Compute,
 }
 
 impl Node {

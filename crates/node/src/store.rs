@@ -334,6 +334,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_many_writes_at_once_each_has_its_own_outcome() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("node.sqlite")).await.unwrap();
+        let grants: Vec<Digest> = (0..3).map(|grant| Digest::from([grant; 32])).collect();
+        let tokens: Vec<[u8; 1]> = (0..60).map(|token| [token]).collect();
+        let opening = Opening::new(b"one for all".to_vec());
+        let writes = tokens.iter().enumerate().map(|(at, token)| {
+            let (grant, store, opening) = (&grants[at % 3], &store, &opening);
+            async move {
+                let kept = store.put_opening("evidence", Some(grant), opening, 0);
+                let (kept, first) = tokio::join!(kept, store.put_grant(grant, token));
+                kept.unwrap();
+                first.unwrap().then_some((grant, token))
+            }
+        });
+        let first: Vec<_> = futures_util::future::join_all(writes).await.into_iter().flatten().collect();
+        assert_eq!(first.len(), 3, "each grant has one token");
+        for (grant, token) in first {
+            assert_eq!(store.grant(grant).await.unwrap().as_deref(), Some(&token[..]));
+            assert_eq!(store.opening(Some(grant), &opening.commitment()).await.unwrap().as_ref(), Some(&opening));
+        }
+        store.writer.close().await;
+        assert!(matches!(store.put_grant(&opening.commitment(), b"late").await, Err(StoreError::Unavailable)));
+    }
+
+    #[tokio::test]
     async fn an_altered_opening_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("node.sqlite")).await.unwrap();

@@ -118,14 +118,17 @@ impl Terms {
                 Err(fault("program", "must have between 1 and 16384 bytes"))
             }
             (Means::Compute, Some(_)) if self.minimum_group == 0 => Err(fault("minimum_group", "must be 1 at least")),
-            (Means::Compute, Some(_)) => Ok(()),
+            (Means::Compute, Some(_)) => names("helpers", &self.helpers, 0),
             (Means::Release, Some(_)) => Err(fault("program", "must be absent for `release`")),
             (Means::Release, None)
-                if self.minimum_group != 0 || self.max_corrupt != 0 || self.tolerate_dropouts != 0 =>
+                if self.minimum_group != 0
+                    || self.max_corrupt != 0
+                    || self.tolerate_dropouts != 0
+                    || !self.helpers.is_empty() =>
             {
                 Err(fault(
-                    "minimum_group, max_corrupt and tolerate_dropouts",
-                    "must be 0 for `release`: they bind computations only",
+                    "minimum_group, max_corrupt, tolerate_dropouts and helpers",
+                    "must be 0 and none for `release`: they bind computations only",
                 ))
             }
             (Means::Release, None) => Ok(()),
@@ -168,7 +171,7 @@ impl Particulars {
 /// Between `least` and [`MAX_LIST`] distinct names.
 fn names(field: &'static str, list: &[String], least: usize) -> Result<(), TermsError> {
     if !(least..=MAX_LIST).contains(&list.len()) {
-        return Err(fault(field, "must hold between 1 and 32 names"));
+        return Err(fault(field, "must hold at most 32 names, and at least one where names are needed"));
     }
     list.iter().try_for_each(|text| name(field, text))?;
     if list.iter().collect::<BTreeSet<_>>().len() != list.len() {

@@ -63,6 +63,9 @@ pub struct ContractFile {
     /// Parties that may stop answering; see [`Terms::tolerate_dropouts`].
     #[serde(default)]
     pub tolerate_dropouts: u8,
+    /// Members that compute along; see [`Terms::helpers`].
+    #[serde(default)]
+    pub helpers: Vec<String>,
     /// Days after which what was received must be destroyed.
     pub retention_days: Option<u32>,
     /// Jurisdictions the data must stay in.
@@ -257,6 +260,7 @@ impl ContractFile {
             adversary: self.adversary,
             max_corrupt: self.max_corrupt,
             tolerate_dropouts: self.tolerate_dropouts,
+            helpers: self.helpers.clone(),
             fee: None,
             privacy_budget: None,
             policy: disclosed.policy_digest(),

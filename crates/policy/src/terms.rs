@@ -53,20 +53,23 @@ pub struct Terms {
     /// For [`Means::Compute`]: parties that may stop answering.
     #[n(12)]
     pub tolerate_dropouts: u8,
-    /// Reserved for a fee; absent in this version, which enforces none.
+    /// For [`Means::Compute`]: members that compute along without an asset in it, so that there are parties enough.
     #[n(13)]
+    pub helpers: Vec<String>,
+    /// Reserved for a fee; absent in this version, which enforces none.
+    #[n(14)]
     pub fee: Option<u64>,
     /// Reserved for a privacy budget; absent in this version, which enforces none.
-    #[n(14)]
+    #[n(15)]
     pub privacy_budget: Option<u64>,
     /// Salted digest of the policy text: [`Disclosed::policy_digest`].
-    #[n(15)]
+    #[n(16)]
     pub policy: Digest,
     /// Salted commitment to the particulars: [`Disclosed::commitment`].
-    #[n(16)]
+    #[n(17)]
     pub particulars: Digest,
     /// The opening of both; present if and only if the whole consortium may read it.
-    #[n(17)]
+    #[n(18)]
     pub disclosed: Option<Disclosed>,
 }
 

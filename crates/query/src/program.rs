@@ -167,10 +167,11 @@ impl Program {
         mpc::additive::cost(parties, self.length())
     }
 
-    /// The same for the engine of [`mpc`]: each party's vector in, their sum to the recipient.
-    pub fn joint(&self, parties: u16) -> mpc::program::Program {
+    /// The same for the engine of [`mpc`]: the vectors of the first `owners` of the parties in, their sum to the recipient. In a field the words
+    /// go in as signed numbers, whose sum it holds.
+    pub fn joint(&self, parties: u16, owners: u16, domain: mpc::domain::Domain) -> mpc::program::Program {
         let mut program = mpc::program::Builder::new(parties);
-        let inputs: Vec<_> = (0..parties).map(|party| (1, program.input(party, mpc::domain::Domain::Ring64))).collect();
+        let inputs: Vec<_> = (0..owners).map(|party| (1, program.input(party, domain))).collect();
         let sums = program.linear(&inputs, 0);
         program.give(sums);
         program.finish().expect("sums of inputs of one domain are a program, for a number of parties that is in bounds")

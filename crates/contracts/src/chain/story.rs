@@ -6,7 +6,7 @@ use crypto::{Digest, Label, PublicKey};
 use ledger::{Committed, Consortium, VerifiedReceipt};
 use minicbor::{Decode, Encode};
 use policy::{Means, Terms};
-use wire::Limits;
+use wire::{Fixed, Limits};
 
 use super::{Account, Error, Kind, Step};
 use crate::message::{
@@ -45,7 +45,9 @@ struct Story<'a> {
     approvals: BTreeMap<(Digest, PublicKey), bool>,
     verdict: Option<Verdict>,
     grant: Option<(Digest, GrantIssue)>,
-    results: BTreeSet<Digest>,
+    results: BTreeSet<String>,
+    /// The run that they are of.
+    run: Option<Fixed<16>>,
     end: Option<Kind>,
     steps: Vec<Step>,
 }
@@ -75,6 +77,7 @@ impl<'a> Story<'a> {
             verdict: None,
             grant: None,
             results: BTreeSet::new(),
+            run: None,
             end: None,
             steps: vec![],
         }
@@ -123,7 +126,7 @@ impl<'a> Story<'a> {
                 vec![]
             }
             ("releases", "record") => self.release(entry, &notice)?,
-            ("results", "record") => self.result(entry)?,
+            ("results", "record") => self.result(entry, &notice)?,
             _ => return Err(unrelated(entry)),
         };
         let name = entry.outcome.events[0].name.clone();
@@ -354,34 +357,41 @@ impl<'a> Story<'a> {
         Ok(facts)
     }
 
-    fn result(&mut self, entry: &Committed) -> Result<Vec<(String, String)>, Error> {
+    fn result(&mut self, entry: &Committed, notice: &Notice) -> Result<Vec<(String, String)>, Error> {
         let result: ResultRecord = decode(entry)?;
         let request = self.about(entry, &result.request)?;
         require(self.verdict.is_some(), entry, "a result follows an allowing verdict")?;
-        let own = self.node_of(&result.contract) == Some(entry.transaction.transaction.sender);
-        require(own, entry, "a party's node records its result")?;
-        let owners = request.apply.contracts.iter().filter_map(|named| self.owner_of(&named.contract));
-        let parties = owners.eq(result.parties.iter().map(String::as_str));
-        let program = self.terms_of(&result.contract).and_then(|terms| terms.program.as_ref());
         let contracts = &request.apply.contracts;
         let terms: Vec<&Terms> = contracts.iter().filter_map(|named| self.terms_of(&named.contract)).collect();
-        let protocol = crate::protocol(terms.iter().copied(), contracts.len());
+        let first = *terms.first().ok_or_else(|| unrelated(entry))?;
+        let owners = contracts.iter().filter_map(|named| self.owner_of(&named.contract));
+        let parties = owners.chain(first.helpers.iter().map(String::as_str));
+        let parties = parties.eq(result.parties.iter().map(String::as_str));
+        // An owner's node is known from its asset; that a helper's node sent this, the ledger says.
+        let place = result.parties.iter().position(|party| *party == result.party);
+        let place = place.ok_or_else(|| unrelated(entry))?;
+        let node = contracts.get(place).map(|named| self.node_of(&named.contract));
+        let own = node.is_none_or(|node| node == Some(entry.transaction.transaction.sender));
+        require(own && notice.detail == result.party, entry, "a party's node records its result")?;
+        let program = first.program.as_ref();
+        let protocol = crate::protocol(terms.iter().copied()).map_err(|_| unrelated(entry))?;
         let follows = parties
             && result.session == session(&request.id)
             && program.is_some_and(|program| crypto::hash(Label::PROGRAM, &[program]) == result.program)
-            && protocol.is_ok_and(|protocol| {
-                result.protocol == protocol.name && result.adversary == protocol.adversary.to_string()
-            })
+            && result.protocol == protocol.name
+            && result.adversary == protocol.adversary.to_string()
+            && self.run.is_none_or(|run| run == result.run)
             && !result.simulated;
-        require(follows, entry, "session, parties, program and protocol follow from the request")?;
-        let complete = self.results.len() + 1 == request.apply.contracts.len();
-        require(self.results.insert(result.contract), entry, "a party records its result once")?;
+        require(follows, entry, "session, run, parties, program and protocol follow from the request")?;
+        let complete = self.results.len() + 1 == protocol.enough();
+        require(self.results.insert(result.party.clone()), entry, "a party records its result once")?;
+        self.run = Some(result.run);
         if complete {
             self.end = Some(Kind::Computed);
         }
-        let owner = self.owner_of(&result.contract).unwrap_or_default();
         Ok(vec![
-            fact("party", owner),
+            fact("party", result.party),
+            fact("run", result.run),
             fact("protocol", format!("{} ({})", result.protocol, result.adversary)),
             fact("program", result.program),
             fact("share", result.share),

@@ -56,11 +56,18 @@ fn a_release_is_told() {
 #[test]
 fn a_computation_is_told() {
     let mut world = World::ready();
-    let (contracts, request) = world.computing();
-    for (owner, contract) in HOSPITALS.iter().zip(&contracts) {
+    let (_, request) = world.computing();
+    for owner in HOSPITALS {
         assert!(matches!(account(&world, &chain(&world, &request, &[])), Err(Error::Incomplete { .. })));
-        let result = world.result(&request, contract);
+        let result = world.result(&request, owner);
         world.send(&keys(owner).node, "results.record", &result).unwrap();
+    }
+    assert_eq!(kind(&world, &request), Kind::Computed);
+    let (_, request) = world.helped();
+    for party in ["st-anna", "health-authority", "northgate"] {
+        assert!(matches!(account(&world, &chain(&world, &request, &[])), Err(Error::Incomplete { .. })));
+        let result = world.helped_result(&request, party);
+        world.send(&keys(party).node, "results.record", &result).unwrap();
     }
     assert_eq!(kind(&world, &request), Kind::Computed);
 }

@@ -157,8 +157,8 @@ fn act(world: &mut World, seen: &mut Seen, deed: Deed) {
             seen.requests.extend(world.apply(&contracts).ok().map(|id| (id, contracts)));
         }
         Deed::Result(at, party) => {
-            let Some((request, contracts)) = request(seen, at) else { return };
-            let result = world.result(&request, &contracts[party % contracts.len()]);
+            let Some((request, _)) = request(seen, at) else { return };
+            let result = world.result(&request, HOSPITALS[party]);
             _ = world.send(&keys(HOSPITALS[party]).node, "results.record", &result);
         }
         Deed::Retire => {

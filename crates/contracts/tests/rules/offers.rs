@@ -85,12 +85,15 @@ fn computations_promise_only_what_a_protocol_keeps() {
     });
     case("terms_invalid", &|terms| terms.program = None);
     case("terms_invalid", &|terms| terms.minimum_group = 0);
-    // Two of any number, malicious: nothing withstands it. One of three: `rep3` does.
-    case("no_protocol", &|terms| terms.adversary = Adversary::Malicious);
-    case("no_protocol", &|terms| terms.adversary = Adversary::Covert);
+    // Two of five malicious: `shamir`. Eight of any number up to sixteen: nothing withstands it. One of three: `rep3` does.
+    case("ok", &|terms| terms.adversary = Adversary::Malicious);
+    case("no_protocol", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Malicious, 8));
+    case("no_protocol", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Covert, 8));
     case("ok", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Malicious, 1));
     case("ok", &|terms| (terms.adversary, terms.max_corrupt) = (Adversary::Covert, 1));
-    case("no_protocol", &|terms| terms.tolerate_dropouts = 1);
+    case("ok", &|terms| terms.tolerate_dropouts = 1);
+    case("no_protocol", &|terms| terms.tolerate_dropouts = 12);
+    case("terms_invalid", &|terms| terms.helpers = vec!["St Anna".into()]);
     case("terms_invalid", &|terms| terms.privacy_budget = Some(1));
     case("ok", &|_| {});
     for (code, terms) in cases {

@@ -6,6 +6,7 @@ use contracts::message::{
 };
 use contracts::record::Phase;
 use contracts::{GRANT_SKEW, MAX_PENDING, read};
+use wire::Fixed;
 use crypto::kem::Suite;
 use crypto::{Digest, Label};
 
@@ -36,10 +37,10 @@ fn a_release_from_offer_to_redemption() {
 #[test]
 fn a_computation_from_offers_to_results() {
     let mut world = World::ready();
-    let (contracts, request) = world.computing();
-    for (owner, contract) in HOSPITALS.iter().zip(&contracts) {
+    let (_, request) = world.computing();
+    for owner in HOSPITALS {
         assert_eq!(read::open_requests(&world.state, owner, None, 10).unwrap().items.len(), 1);
-        let result = world.result(&request, contract);
+        let result = world.result(&request, owner);
         world.send(&keys(owner).node, "results.record", &result).unwrap();
     }
     assert_eq!(phase(&world, &request), Phase::Done);
@@ -351,17 +352,53 @@ fn owners_revoke_grants() {
 }
 
 #[test]
+fn as_many_results_as_it_takes_are_enough() {
+    let mut world = World::ready();
+    let (_, request) = world.helped();
+    assert_eq!(phase(&world, &request), Phase::Allowed);
+    for party in ["northgate", "health-authority", "st-anna"] {
+        let result = world.helped_result(&request, party);
+        world.send(&keys(party).node, "results.record", &result).unwrap();
+    }
+    assert_eq!(phase(&world, &request), Phase::Done);
+    let late = world.helped_result(&request, "riverside");
+    assert_eq!(refused(world.send(&keys("riverside").node, "results.record", &late)), "request_closed");
+}
+
+#[test]
+fn helpers_are_members_that_own_nothing_in_it() {
+    let mut world = World::ready();
+    let mut terms = world.compute_terms("northgate");
+    (terms.helpers, terms.max_corrupt) = (vec!["nobody".into()], 1);
+    assert_eq!(refused(world.offer("northgate", terms)), "unknown_member");
+    let (one, two) = (world.helped_terms("northgate"), world.helped_terms("riverside"));
+    let both = [world.offer("northgate", one).unwrap(), world.offer("riverside", two).unwrap()];
+    assert_eq!(refused(world.apply(&both)), "no_protocol", "one more party is needed");
+    let mut other = world.helped_terms("st-anna");
+    other.helpers = vec!["riverside".into()];
+    let other = world.offer("st-anna", other).unwrap();
+    assert_eq!(refused(world.apply(&[both[0], both[1], other])), "contracts_mismatch");
+    let mut same = world.helped_terms("northgate");
+    same.helpers = vec!["riverside".into()];
+    let same = world.offer("northgate", same).unwrap();
+    let mut own = world.helped_terms("riverside");
+    own.helpers = vec!["riverside".into()];
+    let own = world.offer("riverside", own).unwrap();
+    assert_eq!(refused(world.apply(&[same, own])), "contracts_mismatch");
+}
+
+#[test]
 fn results_follow_from_the_request() {
     let mut world = World::ready();
     let (contracts, request) = world.computing();
     let node = keys("riverside").node;
-    let good = world.result(&request, &contracts[1]);
+    let good = world.result(&request, "riverside");
     let mut case = |code: &str, change: &dyn Fn(&mut contracts::message::ResultRecord)| {
         let mut result = good.clone();
         change(&mut result);
         assert_eq!(refused(world.send(&node, "results.record", &result)), code);
     };
-    case("not_permitted", &|result| result.contract = contracts[0]);
+    case("not_permitted", &|result| result.party = "st-anna".into());
     case("unknown_request", &|result| result.request = digest("none"));
     case("result_mismatch", &|result| result.session = digest("other"));
     case("result_mismatch", &|result| result.program = digest("other"));
@@ -372,12 +409,18 @@ fn results_follow_from_the_request() {
     case("ok", &|_| {});
     case("already_recorded", &|_| {});
     assert_eq!(refused(world.send(&researcher(), "results.record", &good)), "not_permitted");
+    // Shares of different runs do not fit together.
+    let mut other = world.result(&request, "northgate");
+    other.run = Fixed([8; 16]);
+    assert_eq!(refused(world.send(&keys("northgate").node, "results.record", &other)), "result_mismatch");
+    let helper = world.result(&request, "health-authority");
+    assert_eq!(refused(world.send(&keys("health-authority").node, "results.record", &helper)), "not_permitted");
     // A grant is not how a computation is enjoyed, nor a result how a release is.
     let issue = GrantIssue { request, contract: contracts[1], not_before: world.now, not_after: world.now + 1000 };
     assert_eq!(refused(world.send(&keys("riverside").node, "grants.issue", &issue)), "contracts_mismatch");
-    let (contract, request) = world.approved();
+    let (_, request) = world.approved();
     world.judge(&request, "ok").unwrap();
-    let result = world.result(&request, &contract);
+    let result = world.result(&request, "northgate");
     assert_eq!(refused(world.send(&keys("northgate").node, "results.record", &result)), "contracts_mismatch");
 }
 

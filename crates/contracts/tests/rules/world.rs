@@ -238,6 +238,7 @@ impl World {
             adversary: Adversary::SemiHonest,
             max_corrupt: 0,
             tolerate_dropouts: 0,
+            helpers: vec![],
             fee: None,
             privacy_budget: None,
             policy: disclosed.policy_digest(),
@@ -363,10 +364,38 @@ impl World {
         (contracts, request)
     }
 
-    pub(crate) fn result(&self, request: &Digest, contract: &Digest) -> ResultRecord {
+    /// Terms of a computation that goes on without one of four parties, one of them a helper.
+    pub(crate) fn helped_terms(&self, owner: &str) -> Terms {
+        Terms {
+            adversary: Adversary::Malicious,
+            max_corrupt: 1,
+            tolerate_dropouts: 1,
+            helpers: vec!["health-authority".into()],
+            ..self.compute_terms(owner)
+        }
+    }
+
+    /// An allowed computation of the three hospitals with the regulator's help.
+    pub(crate) fn helped(&mut self) -> (Vec<Digest>, Digest) {
+        let contracts: Vec<Digest> =
+            HOSPITALS.iter().map(|owner| self.offer(owner, self.helped_terms(owner)).unwrap()).collect();
+        let request = self.apply(&contracts).unwrap();
+        self.judge(&request, "ok").unwrap();
+        (contracts, request)
+    }
+
+    pub(crate) fn helped_result(&self, request: &Digest, party: &str) -> ResultRecord {
+        let mut result = self.result(request, party);
+        (result.protocol, result.adversary) = ("shamir".into(), "malicious".into());
+        result.parties.push("health-authority".into());
+        result
+    }
+
+    pub(crate) fn result(&self, request: &Digest, party: &str) -> ResultRecord {
         ResultRecord {
             request: *request,
-            contract: *contract,
+            party: party.into(),
+            run: Fixed([7; 16]),
             session: session(request),
             protocol: "additive".into(),
             adversary: "semi-honest".into(),

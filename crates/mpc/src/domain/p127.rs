@@ -23,6 +23,11 @@ impl P127 {
         Self(less.wrapping_add(borrowed & Self::P))
     }
 
+    /// As a signed integer: the larger half of the field stands for the negatives.
+    pub fn to_i128(self) -> i128 {
+        crate::plain::signed(self)
+    }
+
     /// The inverse, by Fermat; zero has none and gives zero.
     #[must_use]
     pub fn invert(self) -> Self {

@@ -359,6 +359,10 @@ impl Future for ReceiveSome<'_> {
             let gone = |(came, (peer, _)): (&bool, &(u16, &mut [u8]))| !came && lost[usize::from(*peer)];
             let missing = came.iter().zip(&this.peers).filter(|pair| gone(*pair)).count();
             if count + missing < this.peers.len() && this.peers.len() - missing >= this.least {
+                let mut awaited = this.shared.awaited.borrow_mut();
+                for (came, (peer, _)) in came.iter().zip(&this.peers) {
+                    awaited[usize::from(*peer)] |= !came && !lost[usize::from(*peer)];
+                }
                 return Poll::Pending;
             }
             if count >= this.least {

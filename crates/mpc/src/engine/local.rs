@@ -71,10 +71,10 @@ where
         }
         if !moved {
             // Nothing travels and somebody waits: what it waits for will not come.
-            for index in 0..parties {
-                for (party, ..) in &mut seats {
-                    party.iter_mut().for_each(|party| party.lose(index));
-                }
+            for party in seats.iter_mut().filter_map(|(party, ..)| party.as_mut()) {
+                let awaited = party.awaits();
+                assert!(!awaited.is_empty(), "a party that waits, waits for somebody");
+                awaited.into_iter().for_each(|peer| party.lose(peer));
             }
         }
     }

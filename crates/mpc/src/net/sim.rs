@@ -166,6 +166,8 @@ struct Seat<T> {
     party: Option<Party<T>>,
     result: Option<(Result<T, Failure>, Stats)>,
     up: bool,
+    /// When it last had something to send: what came since has not helped it.
+    since: Duration,
 }
 
 impl<T, W, F> Stage<T, W>
@@ -203,22 +205,18 @@ where
         Report { seed: self.plan.seed, runs: self.finished, stats, elapsed, stalled: self.stalled }
     }
 
-    /// Nothing travels any more. Whoever still waits does so for one who is silent: after the transport's patience that one is lost
-    /// to it. Whether anybody waited.
+    /// Nothing travels any more. Whoever has waited longest does so for one who is silent: after the transport's patience that one is lost
+    /// to it. The others may wait for the one that waited. Whether anybody did.
     fn wake(&mut self) -> bool {
-        let waiting: Vec<_> = (0..self.plan.parties).filter(|index| self.seat(*index).party.is_some()).collect();
-        for index in &waiting {
-            let party = self.seat(*index).party.as_mut().expect("it waits");
-            let awaited = party.awaits();
-            assert!(!awaited.is_empty(), "seed {}: party {index} waits for nobody", self.plan.seed);
-            awaited.into_iter().for_each(|peer| party.lose(peer));
-        }
-        self.stalled |= !waiting.is_empty();
-        let now = self.agenda.now() + STALL;
-        for index in &waiting {
-            self.agenda.add(now, Event::Step(*index));
-        }
-        !waiting.is_empty()
+        let waiting = (0u16..).zip(&mut self.seats).filter(|(_, seat)| seat.party.is_some());
+        let Some((index, seat)) = waiting.min_by_key(|(_, seat)| seat.since) else { return false };
+        let party = seat.party.as_mut().expect("it waits");
+        let awaited = party.awaits();
+        assert!(!awaited.is_empty(), "seed {}: party {index} waits for nobody", self.plan.seed);
+        awaited.into_iter().for_each(|peer| party.lose(peer));
+        self.stalled = true;
+        self.agenda.add(self.agenda.now() + STALL, Event::Step(index));
+        true
     }
 
     fn begin(&mut self) {
@@ -226,7 +224,7 @@ where
         self.seats = (0..self.plan.parties)
             .map(|index| {
                 let party = Party::new(self.settings(index), self.work.clone()).expect("few parties");
-                Seat { party: Some(party), result: None, up: true }
+                Seat { party: Some(party), result: None, up: true, since: Duration::ZERO }
             })
             .collect();
         let now = self.agenda.now();
@@ -316,6 +314,9 @@ where
             Err(failure) => (vec![], Some(Err(failure))),
         };
         let ended = result.is_some();
+        if !outbox.is_empty() {
+            seat.since = now;
+        }
         if let Some(result) = result {
             seat.party = None;
             seat.result = Some((result, stats));

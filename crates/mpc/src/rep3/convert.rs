@@ -153,11 +153,11 @@ impl Rep3 {
         if self.verifier.is_some() {
             return self.truncate_recorded(io, share, bits).await.map(of_ring);
         }
+        if mode == Truncation::Probabilistic {
+            return self.truncate_parts(io, share, bits, true).await.map(of_ring);
+        }
         let mut strands = io.split(2);
         let [high, low] = strands.get_disjoint_mut([0, 1]).expect("there are two");
-        if mode == Truncation::Probabilistic {
-            return self.truncate_parts(high, share, bits, true).await.map(of_ring);
-        }
         let (mut quotient, carry) = join(self.truncate_parts(high, share, bits, false), async {
             let carry = self.low_carry(low, share, bits).await?;
             self.weigh(low, &[&carry], &[R::bit(1)], share.len()).await

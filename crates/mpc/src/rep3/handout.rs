@@ -1,14 +1,21 @@
 //! Shares for recipients who are no parties, and what recipients make of them.
 
+use std::rc::Rc;
+
+use crypto::Secret;
 use minicbor::{Decode, Encode};
 use wire::{Bytes, Limits};
 
 use crate::domain::{Domain, Values};
-use crate::engine::{Column, Failure, Fault};
+use crate::engine::{Column, Failure, Fault, Io, OpId};
+use crate::prg::Prg;
 use crate::program::Kind;
 
+use super::Rep3;
 use super::column::{Share, of_bits, of_ring};
-use super::share::{Replicated, Word};
+use super::seat::noise;
+use super::share::{Atom, Replicated, Word};
+use super::sharing::random;
 
 /// A party's share of the columns given to a recipient: noise without another party's.
 #[derive(Encode, Decode)]
@@ -37,16 +44,49 @@ struct Part {
     next: Bytes,
 }
 
-/// Party `index`'s share of columns, for a recipient.
-pub(super) fn hand_out(index: u16, columns: &[Column]) -> Result<Vec<u8>, Failure> {
-    let part = |column: &Column| {
-        let share = Share::of(column)?;
-        // Given to the recipient on purpose: the caller seals it to it.
-        let (own, next) = (share.own().to_vec().into(), share.next().to_vec().into());
-        Ok(Part { domain: column.domain().into(), len: column.len() as u64, own, next })
-    };
-    let columns = columns.iter().map(part).collect::<Result<_, Failure>>()?;
-    Ok(wire::to_vec(&HandOut { version: VERSION, party: index, columns }))
+impl Rep3 {
+    /// This party's share of columns, for a recipient.
+    ///
+    /// A recipient sees all three parts of each, and parts of several columns may tell more than their sums do: those of `x + z` and `y + z`
+    /// tell `z`, where they are inputs. So a sharing of zero is added, from a stream that the three parties toss a key for.
+    pub(super) async fn give(&self, io: &mut Io, columns: &[Column]) -> Result<Vec<u8>, Failure> {
+        let prg = self.common_stream(io).await?;
+        let ops: Vec<[OpId; 2]> = (0..columns.len() as u64).map(|at| [OpId(2 * at), OpId(2 * at + 1)]).collect();
+        let part = |(column, ops): (&Column, &[OpId; 2])| {
+            let [own, next] = match Share::of(column)? {
+                Share::Ring64(share) => self.fresh(&prg, *ops, &share),
+                Share::Ring128(share) => self.fresh(&prg, *ops, &share),
+                Share::Bits(share, _) => self.fresh(&prg, *ops, &share),
+            };
+            // Given to the recipient on purpose: the caller seals it to it.
+            Ok(Part { domain: column.domain().into(), len: column.len() as u64, own: own.into(), next: next.into() })
+        };
+        let columns = columns.iter().zip(&ops).map(part).collect::<Result<_, Failure>>()?;
+        Ok(wire::to_vec(&HandOut { version: VERSION, party: self.seat.index, columns }))
+    }
+
+    /// A stream that all three parties know and nobody else.
+    async fn common_stream(&self, io: &mut Io) -> Result<Prg, Failure> {
+        let key = Share::Ring128(Rc::new(random(io, 1)?));
+        let missing = self.missing_parts(io, std::slice::from_ref(&key), None).await?.expect("opened to all");
+        let key = key.values(missing.concat());
+        let key: &[u128] = key.elements().expect("it is of that ring");
+        Ok(Prg::new(&Secret::new(key[0].to_le_bytes())))
+    }
+
+    /// This party's two parts, as bytes: part 0 has one stream added, part 1 another, and from part 2 both are taken.
+    fn fresh<A: Atom>(&self, prg: &Prg, ops: [OpId; 2], share: &Replicated<A>) -> [Vec<u8>; 2] {
+        let [first, second] = ops.map(|op| noise::<A>(prg, op, share.len()));
+        [(self.seat.index, &share.own), (self.seat.after, &share.next)].map(|(index, part)| {
+            let added = |at: usize| match index {
+                0 => part[at].plus(first[at]),
+                1 => part[at].plus(second[at]),
+                _ => part[at].minus(first[at]).minus(second[at]),
+            };
+            let part: Vec<A> = (0..part.len()).map(added).collect();
+            bytemuck::cast_slice(&part).to_vec()
+        })
+    }
 }
 
 /// The values in the three parties' shares, by party: what a recipient does. Each part is held by two parties, so that one of them cannot change
@@ -109,9 +149,8 @@ const MAX_BYTES: usize = 512 << 20;
 mod tests {
     use super::*;
     use crate::domain::Bits;
-    use crate::engine::{Backend as _, local};
+    use crate::engine::{Backend as _, checked, local};
     use crate::program::Builder;
-    use crate::rep3::Rep3;
     use crate::runner;
 
     fn shares() -> [Vec<u8>; 3] {
@@ -160,6 +199,40 @@ mod tests {
                 };
                 assert!(named, "{failure}");
             }
+        }
+    }
+
+    /// What a recipient of `x + z` and `y + z` sees must not tell it `z`.
+    #[test]
+    fn a_recipient_learns_no_more_than_the_values() {
+        for malicious in [false, true] {
+            let results = local::run(3, 6, move |mut io| async move {
+                let rep3 = if malicious { Rep3::malicious(&io) } else { Rep3::semi_honest(&io) }?;
+                let mut inputs = Vec::new();
+                for owner in 0..3 {
+                    let values = Values::Ring64(vec![u64::from(owner) + 1]);
+                    let own = (io.index() == owner).then_some(&values);
+                    inputs.push(rep3.input(&mut io, owner, Domain::Ring64, 1, own).await?);
+                }
+                let [x, y, z] = [&inputs[0], &inputs[1], &inputs[2]];
+                let sums = [rep3.linear(&[(1, x), (1, z)], None)?, rep3.linear(&[(1, y), (1, z)], None)?];
+                let sums = checked(&rep3, &mut io, &sums).await?;
+                let before = io.stats().payload_sent;
+                let share = rep3.hand_out(&mut io, sums).await?;
+                Ok((share, io.stats().payload_sent - before))
+            });
+            let results: Vec<_> = results.into_iter().map(|(result, _)| result.unwrap()).collect();
+            let stated = if malicious { 48 } else { 16 };
+            assert!(results.iter().all(|(_, sent)| *sent == stated));
+            let shares: [Vec<u8>; 3] = results.into_iter().map(|(share, _)| share).collect::<Vec<_>>().try_into().unwrap();
+            assert!(combine(&shares).unwrap() == [Values::Ring64(vec![4]), Values::Ring64(vec![5])]);
+            // The owner of z gave part 2 of x + z what it took from z in part 0 of y + z.
+            let read = |party: usize| {
+                let limits = Limits { bytes: MAX_BYTES, depth: 8 };
+                wire::from_slice::<HandOut>(&shares[party], limits).unwrap().columns
+            };
+            let told = elements::<u64>(&read(2)[0].own.0)[0].wrapping_add(elements::<u64>(&read(0)[1].own.0)[0]);
+            assert_ne!(told, 3);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the parts that the party holds. Each row of a column is one execution: 10^5 of them, all on the same secrets, against as many
 //! simulated ones.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

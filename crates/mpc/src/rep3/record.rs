@@ -51,12 +51,17 @@ pub(crate) enum Shape {
 }
 
 impl<A: Atom> Product<A> {
-    /// How many single multiplications it stands for.
-    pub(crate) const fn count(&self) -> usize {
-        match self.shape {
-            Shape::Each | Shape::Dot { .. } => self.left.len(),
-            Shape::Matrix { rows, inner, columns } => rows * inner * columns,
-        }
+    /// The places of the factors whose products make a result.
+    pub(crate) fn terms(&self, result: usize) -> impl Iterator<Item = (usize, usize)> + use<A> {
+        let (count, left, right) = match self.shape {
+            Shape::Each => (1, (result, 1), (result, 1)),
+            Shape::Dot { groups } => {
+                let stretch = self.left.len() / groups;
+                (stretch, (result * stretch, 1), (result * stretch, 1))
+            }
+            Shape::Matrix { inner, columns, .. } => (inner, (result / columns * inner, 1), (result % columns, columns)),
+        };
+        (0..count).map(move |k| (left.0 + k * left.1, right.0 + k * right.1))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ring of three: who sits before and after a party, and the streams shared with them.
 
-use crate::engine::{Failure, Io, OpId};
+use crate::engine::{Failure, Fault, Io, OpId};
 use crate::prg::Prg;
 
 use super::share::Atom;
@@ -24,6 +24,11 @@ impl Seat {
         }
         let index = io.index();
         Ok(Self { index, before: (index + 2) % 3, after: (index + 1) % 3 })
+    }
+
+    /// That the two others contradict each other.
+    pub(super) fn others_dispute(self, fault: Fault) -> Failure {
+        Failure::Dispute { low: self.before.min(self.after), high: self.before.max(self.after), fault }
     }
 
     /// This party's share of a vector of which part `part` alone is not zero, and known to those who hold it.

@@ -115,8 +115,7 @@ impl Rep3 {
             io.receive(vouching, seat.before, &mut vouched).await?;
             let found = digest(io, vouching, missing.iter().map(|part| bytemuck::cast_slice(part)));
             if found.as_bytes() != &vouched {
-                let (low, high) = (seat.before.min(seat.after), seat.before.max(seat.after));
-                return Err(Failure::Dispute { low, high, fault: Fault::Inconsistent(vouching) });
+                return Err(seat.others_dispute(Fault::Inconsistent(vouching)));
             }
         }
         Ok(Some(missing))

@@ -152,7 +152,7 @@ fn pick<A: Atom>(part: &[A], order: &[u32]) -> Vec<A> {
 }
 
 /// A uniform order of `len` rows: Fisher and Yates, each choice from 128 bits of the stream, so that its bias is below `len^2 / 2^128`.
-fn order(prg: &Prg, op: OpId, len: usize) -> Vec<u32> {
+pub(super) fn order(prg: &Prg, op: OpId, len: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..len as u32).collect();
     let draws: Vec<u128> = noise(prg, op, len);
     for (place, draw) in draws.into_iter().enumerate().skip(1).rev() {

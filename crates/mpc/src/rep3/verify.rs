@@ -3,10 +3,9 @@
 //!
 //! [`proof`] is the protocol; [`plan`] says how it goes for given lengths; [`batch`] lays records out as blocks of rows; [`claim`] is the
 //! linear function that results and messages must satisfy; [`coin`] tosses coins. Challenge rings: [`extension`] says what they offer,
-//! [`galois`] and [`binary`] are their elements, [`wide`] and [`reference`] their bulk work. [`agreement`] compares what two parties
-//! should both hold. [`sacrifice`] is an older check, linear in communication: reference and fallback.
+//! [`galois`] and [`binary`] are their elements, [`wide`] and [`reference`] their bulk work. [`sacrifice`] is an older
+//! check, linear in communication: reference and fallback.
 
-mod agreement;
 mod batch;
 mod binary;
 mod claim;
@@ -17,8 +16,7 @@ mod plan;
 mod proof;
 mod reference;
 mod rehearsal;
-mod ring;
-// mod sacrifice;
+mod sacrifice;
 #[cfg(test)]
 mod tests;
 mod wide;
@@ -32,14 +30,12 @@ use crate::kernel::galois::DEGREE;
 use super::{Atom, Product, Record, Replicated, Shape, Span, Verifier, Word};
 
 pub use rehearsal::Rehearsal;
+pub(crate) use sacrifice::Sacrifice;
 
 use galois::Galois;
 use proof::{Honest, prove};
 use reference::Reference;
 use wide::{Bits, Ring64};
-
-#[allow(unused_imports)]
-pub(crate) use agreement::Agreement;
 
 /// `GR(2^128, 48)`.
 type Ring128 = Reference<Galois<u128, DEGREE>>;
@@ -80,18 +76,12 @@ const LARGEST_PLANNED: usize = 1 << 22;
 /// Where one is false, or a party does not follow the protocol: whoever did it, or two of whom one did.
 pub(crate) async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Failure> {
     let Sorted { ring64, ring128, bits } = Sorted::new(records);
-    let [mut first, mut second, mut third] = strands(io);
-    let rings = join(
-        prove::<Ring64>(&mut first, &ring64, &Honest),
-        prove::<Ring128>(&mut second, &ring128, &Honest),
-    );
-    join(rings, prove::<Bits>(&mut third, &bits, &Honest)).await?;
-    io.rejoin(vec![first, second, third]);
+    let mut strands = io.split(3);
+    let [first, second, third] = strands.get_disjoint_mut([0, 1, 2]).expect("there are three");
+    let rings = join(prove::<Ring64>(first, &ring64, &Honest), prove::<Ring128>(second, &ring128, &Honest));
+    join(rings, prove::<Bits>(third, &bits, &Honest)).await?;
+    io.rejoin(strands);
     Ok(())
-}
-
-fn strands(io: &mut Io) -> [Io; 3] {
-    io.split(3).try_into().ok().expect("three strands")
 }
 
 /// What verifying records costs, all parties together.
@@ -106,6 +96,12 @@ pub(crate) fn cost(records: Vec<Record>) -> Cost {
         bytes: sum.bytes + cost.bytes,
         rounds: sum.rounds.max(cost.rounds),
     })
+}
+
+/// Has the checks of this thread use these kernels.
+#[cfg(test)]
+pub(crate) fn set_level(level: crate::kernel::Level) {
+    wide::FORCED.set(Some(level));
 }
 
 /// Records by ring.

@@ -16,7 +16,12 @@ impl Shamir {
     }
 
     /// Two numbers with the sum of all, three becoming two in one round (a carry-save adder).
-    pub(crate) async fn add_up<L: Lane>(&self, io: &mut Io, mut numbers: Vec<Vec<L>>, width: usize) -> Result<[Vec<L>; 2], Failure> {
+    pub(crate) async fn add_up<L: Lane>(
+        &self,
+        io: &mut Io,
+        mut numbers: Vec<Vec<L>>,
+        width: usize,
+    ) -> Result<[Vec<L>; 2], Failure> {
         while numbers.len() > 2 {
             let size = numbers[0].len();
             let rest = numbers.split_off(numbers.len() / 3 * 3);
@@ -44,7 +49,12 @@ impl Shamir {
     }
 
     /// The top bit of `a + b`, which is not zero modulo `2^width − 1`.
-    pub(crate) async fn top_of_sum<L: Lane>(&self, io: &mut Io, [a, b]: [Vec<L>; 2], width: usize) -> Result<Vec<L>, Failure> {
+    pub(crate) async fn top_of_sum<L: Lane>(
+        &self,
+        io: &mut Io,
+        [a, b]: [Vec<L>; 2],
+        width: usize,
+    ) -> Result<Vec<L>, Failure> {
         let size = a.len() / width;
         let propagate: Vec<L> = a.iter().zip(&b).map(|(a, b)| a.sum(*b)).collect();
         let generate = self.both(io, a, b).await?;
@@ -80,7 +90,13 @@ impl Shamir {
     }
 
     /// The lowest `count` bits of `a + b`, which is not zero modulo `2^width − 1`.
-    pub(crate) async fn low_of_sum<L: Lane>(&self, io: &mut Io, [a, b]: [Vec<L>; 2], width: usize, count: usize) -> Result<Vec<L>, Failure> {
+    pub(crate) async fn low_of_sum<L: Lane>(
+        &self,
+        io: &mut Io,
+        [a, b]: [Vec<L>; 2],
+        width: usize,
+        count: usize,
+    ) -> Result<Vec<L>, Failure> {
         let size = a.len() / width;
         let propagate: Vec<L> = a.iter().zip(&b).map(|(a, b)| a.sum(*b)).collect();
         let generate = self.both(io, a, b).await?;

@@ -82,7 +82,13 @@ impl Shamir {
     }
 
     /// Exactly the floor, whatever the mode.
-    pub(crate) async fn truncated(&self, io: &mut Io, from: &Column, bits: u32, _: Truncation) -> Result<Column, Failure> {
+    pub(crate) async fn truncated(
+        &self,
+        io: &mut Io,
+        from: &Column,
+        bits: u32,
+        _: Truncation,
+    ) -> Result<Column, Failure> {
         if bits == 0 {
             return Ok(from.clone());
         }
@@ -105,7 +111,8 @@ impl Shamir {
         let high = by_field_and_bits!(self, domain, low_bits(io, from, offset, bits..offset + 1))?;
         let high = self.number_of(io, &high, domain).await?;
         let shift = Values::from_i64(domain, &[1]);
-        let shift = self.linear(&[(-power(offset - bits), &self.gather(&self.public(&shift)?, &vec![0; from.len()])?)], None)?;
+        let shift =
+            self.linear(&[(-power(offset - bits), &self.gather(&self.public(&shift)?, &vec![0; from.len()])?)], None)?;
         self.linear(&[(1, &high), (1, &shift)], None)
     }
 
@@ -141,7 +148,13 @@ impl Shamir {
     }
 
     /// Bits of `x + 2^offset`, which is positive.
-    async fn low_bits<F: Prime, L: Valued>(&self, io: &mut Io, from: &Column, offset: usize, range: std::ops::Range<usize>) -> Result<Vec<Column>, Failure> {
+    async fn low_bits<F: Prime, L: Valued>(
+        &self,
+        io: &mut Io,
+        from: &Column,
+        offset: usize,
+        range: std::ops::Range<usize>,
+    ) -> Result<Vec<Column>, Failure> {
         // One more than the two powers that may meet: the offset of the widest values is a single power.
         let offset = F::power_of_two(offset.min(F::BITS - 1));
         let mut parts = vec![vec![column::<L>(0, Vec::new())]; range.len()];
@@ -191,8 +204,9 @@ impl Shamir {
         Ok(numbers)
     }
 
-    /// `Σ 2^j bits_j`. Each bit is opened under a random one that is known in both fields: the exclusive or of the sets' bits, which in the prime
-    /// field is the product of their signs.
+    /// `Σ 2^j bits_j`. Each bit is opened under a random element of the small field, of which the lowest coefficient, the exclusive or of the sets'
+    /// ones, is known in the prime field, too: as the product of the sets' signs. The other coefficients are masked as well: before the
+    /// check nothing shows that a bit is one, and what malicious parties added to a factor would bring others out there.
     async fn compose<F: Prime, L: Valued>(&self, io: &mut Io, bits: &[Column]) -> Result<Column, Failure> {
         let rows = bits[0].len();
         let mut sum = vec![F::NIL; rows];
@@ -207,7 +221,7 @@ impl Shamir {
                 masked.extend_from_slice(&held::<L>(bits)?.0);
             }
             for (tile, masked) in masked.chunks_mut(TILE).enumerate() {
-                self.draw(io, &keys, op, tile * TILE, true, masked)?;
+                self.draw(io, &keys, op, tile * TILE, false, masked)?;
             }
             let signs = self.signs_of_sets::<F, L>(io, &keys, op, masked.len())?;
             let (op, aside) = (io.op(), io.aside());
@@ -220,7 +234,7 @@ impl Shamir {
                 for (row, sum) in sum.iter_mut().enumerate() {
                     // (1 − 2 (o ⊕ ρ)) = (1 − 2 o) (1 − 2 ρ).
                     let sign = signs.0[place * size * 64 + row];
-                    let opened = bits[row / 64].element(row % 64) != L::Scalar::ZERO;
+                    let opened = bits[row / 64].bit(row % 64);
                     let sign = if opened { <F as Field>::ZERO.minus(sign) } else { sign };
                     *sum = sum.plus(weight.times(<F as Field>::ONE.minus(sign)));
                 }
@@ -230,7 +244,13 @@ impl Shamir {
     }
 
     /// For each set, shares of `1 − 2 bit` for the bits of its stream.
-    fn signs_of_sets<F: Prime, L: Valued>(&self, io: &Io, keys: &super::sets::Keys, op: crate::engine::OpId, len: usize) -> Result<Vec<Vec<F>>, Failure> {
+    fn signs_of_sets<F: Prime, L: Valued>(
+        &self,
+        io: &Io,
+        keys: &super::sets::Keys,
+        op: crate::engine::OpId,
+        len: usize,
+    ) -> Result<Vec<Vec<F>>, Failure> {
         let (seat, scheme) = (self.seat(io)?, self.scheme::<F>(io)?);
         let mut mine = keys.iter().zip(&scheme.sets);
         let signs = |set: &u64| {
@@ -241,11 +261,11 @@ impl Shamir {
                 let mut tile = vec![L::NIL; TILE];
                 for (index, signs) in signs.chunks_mut(TILE * 64).enumerate() {
                     let tile = &mut tile[..signs.len() / 64];
-                    stream_tile(key, op, index * TILE, true, tile);
+                    stream_tile(key, op, index * TILE, false, tile);
                     for (signs, lane) in signs.chunks_mut(64).zip(tile) {
                         for (place, sign) in signs.iter_mut().enumerate() {
                             // Without a branch on the secret bit.
-                            let bit = F::from_bit(lane.element(place) != L::Scalar::ZERO);
+                            let bit = F::from_bit(lane.bit(place));
                             *sign = shares[0].plus(bit.times(shares[1].minus(shares[0])));
                         }
                     }

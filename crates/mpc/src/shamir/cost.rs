@@ -9,18 +9,22 @@ use super::verify::{FOLD, levels};
 
 /// Bytes of an element of a field of challenges.
 const WIDE: usize = 16;
+/// Bytes of a digest of what was opened.
+const DIGEST: usize = 32;
 
 impl Shamir {
     pub(crate) fn stated_cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         let (n, t) = (self.seats(), self.threshold);
         let bytes = self.bytes(domain, len);
         match primitive {
-            Primitive::Input => one((n - 1 - t) * bytes),
+            Primitive::Input => plus(one((n - 1 - t) * bytes), self.checked_dealing(bytes)),
             Primitive::Mul => self.reduction(bytes),
             Primitive::Dot(groups) => self.reduction(self.bytes(domain, groups)),
             Primitive::Matmul([rows, _, columns]) => self.reduction(self.bytes(domain, rows * columns)),
             Primitive::Truncate(bits, _) => self.truncation(domain, len, bits as usize),
-            Primitive::ToBits(count) => self.in_batches(len, |rows| self.decomposition(domain, rows, Some(count as usize))),
+            Primitive::ToBits(count) => {
+                self.in_batches(len, |rows| self.decomposition(domain, rows, Some(count as usize)))
+            }
             Primitive::IsNegative => self.in_batches(len, |rows| self.decomposition(domain, rows, None)),
             Primitive::FromBits(count) => self.composition(domain, len, count as usize),
             Primitive::Shuffle => times(one((t + 1) * (n - 1 - t) * bytes), self.sets.len()),
@@ -28,27 +32,53 @@ impl Shamir {
             Primitive::Random => Cost::default(),
             Primitive::Check(products) => self.checking(products),
             Primitive::Open => self.opening(bytes),
-            Primitive::OpenTo if self.is_malicious() || self.is_tolerant() => one((n - 1) * bytes),
-            Primitive::OpenTo => one(t * bytes),
+            Primitive::OpenTo => one(self.senders() * bytes),
         }
     }
 
     /// Bytes of a share.
     fn bytes(&self, domain: Domain, len: usize) -> usize {
         match domain {
-            Domain::Bits => len.div_ceil(64) * 8 * if self.seats() <= 3 { 2 } else if self.seats() <= 15 { 4 } else { 8 },
+            Domain::Bits => {
+                len.div_ceil(64)
+                    * 8
+                    * if self.seats() <= 3 {
+                        2
+                    } else if self.seats() <= 15 {
+                        4
+                    } else {
+                        8
+                    }
+            }
             _ => domain.bytes(len),
         }
     }
 
     fn reduction(&self, bytes: usize) -> Cost {
         let (n, t) = (self.seats(), self.threshold);
-        one(if self.is_tolerant() { n * (n - 1) } else { (2 * t + 1) * (n - 1 - t) } * bytes)
+        if !self.is_tolerant() {
+            return one((2 * t + 1) * (n - 1 - t) * bytes);
+        }
+        let compared = one(if self.is_malicious() && bytes > 0 { n * (n - 1) * DIGEST } else { 0 });
+        plus(one(n * (n - 1) * bytes), compared)
+    }
+
+    /// The check of a dealing's degree.
+    fn checked_dealing(&self, bytes: usize) -> Cost {
+        if self.is_malicious() && self.is_tolerant() && bytes > 0 {
+            plus(self.coin_cost(), self.opening(WIDE))
+        } else {
+            Cost::default()
+        }
+    }
+
+    /// All wait for each other, then open a random value.
+    fn coin_cost(&self) -> Cost {
+        plus(one(self.seats() * (self.seats() - 1)), self.opening(WIDE))
     }
 
     fn opening(&self, bytes: usize) -> Cost {
-        let readers = if self.is_malicious() || self.is_tolerant() { self.seats() - 1 } else { self.threshold };
-        one(self.seats() * readers * bytes)
+        one(self.seats() * self.senders() * bytes)
     }
 
     fn in_batches(&self, len: usize, cost: impl Fn(usize) -> Cost) -> Cost {
@@ -126,11 +156,9 @@ impl Shamir {
         if !self.is_malicious() || products == 0 {
             return Cost::default();
         }
-        let open = |elements: usize| self.opening(elements * WIDE);
-        let step = plus(self.reduction((2 * FOLD - 2) * WIDE), open(1));
-        let last = plus(plus(self.reduction((2 * FOLD + 1) * WIDE), open(1)), open(3));
-        let degrees = if self.seats() > 2 * self.threshold + 1 { plus(open(1), open(1)) } else { Cost::default() };
-        plus(plus(degrees, open(1)), plus(times(step, levels(products) as usize), last))
+        let step = plus(self.reduction((2 * FOLD - 2) * WIDE), self.coin_cost());
+        let last = plus(plus(self.reduction((2 * FOLD + 1) * WIDE), self.coin_cost()), self.opening(3 * WIDE));
+        plus(self.coin_cost(), plus(times(step, levels(products) as usize), last))
     }
 }
 

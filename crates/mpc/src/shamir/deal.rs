@@ -13,7 +13,13 @@ impl<L, F: Fn(usize, &mut [L])> Source<L> for F {}
 
 impl Shamir {
     /// Shares what the dealer's seat holds. The others give no values.
-    pub(crate) async fn deal<L: Lane>(&self, io: &mut Io, dealer: usize, len: usize, values: Option<&[L]>) -> Result<Vec<L>, Failure> {
+    pub(crate) async fn deal<L: Lane>(
+        &self,
+        io: &mut Io,
+        dealer: usize,
+        len: usize,
+        values: Option<&[L]>,
+    ) -> Result<Vec<L>, Failure> {
         let op = io.op();
         let (seat, len) = (self.seat(io)?, lanes::<L>(len));
         if seat != dealer {
@@ -38,7 +44,12 @@ impl Shamir {
     ///
     /// With `n = 2t + 1` parties each deals its share anew (Gennaro, Rabin, Rabin, PODC 1998, §3; shares from streams as in Cramer, Damgård,
     /// Ishai 2005); with more, see [`Shamir::unmask`].
-    pub(crate) async fn reduce<L: Lane>(&self, io: &mut Io, count: usize, source: impl Source<L>) -> Result<Vec<L>, Failure> {
+    pub(crate) async fn reduce<L: Lane>(
+        &self,
+        io: &mut Io,
+        count: usize,
+        source: impl Source<L>,
+    ) -> Result<Vec<L>, Failure> {
         if self.is_tolerant() {
             return self.unmask(io, count, source).await;
         }
@@ -73,7 +84,14 @@ impl Shamir {
     }
 
     /// This party's shares of a tile that another seat deals: drawn from the pair's stream, or received.
-    pub(crate) async fn take_dealt<L: Lane>(&self, io: &Io, op: OpId, dealer: usize, at: usize, out: &mut [L]) -> Result<(), Failure> {
+    pub(crate) async fn take_dealt<L: Lane>(
+        &self,
+        io: &Io,
+        op: OpId,
+        dealer: usize,
+        at: usize,
+        out: &mut [L],
+    ) -> Result<(), Failure> {
         let from = self.members[dealer];
         if Dealing::<L::Scalar>::is_silent(self.seats(), self.threshold, dealer, self.seat(io)?) {
             stream_tile(&io.pair(from), op, at, false, out);
@@ -111,7 +129,13 @@ pub(crate) struct Dealt<'a, L: Lane> {
 
 impl<'a, L: Lane> Dealt<'a, L> {
     pub(crate) fn new(shamir: &'a Shamir, op: OpId, dealing: &'a Dealing<L::Scalar>) -> Self {
-        Self { op, members: &shamir.members, dealing, streams: vec![Vec::new(); dealing.silent.len()], told: Vec::new() }
+        Self {
+            op,
+            members: &shamir.members,
+            dealing,
+            streams: vec![Vec::new(); dealing.silent.len()],
+            told: Vec::new(),
+        }
     }
 
     /// Deals `factor · secret`: sends the others' shares and writes the own ones over `own`, where the dealer has a seat.

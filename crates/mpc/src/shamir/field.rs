@@ -83,6 +83,8 @@ pub(crate) trait Valued: Lane {
     fn write(lanes: Vec<Self>, len: usize) -> Values;
     /// One of the elements.
     fn element(self, element: usize) -> Self::Scalar;
+    /// The lowest coefficient of one of the elements, where the lane carries bits: the bit itself.
+    fn bit(self, element: usize) -> bool;
     /// Replaces one of the elements.
     fn set(&mut self, element: usize, value: Self::Scalar);
     /// Bits beside each other, where the lane carries bits.
@@ -125,6 +127,9 @@ macro_rules! prime {
             }
             fn element(self, _: usize) -> Self {
                 self
+            }
+            fn bit(self, _: usize) -> bool {
+                self.to_u128() & 1 == 1
             }
             fn set(&mut self, _: usize, value: Self) {
                 *self = value;

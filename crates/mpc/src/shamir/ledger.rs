@@ -1,4 +1,4 @@
-//! What is yet to be checked: products and dealings, by operation.
+//! What is yet to be checked: products, by operation.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -26,12 +26,12 @@ pub(crate) enum Relation {
     Matrix([usize; 3]),
 }
 
-/// What a check is to confirm.
-pub(crate) enum Statement<L: Lane> {
-    /// `out` is the product.
-    Product { left: Held<L>, right: Held<L>, out: Held<L>, relation: Relation },
-    /// The shares lie on polynomials of degree `t`.
-    Sharing(Held<L>),
+/// What a check is to confirm: `out` is the product.
+pub(crate) struct Statement<L: Lane> {
+    pub(crate) left: Held<L>,
+    pub(crate) right: Held<L>,
+    pub(crate) out: Held<L>,
+    pub(crate) relation: Relation,
 }
 
 impl Ledger {
@@ -51,22 +51,17 @@ impl Ledger {
 }
 
 impl Shamir {
-    pub(crate) fn note_products<L: Lane>(&self, op: OpId, left: &Held<L>, right: &Held<L>, out: &Held<L>, relation: Relation) {
+    pub(crate) fn note_products<L: Lane>(
+        &self,
+        op: OpId,
+        left: &Held<L>,
+        right: &Held<L>,
+        out: &Held<L>,
+        relation: Relation,
+    ) {
         if self.is_malicious() && !out.0.is_empty() {
             let (left, right, out) = (Rc::clone(left), Rc::clone(right), Rc::clone(out));
-            self.ledger.borrow_mut().note(op, Statement::Product { left, right, out, relation });
-        }
-    }
-
-    /// A dealing; bits are zero or one where each is its own square.
-    pub(crate) fn note_dealt<L: Lane>(&self, op: OpId, shares: &Held<L>) {
-        if !self.is_malicious() || shares.0.is_empty() {
-            return;
-        }
-        if L::WIDTH > 1 {
-            self.note_products(op, shares, shares, shares, Relation::Products);
-        } else {
-            self.ledger.borrow_mut().note(op, Statement::Sharing(Rc::clone(shares)));
+            self.ledger.borrow_mut().note(op, Statement { left, right, out, relation });
         }
     }
 }

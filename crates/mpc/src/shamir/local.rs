@@ -12,7 +12,11 @@ impl Shamir {
         Ok(column(values.len(), L::read(values)?))
     }
 
-    pub(crate) fn combination<L: Valued>(&self, terms: &[(Scalar, &Column)], constant: Option<&Values>) -> Result<Column, Failure> {
+    pub(crate) fn combination<L: Valued>(
+        &self,
+        terms: &[(Scalar, &Column)],
+        constant: Option<&Values>,
+    ) -> Result<Column, Failure> {
         let first = terms[0].1;
         let mut inputs = Vec::with_capacity(terms.len() + 1);
         for (factor, term) in terms {
@@ -90,7 +94,7 @@ impl Shamir {
     /// # Errors
     /// [`Failure::Program`] for another back end's column.
     pub fn export(&self, column: &Column) -> Result<crypto::Secret<Vec<u8>>, Failure> {
-        super::by_lane!(self, column.domain(), bytes_of(column))
+        super::by_lane!(self, column.domain(), bytes_of(column)).map(crypto::Secret::new)
     }
 
     /// The reverse of [`Shamir::export`].
@@ -99,10 +103,6 @@ impl Shamir {
     /// [`Failure::Program`] for bytes that are no such shares.
     pub fn import(&self, domain: Domain, len: usize, bytes: &crypto::Secret<Vec<u8>>) -> Result<Column, Failure> {
         super::by_lane!(self, domain, from_bytes(len, bytes))
-    }
-
-    fn bytes_of<L: Valued>(&self, column: &Column) -> Result<crypto::Secret<Vec<u8>>, Failure> {
-        Ok(crypto::Secret::new(bytemuck::cast_slice(&held::<L>(column)?.0).to_vec()))
     }
 
     fn from_bytes<L: Valued>(&self, len: usize, bytes: &crypto::Secret<Vec<u8>>) -> Result<Column, Failure> {

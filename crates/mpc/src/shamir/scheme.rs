@@ -64,9 +64,7 @@ impl<L: Lane> Scheme<L> {
         let share = |members: &u64| {
             // The polynomial that is one at zero and vanishes outside the set.
             let absent = (0..seats).filter(|seat| members >> seat & 1 == 0).map(|seat| points[seat]);
-            absent.fold(L::Scalar::ONE, |share, point| {
-                share.times(point.minus(points[seat])).times(point.inverse())
-            })
+            absent.fold(L::Scalar::ONE, |share, point| share.times(point.minus(points[seat])).times(point.inverse()))
         };
         let power = |state: &mut L::Scalar| {
             let now = *state;
@@ -119,15 +117,26 @@ mod tests {
     fn agrees<S: Field>() {
         for (seats, threshold) in [(3, 1), (4, 1), (5, 2), (7, 3)] {
             // f(X) = 1 + X + … + X^t.
-            let at = |point: S| (0..=threshold).fold((S::ZERO, S::ONE), |(sum, power), _| (sum.plus(power), power.times(point))).0;
+            let at = |point: S| {
+                (0..=threshold).fold((S::ZERO, S::ONE), |(sum, power), _| (sum.plus(power), power.times(point))).0
+            };
             let points: Vec<_> = (0..seats).map(S::point).collect();
             let zero = lagrange(&points, S::ZERO);
             assert_eq!(zero.iter().zip(&points).fold(S::ZERO, |sum, (c, point)| sum.plus(c.times(at(*point)))), S::ONE);
             for dealer in 0..seats {
                 let dealing = Dealing::<S>::new(seats, threshold, Some(dealer));
-                let known: Vec<_> = [S::ONE].into_iter().chain(dealing.silent.iter().map(|seat| at(points[*seat]))).collect();
-                for (seat, factors) in dealing.told.iter().map(|(seat, factors)| (*seat, factors)).chain([(dealer, dealing.own.as_ref().unwrap())]) {
-                    assert_eq!(factors.iter().zip(&known).fold(S::ZERO, |sum, (c, value)| sum.plus(c.times(*value))), at(points[seat]));
+                let known: Vec<_> =
+                    [S::ONE].into_iter().chain(dealing.silent.iter().map(|seat| at(points[*seat]))).collect();
+                for (seat, factors) in dealing
+                    .told
+                    .iter()
+                    .map(|(seat, factors)| (*seat, factors))
+                    .chain([(dealer, dealing.own.as_ref().unwrap())])
+                {
+                    assert_eq!(
+                        factors.iter().zip(&known).fold(S::ZERO, |sum, (c, value)| sum.plus(c.times(*value))),
+                        at(points[seat])
+                    );
                 }
                 for seat in 0..seats {
                     assert_eq!(dealing.silent.contains(&seat), Dealing::<S>::is_silent(seats, threshold, dealer, seat));
@@ -141,7 +150,10 @@ mod tests {
         agrees::<M61>();
         agrees::<P127>();
         agrees::<Gf<4>>();
-        assert_eq!(lagrange(&[M61::from_i64(1), M61::from_i64(2)], M61::from_i64(0)), [M61::from_i64(2), M61::from_i64(-1)]);
+        assert_eq!(
+            lagrange(&[M61::from_i64(1), M61::from_i64(2)], M61::from_i64(0)),
+            [M61::from_i64(2), M61::from_i64(-1)]
+        );
     }
 
     #[test]

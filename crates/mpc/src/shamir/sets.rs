@@ -38,8 +38,14 @@ impl Shamir {
                 match &mut *agreement {
                     Agreement::Unasked => {
                         let seat = self.seat(io)?;
-                        let agree =
-                            agree(io.aside(), self.members.clone(), self.sets.clone(), seat, self.is_malicious(), self.setup);
+                        let agree = agree(
+                            io.aside(),
+                            self.members.clone(),
+                            self.sets.clone(),
+                            seat,
+                            self.is_malicious(),
+                            self.setup,
+                        );
                         *agreement = Agreement::Running(Box::pin(agree));
                     }
                     Agreement::Running(running) => match running.as_mut().poll(context) {
@@ -56,7 +62,15 @@ impl Shamir {
     }
 
     /// Adds random sharings from the sets' streams to `out`: `Σ_A f_A(own point) · stream_A`. `at` counts lanes and begins a tile.
-    pub(crate) fn draw<L: Lane>(&self, io: &Io, keys: &Keys, op: OpId, at: usize, values: bool, out: &mut [L]) -> Result<(), Failure> {
+    pub(crate) fn draw<L: Lane>(
+        &self,
+        io: &Io,
+        keys: &Keys,
+        op: OpId,
+        at: usize,
+        values: bool,
+        out: &mut [L],
+    ) -> Result<(), Failure> {
         let scheme = self.scheme::<L>(io)?;
         let streams: Vec<_> = keys.iter().zip(&scheme.sets).map(|(key, factor)| (key, op, *factor)).collect();
         add_streams(&streams, at, values, out);
@@ -64,12 +78,22 @@ impl Shamir {
     }
 
     /// Adds a sharing of zero of degree `2t` to `out`: `Σ_A Σ_{1 ≤ j ≤ t} f_A(own point) · point^j · stream_{A,j}`.
-    pub(crate) fn draw_zero<L: Lane>(&self, io: &Io, keys: &Keys, ops: &[OpId], at: usize, out: &mut [L]) -> Result<(), Failure> {
+    pub(crate) fn draw_zero<L: Lane>(
+        &self,
+        io: &Io,
+        keys: &Keys,
+        ops: &[OpId],
+        at: usize,
+        out: &mut [L],
+    ) -> Result<(), Failure> {
         let scheme = self.scheme::<L>(io)?;
         let sets = keys.iter().zip(&scheme.sets);
         let powers = |(key, factor): (_, &L::Scalar)| {
             let factor = *factor;
-            ops.iter().zip(&scheme.powers[1..]).map(move |(op, power)| (key, *op, factor.times(*power))).collect::<Vec<_>>()
+            ops.iter()
+                .zip(&scheme.powers[1..])
+                .map(move |(op, power)| (key, *op, factor.times(*power)))
+                .collect::<Vec<_>>()
         };
         add_streams(&sets.flat_map(powers).collect::<Vec<_>>(), at, false, out);
         Ok(())
@@ -112,7 +136,14 @@ pub(crate) fn stream_tile<L: Lane>(key: &Prg, op: OpId, at: usize, values: bool,
 
 /// Each set's lowest member draws its key and tells the others. Against malicious parties each pair then compares a digest of the keys that both
 /// hold.
-async fn agree(io: Io, members: Vec<u16>, sets: Vec<u64>, seat: usize, compare: bool, setup: OpId) -> Result<Vec<Prg>, Failure> {
+async fn agree(
+    io: Io,
+    members: Vec<u16>,
+    sets: Vec<u64>,
+    seat: usize,
+    compare: bool,
+    setup: OpId,
+) -> Result<Vec<Prg>, Failure> {
     let mine: Vec<_> = sets.into_iter().enumerate().filter(|(_, set)| set >> seat & 1 == 1).collect();
     if mine.iter().all(|(_, set)| set.count_ones() == 2) {
         return pairs(&io, &members, &mine, seat);

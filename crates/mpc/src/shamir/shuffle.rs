@@ -45,7 +45,14 @@ impl Shamir {
     }
 
     /// The first `t + 1` members of a set deal their parts of the column in the set's order.
-    async fn pass<L: Valued>(&self, io: &Io, op: OpId, from: &Column, set: u64, order: Option<&[u32]>) -> Result<Column, Failure> {
+    async fn pass<L: Valued>(
+        &self,
+        io: &Io,
+        op: OpId,
+        from: &Column,
+        set: u64,
+        order: Option<&[u32]>,
+    ) -> Result<Column, Failure> {
         let seat = self.seat(io)?;
         let scheme = self.scheme::<L>(io)?;
         let dealers: Vec<_> = (0..self.seats()).filter(|seat| set >> seat & 1 == 1).take(self.threshold + 1).collect();

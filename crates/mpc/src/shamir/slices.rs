@@ -132,6 +132,9 @@ macro_rules! sliced {
             fn element(self, element: usize) -> Gf<$d> {
                 Gf(self.iter().enumerate().fold(0, |sum, (place, word)| sum | ((word >> element & 1) as u8) << place))
             }
+            fn bit(self, element: usize) -> bool {
+                self[0] >> element & 1 == 1
+            }
             fn set(&mut self, element: usize, value: Gf<$d>) {
                 for (place, word) in self.iter_mut().enumerate() {
                     *word = (*word & !(1 << element)) | u64::from(value.0 >> place & 1) << element;

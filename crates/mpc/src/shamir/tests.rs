@@ -1,12 +1,15 @@
 //! Everything at once: all parties in one thread.
 
 mod against_plain;
+mod blame;
 mod byzantine;
 mod costs;
 mod dropouts;
+mod handout;
 mod privacy;
 mod renewal;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::domain::{Domain, Element as _, M61, P127, Values};
@@ -54,7 +57,11 @@ fn same(parties: u16, threshold: u16, adversary: Adversary, seed: u64, inputs: &
         let opened = result.unwrap_or_else(|failure| panic!("party {index} of {parties}, {inputs:?}: {failure}"));
         assert_eq!(opened.len(), expected.len());
         for (place, (opened, expected)) in opened.iter().zip(&expected).enumerate() {
-            assert!(opened == expected, "party {index} of {parties}, {adversary:?}, result {place}: {}", show(opened, expected));
+            assert!(
+                opened == expected,
+                "party {index} of {parties}, {adversary:?}, result {place}: {}",
+                show(opened, expected)
+            );
         }
     }
 }
@@ -69,7 +76,13 @@ fn show(opened: &Values, expected: &Values) -> String {
     };
     let (opened, expected) = (numbers(opened), numbers(expected));
     let place = opened.iter().zip(&expected).position(|(opened, expected)| opened != expected);
-    format!("{} for {} values, first at {place:?}: {:x?} for {:x?}", opened.len(), expected.len(), place.map(|place| opened[place]), place.map(|place| expected[place]))
+    format!(
+        "{} for {} values, first at {place:?}: {:x?} for {:x?}",
+        opened.len(),
+        expected.len(),
+        place.map(|place| opened[place]),
+        place.map(|place| expected[place])
+    )
 }
 
 /// Numbers from a seed, the edges first: `|v| < 2^(bits − 1)`.
@@ -80,7 +93,11 @@ fn numbers(domain: Domain, len: usize, bits: u32, seed: u64) -> Values {
         state = state.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x5851_f42d);
         ((state >> 1) ^ (state >> 67)) as i128 & i128::MAX
     };
-    let values: Vec<i128> = [0, -1, 1, max, -max].into_iter().chain(std::iter::repeat_with(move || next() % (max + 1) * if next() & 1 == 1 { 1 } else { -1 })).take(len).collect();
+    let values: Vec<i128> = [0, -1, 1, max, -max]
+        .into_iter()
+        .chain(std::iter::repeat_with(move || next() % (max + 1) * if next() & 1 == 1 { 1 } else { -1 }))
+        .take(len)
+        .collect();
     match domain {
         Domain::M61 => Values::M61(values.iter().map(|value| crate::plain::scalar(*value)).collect()),
         Domain::P127 => Values::P127(values.iter().map(|value| crate::plain::scalar(*value)).collect()),

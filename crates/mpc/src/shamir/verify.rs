@@ -9,6 +9,7 @@ use crate::engine::{Failure, Fault, Io};
 use super::Shamir;
 use super::field::{Field as _, Lane, Wide};
 use super::ledger::{Ledger, Relation, Statement};
+use super::renew::weighted;
 
 /// How many pairs become one in a step.
 pub(crate) const FOLD: usize = 4;
@@ -27,6 +28,20 @@ impl Shamir {
         verdict
     }
 
+    /// That dealt sharings are of degree `t`: a random combination of them, masked, is (Beerliová-Trubíniová and Hirt, TCC 2008, §3.1: all
+    /// sharings are checked before they are used). With `n = 2t + 1` any shares of the honest are.
+    ///
+    /// It cannot wait: where honest parties' shares are inconsistent, a multiplication by redundant shares gives them away.
+    pub(crate) async fn verify_dealt<L: Lane>(&self, io: &mut Io, shares: &[L]) -> Result<(), Failure> {
+        if !self.is_malicious() || self.seats() == 2 * self.threshold + 1 || shares.is_empty() {
+            return Ok(());
+        }
+        let mut sum = self.draw_column::<L::Wide>(io, 1, false).await?;
+        let coin = self.coin::<L::Wide>(io).await?;
+        sum[0] = sum[0].sum(weighted(shares, coin));
+        self.reveal_strictly(io, &sum).await.map(|_| ())
+    }
+
     async fn verify_all(&self, io: &mut Io, ledger: &Ledger) -> Result<(), Failure> {
         self.verify_lane::<M61>(io, &ledger.of()).await?;
         self.verify_lane::<P127>(io, &ledger.of()).await?;
@@ -39,33 +54,6 @@ impl Shamir {
 
     async fn verify_lane<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
         if statements.is_empty() {
-            return Ok(());
-        }
-        if self.seats() > 2 * self.threshold + 1 {
-            self.verify_degrees(io, statements).await?;
-        }
-        self.verify_products(io, statements).await
-    }
-
-    /// That all sharings are of degree `t`: a random combination of them, masked, is. With `n = 2t + 1` any shares of the honest are.
-    async fn verify_degrees<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
-        let mut sum = self.draw_column::<L::Wide>(io, 1, false).await?;
-        let coin = self.coin::<L::Wide>(io).await?;
-        let mut weight = coin;
-        for statement in statements {
-            let (Statement::Product { out: shares, .. } | Statement::Sharing(shares)) = statement;
-            for lane in &shares.0 {
-                for element in 0..L::WIDTH {
-                    sum[0] = sum[0].sum(weight.product(lane.wide(element)));
-                    weight = weight.product(coin);
-                }
-            }
-        }
-        self.reveal_strictly(io, &sum).await.map(|_| ())
-    }
-
-    async fn verify_products<L: Lane>(&self, io: &mut Io, statements: &[&Statement<L>]) -> Result<(), Failure> {
-        if !statements.iter().any(|statement| matches!(statement, Statement::Product { .. })) {
             return Ok(());
         }
         // §5.2: many products become one inner product `Σ a b = c`.
@@ -91,8 +79,14 @@ impl Shamir {
     }
 
     /// Shares the coefficients of `A(X) B(X)` but for the middle one, which is `c`, and evaluates at a challenge: its powers.
-    async fn fold_sum<W: Wide<Wide = W>>(&self, io: &mut Io, local: &[W; 2 * FOLD - 1], c: &mut W) -> Result<[W; FOLD], Failure> {
-        let others: Vec<W> = local.iter().enumerate().filter(|(place, _)| *place != FOLD - 1).map(|(_, value)| *value).collect();
+    async fn fold_sum<W: Wide<Wide = W>>(
+        &self,
+        io: &mut Io,
+        local: &[W; 2 * FOLD - 1],
+        c: &mut W,
+    ) -> Result<[W; FOLD], Failure> {
+        let others: Vec<W> =
+            local.iter().enumerate().filter(|(place, _)| *place != FOLD - 1).map(|(_, value)| *value).collect();
         let source = |at: usize, out: &mut [W]| out.copy_from_slice(&others[at..at + out.len()]);
         let mut shared = self.reduce(io, others.len(), source).await?;
         shared.insert(FOLD - 1, *c);
@@ -126,14 +120,17 @@ impl Shamir {
         let one = W::constant(W::Scalar::ONE);
         // At zero the mask of A would vanish.
         let challenge = Some(self.coin::<W>(io).await?).filter(|coin| *coin != W::NIL).unwrap_or(one);
-        let at = |values: &mut dyn Iterator<Item = &W>| values.fold(W::NIL, |sum, value| sum.product(challenge).sum(*value));
+        let at =
+            |values: &mut dyn Iterator<Item = &W>| values.fold(W::NIL, |sum, value| sum.product(challenge).sum(*value));
         let shares = [at(&mut a.iter().rev()), at(&mut b.iter()), at(&mut shared.iter().rev())];
         let opened = self.reveal_strictly(io, &shares).await?;
         if opened[0].product(opened[1]) == opened[2] { Ok(()) } else { Err(Failure::Cheated { fault: Fault::Proof }) }
     }
 
-    /// A uniform public value that nobody knew before.
+    /// A uniform public value that nobody knew before every member had received all that came before it. One honest share of it and `t` corrupt ones
+    /// are enough to know it: were it shown by a member that is ahead, what is still to be sent to one that is behind could be made to fit.
     pub(crate) async fn coin<W: Wide>(&self, io: &mut Io) -> Result<W, Failure> {
+        self.assemble(io).await?;
         let share = self.draw_column::<W>(io, 1, false).await?;
         Ok(self.reveal_strictly(io, &share).await?[0])
     }
@@ -160,7 +157,9 @@ fn cross<W: Lane>(a: &[W], b: &[W], coefficients: &mut [W; 2 * FOLD - 1]) {
 
 /// Evaluates these polynomials.
 fn fold<W: Lane>(a: &[W], b: &[W], powers: &[W; FOLD], out_a: &mut Vec<W>, out_b: &mut Vec<W>) {
-    let at = |values: &mut dyn Iterator<Item = (&W, &W)>| values.fold(W::NIL, |sum, (value, power)| sum.sum(value.product(*power)));
+    let at = |values: &mut dyn Iterator<Item = (&W, &W)>| {
+        values.fold(W::NIL, |sum, (value, power)| sum.sum(value.product(*power)))
+    };
     for (a, b) in a.chunks_exact(FOLD).zip(b.chunks_exact(FOLD)) {
         out_a.push(at(&mut a.iter().zip(powers)));
         out_b.push(at(&mut b.iter().zip(powers.iter().rev())));
@@ -169,7 +168,11 @@ fn fold<W: Lane>(a: &[W], b: &[W], powers: &[W; FOLD], out_a: &mut Vec<W>, out_b
 
 /// Hands out the pairs of the one inner product that stands for all statements, in blocks of a multiple of [`FOLD`]; returns this party's share of
 /// its value. The k-th product has weight `coin^k`.
-fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl FnMut(&[L::Wide], &[L::Wide])) -> L::Wide {
+fn flatten<L: Lane>(
+    statements: &[&Statement<L>],
+    coin: L::Wide,
+    mut sink: impl FnMut(&[L::Wide], &[L::Wide]),
+) -> L::Wide {
     let mut total = L::Wide::NIL;
     let mut weight = coin;
     let (mut a, mut b) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
@@ -183,9 +186,8 @@ fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl 
         }
     };
     for statement in statements {
-        let Statement::Product { left, right, out, relation } = statement else { continue };
-        let (left, right, out) = (&left.0, &right.0, &out.0);
-        match *relation {
+        let (left, right, out) = (&statement.left.0, &statement.right.0, &statement.out.0);
+        match statement.relation {
             Relation::Products => {
                 for ((x, y), z) in left.iter().zip(right).zip(out) {
                     for element in 0..L::WIDTH {
@@ -207,7 +209,10 @@ fn flatten<L: Lane>(statements: &[&Statement<L>], coin: L::Wide, mut sink: impl 
             }
             Relation::Matrix([rows, inner, columns]) => {
                 // The weight of a cell is that of its row times that of its column, so that rows and columns are summed first.
-                let powers: Vec<L::Wide> = std::iter::successors(Some(L::Wide::constant(<L::Wide as Lane>::Scalar::ONE)), |power| Some(power.product(coin)))
+                let powers: Vec<L::Wide> =
+                    std::iter::successors(Some(L::Wide::constant(<L::Wide as Lane>::Scalar::ONE)), |power| {
+                        Some(power.product(coin))
+                    })
                     .take(columns + 1)
                     .collect();
                 let (mut x, mut cell) = (vec![L::Wide::NIL; inner], out.iter());

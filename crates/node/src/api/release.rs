@@ -59,15 +59,16 @@ pub(crate) async fn resume(
     Ok(stream(export, start))
 }
 
-/// Runs the computation of an allowed request among its parties; answers with this party's sealed share.
-#[utoipa::path(post, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 200, body = ResultShare)))]
+/// Runs the computation of an allowed request among its parties; answers when enough of them have recorded their shares.
+#[utoipa::path(post, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 204)))]
 pub(crate) async fn compute(
     State(node): Shared,
     caller: Caller,
     Path(id): Path<Digest>,
-) -> Result<Json<ResultShare>, ApiError> {
+) -> Result<StatusCode, ApiError> {
     requester(&requests::request(&node, &id)?.requester, &caller)?;
-    Ok(Json(compute::coordinate(&node, &id).await?))
+    compute::coordinate(&node, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// This party's share of a result, sealed to the requester.

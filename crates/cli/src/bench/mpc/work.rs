@@ -49,7 +49,9 @@ fn usual(protocol: &str, adversary: Adversary, work: Work) -> &'static [u16] {
         ("none", Adversary::SemiHonest) if matches!(work, Work::Mul | Work::Mulseq) => &[3],
         ("rep3", _) => &[3],
         ("shamir", Adversary::SemiHonest) if sums => &[3, 5, 10, 32],
-        ("shamir", Adversary::SemiHonest) if work == Work::Mul => &[3, 5],
+        // Its shuffles, and with them sorts, are for parties that follow the protocol.
+        ("shamir", Adversary::Malicious) if work == Work::Sort => &[],
+        ("shamir", _) if work == Work::Mul => &[3, 5],
         ("shamir", _) => &[3],
         // Sixteen are most.
         ("additive", Adversary::SemiHonest) if sums => &[3, 10, 16],

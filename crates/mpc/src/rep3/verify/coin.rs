@@ -5,14 +5,15 @@ use crypto::{Digest, Label, Secret, hash};
 use crate::engine::{Failure, Fault, Io, OpId};
 use crate::prg::Prg;
 
-use super::ring::Ring;
+use crate::rep3::seat::Seat;
+use crate::rep3::shuffle::order;
 
 /// Coins of one check, in the order in which they are tossed.
 pub(crate) struct Coins {
     op: OpId,
     /// Where revealed parts travel; their order tells them apart.
     reveal: OpId,
-    ring: Ring,
+    seat: Seat,
     own: Vec<[u8; 32]>,
     next: Vec<[u8; 32]>,
     /// What the party after says of the parts that this one lacks.
@@ -22,17 +23,17 @@ pub(crate) struct Coins {
 
 impl Coins {
     /// Step 0: tells the party before the digests of the parts that it lacks.
-    pub(crate) fn commit(io: &mut Io, ring: Ring, count: usize) -> Self {
+    pub(crate) fn commit(io: &mut Io, seat: Seat, count: usize) -> Self {
         let (op, reveal) = (io.op(), io.op());
         let parts = |peer: u16| {
             let mut parts = vec![[0; 32]; count];
             io.pair(peer).fill(op, 0, parts.as_flattened_mut());
             parts
         };
-        let (own, next) = (parts(ring.before), parts(ring.after));
-        let coins = Self { op, reveal, ring, own, next, digests: Vec::new(), tossed: 0 };
+        let (own, next) = (parts(seat.before), parts(seat.after));
+        let coins = Self { op, reveal, seat, own, next, digests: Vec::new(), tossed: 0 };
         for (level, part) in coins.next.iter().enumerate() {
-            io.send(op, ring.before, coins.digest(io, level, part).as_bytes());
+            io.send(op, seat.before, coins.digest(io, level, part).as_bytes());
         }
         coins
     }
@@ -44,15 +45,15 @@ impl Coins {
     pub(crate) async fn toss(&mut self, io: &Io) -> Result<Challenges, Failure> {
         let level = self.tossed;
         self.tossed += 1;
-        io.send(self.reveal, self.ring.after, &self.own[level]);
+        io.send(self.reveal, self.seat.after, &self.own[level]);
         if level == 0 {
             self.digests = vec![[0; 32]; self.own.len()];
-            io.receive(self.op, self.ring.after, self.digests.as_flattened_mut()).await?;
+            io.receive(self.op, self.seat.after, self.digests.as_flattened_mut()).await?;
         }
         let mut missing = [0; 32];
-        io.receive(self.reveal, self.ring.before, &mut missing).await?;
+        io.receive(self.reveal, self.seat.before, &mut missing).await?;
         if self.digest(io, level, &missing).as_bytes() != &self.digests[level] {
-            return Err(self.ring.others_dispute(Fault::Inconsistent(self.reveal)));
+            return Err(self.seat.others_dispute(Fault::Inconsistent(self.reveal)));
         }
         let coin: [u8; 32] = std::array::from_fn(|at| self.own[level][at] ^ self.next[level][at] ^ missing[at]);
         let digest = self.digest(io, level, &coin);
@@ -80,6 +81,12 @@ impl Challenges {
         self.next += 1;
         codes.iter_mut().for_each(|code| *code &= u64::MAX >> (64 - bits));
         codes
+    }
+
+    /// A uniform order of so many.
+    pub(crate) fn order(&mut self, count: usize) -> Vec<u32> {
+        self.next += 1;
+        order(&self.prg, OpId(self.next - 1), count)
     }
 
     /// The code of a uniform element that is not zero.

@@ -12,10 +12,12 @@ use super::claim::{Claim, First, Point};
 use super::coin::Coins;
 use super::extension::{Extension, OCTET, Scalar, Weights, multilinear, point_of, points};
 use super::plan::{LAST, MASKED, Plan, states};
-use super::ring::Ring;
+use crate::rep3::seat::Seat;
 
 /// What a party does to what it is about to send. All but tests are honest.
 pub(crate) trait Conduct<S> {
+    /// Learns the weights of the first sums.
+    fn challenged(&self, _first: &First) {}
     /// Parts of products: before they are masked into messages and kept.
     fn products(&self, _step: usize, _parts: &mut [S]) {}
     /// The parts `F_i, F'_i, H_i` that are opened.
@@ -41,17 +43,18 @@ pub(crate) async fn prove<E: Extension>(
     products: &[Product<E::Atom>],
     conduct: &dyn Conduct<E::Scalar>,
 ) -> Result<(), Failure> {
-    let ring = Ring::of(io)?;
+    let seat = Seat::of(io)?;
     if !products.iter().any(states) {
         return Ok(());
     }
     let (plan, batches) = Plan::new::<E>(products);
-    let mut proof = Proof::<E> { ring, conduct, messages: Vec::new(), ops: Vec::new() };
+    let mut proof = Proof::<E> { seat, conduct, messages: Vec::new(), ops: Vec::new() };
     // Step 0.
-    let mut coins = Coins::commit(io, ring, plan.coins());
+    let mut coins = Coins::commit(io, seat, plan.coins());
     // Step 1.
     let mut challenges = coins.toss(io).await?;
     let first = First::draw::<E>(&plan, &batches, products, &mut challenges);
+    conduct.challenged(&first);
     // Steps 2 and 3.
     if plan.first_points() != [0, 0] {
         let parts = first_products::<E>(&plan, &batches, &first);
@@ -71,7 +74,7 @@ pub(crate) async fn prove<E: Extension>(
         claim.reductions.push(point);
     }
     // Step 6.
-    let last = Last::<E::Scalar>::new::<E>(io, ring, &u, &v);
+    let last = Last::<E::Scalar>::new::<E>(io, seat, &u, &v);
     drop((u, v));
     proof.exchange(io, last.products()).await?;
     // Step 7.
@@ -100,7 +103,7 @@ pub(crate) async fn prove<E: Extension>(
 }
 
 struct Proof<'a, E: Extension> {
-    ring: Ring,
+    seat: Seat,
     conduct: &'a dyn Conduct<E::Scalar>,
     /// Own and next parts of what was computed in each exchange.
     messages: Vec<[Vec<E::Scalar>; 2]>,
@@ -112,12 +115,12 @@ impl<E: Extension> Proof<'_, E> {
     async fn exchange(&mut self, io: &mut Io, mut parts: Vec<E::Scalar>) -> Result<(), Failure> {
         let op = io.op();
         self.conduct.products(self.messages.len(), &mut parts);
-        let [after, before] = [self.ring.after, self.ring.before].map(|peer| stream::<E::Scalar>(io, peer, op, parts.len()));
+        let [after, before] = [self.seat.after, self.seat.before].map(|peer| stream::<E::Scalar>(io, peer, op, parts.len()));
         for ((part, after), before) in parts.iter_mut().zip(after).zip(before) {
             *part = part.add(after).sub(before);
         }
-        send(io, op, self.ring.before, &parts);
-        let next = receive(io, op, self.ring.after, parts.len()).await?;
+        send(io, op, self.seat.before, &parts);
+        let next = receive(io, op, self.seat.after, parts.len()).await?;
         self.messages.push([parts, next]);
         self.ops.push(op);
         Ok(())
@@ -126,16 +129,16 @@ impl<E: Extension> Proof<'_, E> {
     /// Step 8: `[own, next]` parts of each to all three.
     async fn open(&self, io: &mut Io, shares: [[E::Scalar; 2]; 3]) -> Result<[[E::Scalar; 3]; 3], Failure> {
         let (op, vouching) = (io.op(), io.op());
-        let ring = self.ring;
+        let seat = self.seat;
         let mut own = shares.map(|share| share[0]);
         self.conduct.opening(&mut own);
-        send(io, op, ring.after, &own);
-        io.send(vouching, ring.before, digest(io, vouching, &shares.map(|share| share[1])).as_bytes());
-        let missing = receive::<E::Scalar>(io, op, ring.before, 3).await?;
+        send(io, op, seat.after, &own);
+        io.send(vouching, seat.before, digest(io, vouching, &shares.map(|share| share[1])).as_bytes());
+        let missing = receive::<E::Scalar>(io, op, seat.before, 3).await?;
         let mut vouched = [0; 32];
-        io.receive(vouching, ring.after, &mut vouched).await?;
+        io.receive(vouching, seat.after, &mut vouched).await?;
         if digest(io, vouching, &missing).as_bytes() != &vouched {
-            return Err(ring.others_dispute(Fault::Inconsistent(op)));
+            return Err(seat.others_dispute(Fault::Inconsistent(op)));
         }
         Ok([0, 1, 2].map(|at| self.in_order(shares[at], missing[at])))
     }
@@ -143,8 +146,8 @@ impl<E: Extension> Proof<'_, E> {
     /// Parts by index.
     fn in_order(&self, [own, next]: [E::Scalar; 2], missing: E::Scalar) -> [E::Scalar; 3] {
         let mut parts = [own; 3];
-        parts[usize::from(self.ring.after)] = next;
-        parts[usize::from(self.ring.before)] = missing;
+        parts[usize::from(self.seat.after)] = next;
+        parts[usize::from(self.seat.before)] = missing;
         parts
     }
 
@@ -157,9 +160,9 @@ impl<E: Extension> Proof<'_, E> {
         products: &[Product<E::Atom>],
         opened: &[[E::Scalar; 3]; 3],
     ) -> Result<(), Failure> {
-        let ring = self.ring;
+        let seat = self.seat;
         // A_i and A_{i−1}: what the claim would be, were the masks the messages.
-        let [own, last] = [ring.after, ring.before].map(|peer| {
+        let [own, last] = [seat.after, seat.before].map(|peer| {
             let noise = |product: &Product<E::Atom>| {
                 let mut noise = vec![bytemuck::Zeroable::zeroed(); product.out.len()];
                 io.pair(peer).fill(product.op, 0, bytemuck::cast_slice_mut(&mut noise));
@@ -173,17 +176,17 @@ impl<E: Extension> Proof<'_, E> {
         let (op, vouching) = (io.op(), io.op());
         let mut told = own;
         self.conduct.masks(&mut told);
-        send(io, op, ring.before, &[told]);
-        io.send(vouching, ring.after, digest(io, vouching, &[last]).as_bytes());
-        let missing = receive::<E::Scalar>(io, op, ring.after, 1).await?;
+        send(io, op, seat.before, &[told]);
+        io.send(vouching, seat.after, digest(io, vouching, &[last]).as_bytes());
+        let missing = receive::<E::Scalar>(io, op, seat.after, 1).await?;
         let mut vouched = [0; 32];
-        io.receive(vouching, ring.before, &mut vouched).await?;
+        io.receive(vouching, seat.before, &mut vouched).await?;
         if digest(io, vouching, &missing).as_bytes() != &vouched {
-            return Err(ring.others_dispute(Fault::Inconsistent(op)));
+            return Err(seat.others_dispute(Fault::Inconsistent(op)));
         }
         let mut masks = [own; 3];
-        masks[usize::from(ring.before)] = last;
-        masks[usize::from(ring.after)] = missing[0];
+        masks[usize::from(seat.before)] = last;
+        masks[usize::from(seat.after)] = missing[0];
         let [f, g, h] = opened;
         for party in 0..3u16 {
             let (i, next, before) = (usize::from(party), usize::from(party + 1) % 3, usize::from(party + 2) % 3);
@@ -207,13 +210,13 @@ struct Last<S> {
 }
 
 impl<S: Scalar> Last<S> {
-    fn new<E: Extension<Scalar = S>>(io: &mut Io, ring: Ring, u: &Side<E::Pack>, v: &Side<E::Pack>) -> Self {
+    fn new<E: Extension<Scalar = S>>(io: &mut Io, seat: Seat, u: &Side<E::Pack>, v: &Side<E::Pack>) -> Self {
         let op = io.op();
         let elements = |side: &Side<E::Pack>| {
             [0, 1].map(|part| side[part].first().map_or([S::ZERO; OCTET], |pack| E::unpack(pack)))
         };
         // Part i of what nobody knows is a stream of i − 1 and i.
-        let [own, next] = [ring.before, ring.after].map(|peer| stream::<S>(io, peer, op, 2));
+        let [own, next] = [seat.before, seat.after].map(|peer| stream::<S>(io, peer, op, 2));
         Self { u: elements(u), v: elements(v), rho: [own[0], next[0]], sigma: [own[1], next[1]] }
     }
 

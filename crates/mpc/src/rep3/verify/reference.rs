@@ -3,7 +3,6 @@
 use std::marker::PhantomData;
 
 use crate::kernel::galois;
-use crate::rep3::Atom;
 
 use super::extension::{Extension, OCTET, Scalar, Weights, multilinear, points};
 
@@ -36,9 +35,6 @@ impl<S: Scalar> Extension for Reference<S> {
             let alphas: Vec<S> = codes.iter().map(|code| S::challenge(*code)).collect();
             for (sum, row) in sums.iter_mut().zip(words.chunks(OCTET)) {
                 for (lanes, alpha) in row.chunks(S::LANES).zip(&alphas) {
-                    if lanes.iter().all(|atom| *atom == <S::Atom as Atom>::ZERO) {
-                        continue;
-                    }
                     let packed = lanes.iter().enumerate().fold(S::ZERO, |sum, (lane, atom)| {
                         sum.add(S::embed(*atom).shift(lane * S::VALUES))
                     });

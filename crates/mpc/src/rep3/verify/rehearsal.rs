@@ -8,7 +8,7 @@ use crate::prg::Prg;
 use crate::rep3::share::Span;
 use crate::rep3::{Atom, Product, Record, Replicated, Shape, Word};
 
-use super::ring::Ring;
+use crate::rep3::seat::Seat;
 
 /// Products that have been computed and not yet verified.
 pub struct Rehearsal {
@@ -46,25 +46,25 @@ impl Rehearsal {
 }
 
 async fn products<A: Atom>(io: &mut Io, len: usize, inner: bool) -> Result<Product<A>, Failure> {
-    let ring = Ring::of(io)?;
+    let seat = Seat::of(io)?;
     let mut random = || {
         let op = io.op();
-        Rc::new(Replicated::<A> { own: noise(&io.pair(ring.before), op, len), next: noise(&io.pair(ring.after), op, len) })
+        Rc::new(Replicated::<A> { own: noise(&io.pair(seat.before), op, len), next: noise(&io.pair(seat.after), op, len) })
     };
     let (x, y) = (random(), random());
     let op = io.op();
     let results = if inner { 1 } else { len };
-    let minus: Vec<A> = noise(&io.pair(ring.before), op, results);
-    let mut own: Vec<A> = noise(&io.pair(ring.after), op, results);
+    let minus: Vec<A> = noise(&io.pair(seat.before), op, results);
+    let mut own: Vec<A> = noise(&io.pair(seat.after), op, results);
     own.iter_mut().zip(minus).for_each(|(own, minus)| *own = own.minus(minus));
     for at in 0..len {
         let term = x.own[at].times(y.own[at].plus(y.next[at])).plus(x.next[at].times(y.own[at]));
         let z = &mut own[if inner { 0 } else { at }];
         *z = z.plus(term);
     }
-    io.send(op, ring.before, bytemuck::cast_slice(&own));
+    io.send(op, seat.before, bytemuck::cast_slice(&own));
     let mut next = vec![A::ZERO; results];
-    io.receive(op, ring.after, bytemuck::cast_slice_mut(&mut next)).await?;
+    io.receive(op, seat.after, bytemuck::cast_slice_mut(&mut next)).await?;
     let out = Rc::new(Replicated { own, next });
     let shape = if inner { Shape::Dot { groups: 1 } } else { Shape::Each };
     Ok(Product { op, left: Span::all(&x), right: Span::all(&y), out: Span::all(&out), shape })

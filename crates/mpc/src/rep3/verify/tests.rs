@@ -1,6 +1,5 @@
 //! The check over all rings, honest and not.
 
-mod agreement;
 mod cheating;
 mod kernels;
 mod rates;
@@ -12,7 +11,7 @@ use crate::prg::Prg;
 
 use super::super::share::Span;
 use super::super::{Atom, Product, Replicated, Shape, Word};
-use super::extension::{Extension, Scalar};
+use super::extension::{Extension, OCTET, Scalar};
 use super::proof::{Conduct, Honest, prove};
 use super::reference::Reference;
 use super::wide::{Bits, Ring64};
@@ -100,13 +99,9 @@ pub(super) fn run<E: Extension>(
     })
 }
 
-pub(super) fn outcomes(runs: &[(Result<(), Failure>, Stats)]) -> Vec<Result<(), Failure>> {
-    runs.iter().map(|(result, _)| result.clone()).collect()
-}
-
 const EACH: Shape = Shape::Each;
 
-fn shapes_in_use() -> Vec<Vec<(Shape, usize)>> {
+pub(super) fn shapes_in_use() -> Vec<Vec<(Shape, usize)>> {
     let dot = |groups: usize, terms: usize| (Shape::Dot { groups }, groups * terms);
     let matrix = |rows, inner, columns| (Shape::Matrix { rows, inner, columns }, 0);
     let mut all: Vec<Vec<_>> = [0, 1, 2, 7, 8, 9, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 70_001]
@@ -196,8 +191,3 @@ fn error_is_below_its_bound() {
 }
 
 type Galois48 = super::galois::Galois<u64, 48>;
-
-#[allow(dead_code)]
-fn words() -> Word {
-    Word(1)
-}

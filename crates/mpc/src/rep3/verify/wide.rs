@@ -11,8 +11,18 @@ use super::binary::Binary;
 use super::extension::{Extension, OCTET, Weights};
 use super::galois::Galois;
 
+#[cfg(test)]
+thread_local! {
+    /// What a test has the checks of its thread use.
+    pub(crate) static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
 /// What the processor offers, asked once.
 fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = FORCED.get() {
+        return level;
+    }
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(Level::detect)
 }

@@ -1,8 +1,12 @@
+//! Every operation, compared with the reference.
+
 use super::*;
 use crate::engine::{Truncation, join_all};
 use crate::shamir::TILE;
 
-fn script(work: impl for<'a> Fn(&'a dyn Backend, &'a mut Io, &'a [Values]) -> Fut<'a, Vec<Values>> + 'static) -> Script {
+fn script(
+    work: impl for<'a> Fn(&'a dyn Backend, &'a mut Io, &'a [Values]) -> Fut<'a, Vec<Values>> + 'static,
+) -> Script {
     Rc::new(work)
 }
 
@@ -119,8 +123,22 @@ fn bits_and_signs_are_as_in_the_clear() {
         for adversary in BOTH {
             for len in [0, 1, 67] {
                 // |v| < 2^(width − 2).
-                same(parties, threshold, adversary, 3, &[numbers(Domain::M61, len, 60, 4)], &conversions(61, &[0, 1, 16, 29, 30, 58, 60]));
-                same(parties, threshold, adversary, 3, &[numbers(Domain::P127, len, 126, 4)], &conversions(127, &[1, 20, 63, 124]));
+                same(
+                    parties,
+                    threshold,
+                    adversary,
+                    3,
+                    &[numbers(Domain::M61, len, 60, 4)],
+                    &conversions(61, &[0, 1, 16, 29, 30, 58, 60]),
+                );
+                same(
+                    parties,
+                    threshold,
+                    adversary,
+                    3,
+                    &[numbers(Domain::P127, len, 126, 4)],
+                    &conversions(127, &[1, 20, 63, 124]),
+                );
                 same(parties, threshold, adversary, 3, &[numbers(Domain::P127, len, 64, 4)], &conversions(127, &[32]));
             }
         }
@@ -161,7 +179,8 @@ fn strands_side_by_side_are_as_in_the_clear() {
     });
     for (parties, threshold) in SIZES {
         for adversary in BOTH {
-            let inputs = [numbers(Domain::M61, 40, 30, 1), numbers(Domain::P127, 3, 60, 2), numbers(Domain::M61, 1, 20, 3)];
+            let inputs =
+                [numbers(Domain::M61, 40, 30, 1), numbers(Domain::P127, 3, 60, 2), numbers(Domain::M61, 1, 20, 3)];
             same(parties, threshold, adversary, 9, &inputs, &work);
         }
     }
@@ -188,7 +207,8 @@ fn a_shuffle_permutes_all_columns_alike() {
                 let mut sorted = order.clone();
                 sorted.sort_unstable();
                 assert_eq!(sorted, (0..len as u64).collect::<Vec<_>>());
-                let wide: Vec<u64> = opened[1].elements::<P127>().unwrap().iter().map(|value| value.to_u128() as u64).collect();
+                let wide: Vec<u64> =
+                    opened[1].elements::<P127>().unwrap().iter().map(|value| value.to_u128() as u64).collect();
                 assert_eq!(wide, order);
                 assert!(opened[2] == Values::Bits(order.iter().map(|row| row & 1 == 1).collect()));
                 if len == 100 {
@@ -217,7 +237,12 @@ fn what_is_not_offered_says_so() {
             assert!(matches!(failure, Some(Failure::Unsupported { protocol: "shamir", .. })), "{failure:?}");
         }
     }
-    for (parties, threshold, adversary) in [(3, 0, Adversary::SemiHonest), (4, 2, Adversary::SemiHonest), (64, 1, Adversary::SemiHonest), (40, 19, Adversary::Malicious)] {
+    for (parties, threshold, adversary) in [
+        (3, 0, Adversary::SemiHonest),
+        (4, 2, Adversary::SemiHonest),
+        (64, 1, Adversary::SemiHonest),
+        (40, 19, Adversary::Malicious),
+    ] {
         assert!(Shamir::new(parties, threshold, adversary).is_err());
     }
 }

@@ -1,0 +1,16 @@
+//! It says again what it said before.
+
+use super::*;
+use crate::net::sim::Replay;
+
+#[test]
+fn no_wrong_result() {
+    let failed = suffer(SEEDS, |_| Replay::default());
+    assert!(failed > 20, "{failed}");
+}
+
+#[test]
+#[ignore = "nightly: 10,000 sessions"]
+fn no_wrong_result_in_many_sessions() {
+    suffer(NIGHTLY, |_| Replay::default());
+}
