@@ -77,6 +77,8 @@ impl Label {
     pub const AGREEMENT: Self = Self("sottovoce/v1/agreement");
     /// Comparison of the keys that sets of parties share.
     pub const SET_KEYS: Self = Self("sottovoce/v1/set-keys");
+    /// What a checkpoint of a joint computation is of.
+    pub const CHECKPOINT: Self = Self("sottovoce/v1/checkpoint");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

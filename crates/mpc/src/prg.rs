@@ -10,32 +10,58 @@ use crate::domain::{Bits, Element};
 use crate::engine::OpId;
 
 /// A keyed stream: AES-128 in counter mode, block `(operation ‖ block)`, both u64 big-endian. Each operation has a stream of
-/// 2^64 blocks of its own; an [`OpId`] is taken once in a session and the key is fresh for each run of it, so that no part of a stream is
+/// 2^64 blocks of its own; an [`OpId`] is taken once in a run and the key is fresh for each run of a session, so that no part of a stream is
 /// ever used twice, not even after a restart.
 pub struct Prg {
     key: EncryptingKey,
+    /// Which of the streams made by this thread, and whether it is one of a run's.
+    #[cfg(test)]
+    number: (u64, bool),
 }
 
 impl Prg {
     /// A stream under a uniform key.
     pub fn new(key: &Secret<[u8; 16]>) -> Self {
         let key = key.expose(|key| UnboundCipherKey::new(&AES_128, key)).expect("an AES-128 key has 16 bytes");
-        Self { key: EncryptingKey::ctr(key).expect("AES-128 has a counter mode") }
+        let key = EncryptingKey::ctr(key).expect("AES-128 has a counter mode");
+        Self {
+            key,
+            #[cfg(test)]
+            number: (tests::number(), false),
+        }
     }
 
     /// The pair's stream from both parties' seeds: HKDF-SHA256, salt = session, input = lower party's seed ‖ higher party's, info =
-    /// label ‖ indices u16 big-endian ‖ "stream". One honest seed makes it uniform.
-    pub fn pair(session: &Digest, low: (u16, &Secret<[u8; 32]>), high: (u16, &Secret<[u8; 32]>)) -> Self {
+    /// label ‖ indices u16 big-endian ‖ "stream" ‖ run. One honest seed makes it uniform, and so does a run's fresh name another stream.
+    pub fn pair(
+        session: &Digest,
+        run: &[u8; 16],
+        low: (u16, &Secret<[u8; 32]>),
+        high: (u16, &Secret<[u8; 32]>),
+    ) -> Self {
         let mut seeds = [0; 64];
         low.1.expose(|seed| seeds[..32].copy_from_slice(seed));
         high.1.expose(|seed| seeds[32..].copy_from_slice(seed));
-        let root = Salt::new(HKDF_SHA256, session.as_bytes()).extract(&seeds);
-        seeds.zeroize();
         let (low, high) = (low.0.to_be_bytes(), high.0.to_be_bytes());
-        let info = [Label::SESSION.as_str().as_bytes(), &low, &high, b"stream"];
+        let prg = Self::derive(session, &seeds, &[Label::SESSION.as_str().as_bytes(), &low, &high, b"stream", run]);
+        seeds.zeroize();
+        prg
+    }
+
+    /// A party's own stream from its seed: as [`Prg::pair`], info = label ‖ index u16 big-endian ‖ "own" ‖ run.
+    pub fn own(session: &Digest, run: &[u8; 16], index: u16, seed: &Secret<[u8; 32]>) -> Self {
+        let index = index.to_be_bytes();
+        seed.expose(|seed| Self::derive(session, seed, &[Label::SESSION.as_str().as_bytes(), &index, b"own", run]))
+    }
+
+    fn derive(session: &Digest, secret: &[u8], info: &[&[u8]]) -> Self {
+        let root = Salt::new(HKDF_SHA256, session.as_bytes()).extract(secret);
         let mut key = [0; 16];
-        root.expand(&info, Key).and_then(|okm| okm.fill(&mut key)).expect("16 bytes are within what HKDF yields");
-        Self::new(&Secret::new(key))
+        root.expand(info, Key).and_then(|okm| okm.fill(&mut key)).expect("16 bytes are within what HKDF yields");
+        let prg = Self::new(&Secret::new(key));
+        #[cfg(test)]
+        let prg = Self { number: (prg.number.0, true), ..prg };
+        prg
     }
 
     /// Writes `op`'s stream from byte `16 * block` over `out`.
@@ -46,6 +72,8 @@ impl Prg {
 
     /// Adds the same stream to `out`, bit by bit without carries: for zeros, or masks of bits, it saves a pass.
     pub fn apply(&self, op: OpId, block: u64, out: &mut [u8]) {
+        #[cfg(test)]
+        tests::note(self, op, block, out.len());
         let counter = (u128::from(op.0) << 64) | u128::from(block);
         let context = EncryptionContext::Iv128(FixedLength::from(counter.to_be_bytes()));
         self.key.less_safe_encrypt(out, context).expect("counter mode takes any length");
@@ -85,3 +113,6 @@ impl KeyType for Key {
         16
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ mod column;
 mod convert;
 mod cost;
 mod handout;
+mod keep;
 mod ledger;
 mod linear;
 mod plane;
@@ -370,10 +371,22 @@ impl Backend for Rep3 {
         Box::pin(self.give(io, columns.columns()))
     }
 
+    fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
+        keep::save(column)
+    }
+
+    fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
+        keep::load(domain, len, bytes)
+    }
+
+    fn offers(&self, primitive: Primitive) -> bool {
+        primitive != Primitive::Shuffle || self.verifier.is_none()
+    }
+
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
         match (primitive, &self.verifier) {
             (Primitive::Check(multiplications), Some(verifier)) => {
-                let Cost { bytes, rounds } = verifier.cost(multiplications);
+                let Cost { bytes, rounds } = verifier.cost_in(domain, multiplications);
                 Cost { bytes: bytes + ledger::MEETING.bytes, rounds: rounds + ledger::MEETING.rounds }
             }
             _ => cost::cost(self.verifier.is_some(), primitive, domain, len),

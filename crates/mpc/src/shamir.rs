@@ -13,6 +13,7 @@ mod decode;
 mod extension;
 mod field;
 mod handout;
+mod keep;
 mod ledger;
 mod local;
 mod masked;
@@ -327,6 +328,18 @@ impl Backend for Shamir {
     fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
         let share = self.seat(io).and_then(|seat| self.share_out(seat, columns.columns()));
         Box::pin(std::future::ready(share))
+    }
+
+    fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
+        by_lane!(self, column.domain(), save_column(column))
+    }
+
+    fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
+        by_lane!(self, domain, load_column(len, bytes))
+    }
+
+    fn offers(&self, primitive: Primitive) -> bool {
+        primitive != Primitive::Shuffle || !self.is_malicious()
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {

@@ -202,6 +202,33 @@ pub trait Backend {
         Box::pin(std::future::ready(Err(Failure::Unsupported { protocol, what: "results for outsiders" })))
     }
 
+    /// This party's share of a verified column, for a checkpoint: secret bytes, which [`Backend::load`] reads.
+    ///
+    /// # Errors
+    /// [`Failure::Unsupported`] where the back end's columns do not outlast a session.
+    fn save(&self, _: &Column) -> Result<Vec<u8>, Failure> {
+        Err(Failure::Unsupported { protocol: self.capabilities().name, what: "checkpoints" })
+    }
+
+    /// The column of `len` values whose share [`Backend::save`] wrote, in this session or an earlier run of it.
+    ///
+    /// # Errors
+    /// [`Failure::Unsupported`]; [`Failure::Program`] for bytes that are no such share.
+    fn load(&self, _domain: Domain, _len: usize, _bytes: &[u8]) -> Result<Column, Failure> {
+        Err(Failure::Unsupported { protocol: self.capabilities().name, what: "checkpoints" })
+    }
+
+    /// Whether it offers an operation. One that does not fails with [`Failure::Unsupported`], before it sends anything.
+    fn offers(&self, _: Primitive) -> bool {
+        true
+    }
+
+    /// Whether it only counts costs, so that what it opens means nothing. A circuit whose course depends on opened values then draws
+    /// them from their distribution, as the simulator of its privacy proof does.
+    fn is_rehearsal(&self) -> bool {
+        false
+    }
+
     /// What an operation on `len` values costs, as the protocol's page states it.
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost;
 }
@@ -230,7 +257,7 @@ pub enum Primitive {
     Shuffle,
     /// [`Backend::random`].
     Random,
-    /// [`Backend::check`] after this many multiplications; `len` is ignored.
+    /// [`Backend::check`] after this many multiplications in the domain; `len` is ignored.
     Check(usize),
     /// [`Backend::open`] to all.
     Open,

@@ -60,6 +60,9 @@ pub enum Failure {
     /// The caller ended it.
     #[error("cancelled")]
     Cancelled,
+    /// What is to outlast a crash could not be kept.
+    #[error("a checkpoint could not be kept: {0}")]
+    Storage(std::io::ErrorKind),
 }
 
 /// What a party did wrong.
@@ -90,6 +93,11 @@ pub enum Fault {
 }
 
 impl Failure {
+    /// Whether somebody or something was missing, and nobody is suspected: only then may a session go on from a checkpoint.
+    pub const fn is_interruption(&self) -> bool {
+        matches!(self, Self::Party { fault: Fault::Lost, .. } | Self::Cancelled | Self::Storage(_))
+    }
+
     /// That `party` did `fault`.
     pub const fn blame(party: u16, fault: Fault) -> Self {
         Self::Party { party, fault }

@@ -161,6 +161,11 @@ impl Io {
         &self.shared.session
     }
 
+    /// The name of this run of the session.
+    pub fn run(&self) -> &[u8; 16] {
+        &self.shared.run
+    }
+
     /// The peers, in index order.
     pub fn peers(&self) -> impl Iterator<Item = u16> + use<> {
         let own = self.index();

@@ -86,7 +86,7 @@ impl<T: 'static> Party<T> {
         let outbox = Rc::new(RefCell::new(Vec::new()));
         let collect = Rc::clone(&outbox);
         let count = usize::from(parties);
-        let own = Prg::new(&own_key(&seed));
+        let own = Prg::own(&session, &run, index, &seed);
         let shared = Rc::new(Shared {
             index,
             parties,
@@ -191,14 +191,10 @@ async fn agree(io: &Io) -> Result<(), Failure> {
         } else {
             ((*peer, &theirs), (io.index(), ours))
         };
-        let prg = Prg::pair(&io.shared.session, low, high);
+        let prg = Prg::pair(&io.shared.session, &io.shared.run, low, high);
         io.shared.pairs.borrow_mut()[usize::from(*peer)] = Some(Rc::new(prg));
     }
     Ok(())
-}
-
-fn own_key(seed: &Secret<[u8; 32]>) -> Secret<[u8; 16]> {
-    seed.expose(|seed| Secret::new(*seed.first_chunk().expect("16 of 32 bytes")))
 }
 
 /// What came in, by peer.

@@ -194,6 +194,40 @@ impl Operation {
         }
     }
 
+    /// What it is called in messages: the [`super::Builder`]'s name for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Input(..) => "input",
+            Self::Constant(..) => "constant",
+            Self::Linear(..) => "linear",
+            Self::Mul(..) => "mul",
+            Self::Dot(..) => "dot",
+            Self::Matmul(..) => "matmul",
+            Self::Sum(_) => "sum",
+            Self::PrefixSum(_) => "prefix_sum",
+            Self::And(..) => "and",
+            Self::Xor(..) => "xor",
+            Self::Not(_) => "not",
+            Self::Less(..) => "less",
+            Self::Equal(..) => "equal",
+            Self::Select(..) => "select",
+            Self::Min(..) => "min",
+            Self::Max(..) => "max",
+            Self::Abs(_) => "abs",
+            Self::DivPublic(..) => "div_public",
+            Self::Div(..) => "div",
+            Self::Sqrt(_) => "sqrt",
+            Self::MulFixed(..) => "mul_fixed",
+            Self::Convert(..) => "convert",
+            Self::ToNumber(..) => "to_number",
+            Self::Shuffle(_) => "shuffle",
+            Self::Sort(..) => "sort",
+            Self::SegmentedSum(..) => "segmented_sum",
+            Self::Open(..) => "open",
+            Self::Give(_) => "give",
+        }
+    }
+
     /// The domains of its outputs, from those of its operands.
     pub(super) fn kinds(
         &self,

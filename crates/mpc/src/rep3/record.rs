@@ -1,5 +1,6 @@
 //! The products of a session that a malicious party may have falsified: what a verifier is given before anything is opened.
 
+use crate::domain::Domain;
 use crate::engine::{Cost, Fut, Io, OpId};
 
 use super::share::{Atom, Span, Word};
@@ -96,4 +97,9 @@ pub(crate) trait Verifier {
 
     /// What verifying so many single multiplications costs.
     fn cost(&self, multiplications: usize) -> Cost;
+
+    /// The same where they are of one domain (for bits: conjunctions).
+    fn cost_in(&self, _: Domain, multiplications: usize) -> Cost {
+        self.cost(multiplications)
+    }
 }

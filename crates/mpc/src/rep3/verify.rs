@@ -23,10 +23,11 @@ mod wide;
 
 use std::rc::Rc;
 
+use crate::domain::Domain;
 use crate::engine::{Cost, Failure, Fut, Io, OpId, join};
 use crate::kernel::galois::DEGREE;
 
-use super::{Product, Record, Replicated, Shape, Span, Verifier, Word};
+use super::{Atom, Product, Record, Replicated, Shape, Span, Verifier, Word};
 
 pub use rehearsal::Rehearsal;
 pub(crate) use sacrifice::Sacrifice;
@@ -48,12 +49,21 @@ impl Verifier for Sublinear {
         Box::pin(verify(io, records))
     }
 
-    /// As for one vector of products over Z_2^64; several vectors, or of other rings, cost a little more.
+    /// As for one vector of products; several cost a little more.
     fn cost(&self, multiplications: usize) -> Cost {
-        let share = Rc::new(Replicated::<u64>::zeros(multiplications.min(LARGEST_PLANNED)));
-        let all = Span::all(&share);
-        let op = OpId(0);
-        plan::cost::<Ring64>(&[Product { op, left: all.clone(), right: all.clone(), out: all, shape: Shape::Each }])
+        self.cost_in(Domain::Ring64, multiplications)
+    }
+
+    fn cost_in(&self, domain: Domain, multiplications: usize) -> Cost {
+        fn vector<A: Atom>(count: usize) -> [Product<A>; 1] {
+            let all = Span::all(&Rc::new(Replicated::zeros(count.min(LARGEST_PLANNED))));
+            [Product { op: OpId(0), left: all.clone(), right: all.clone(), out: all, shape: Shape::Each }]
+        }
+        match domain {
+            Domain::Ring128 => plan::cost::<Ring128>(&vector(multiplications)),
+            Domain::Bits => plan::cost::<Bits>(&vector(multiplications.div_ceil(64))),
+            _ => plan::cost::<Ring64>(&vector(multiplications)),
+        }
     }
 }
 

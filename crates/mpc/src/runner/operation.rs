@@ -5,6 +5,8 @@ use crate::domain::{Domain, Element, M61, P127, Values};
 use crate::engine::{Backend, Column, Failure, Io, Scalar, Truncation};
 use crate::program::{Operation, Term};
 
+use super::schedule::Input;
+
 /// Whether an operation opens something of its own on the way, and so runs alone.
 pub(super) const fn is_alone(operation: &Operation) -> bool {
     matches!(operation, Operation::Sort(..) | Operation::Equal(..))
@@ -14,11 +16,10 @@ pub(super) const fn is_alone(operation: &Operation) -> bool {
 pub(super) async fn run(
     operation: &Operation,
     backend: &dyn Backend,
-    mut io: Io,
+    io: &mut Io,
     operands: Vec<Column>,
-    input: Option<(usize, Option<&Values>)>,
+    input: Option<Input<'_>>,
 ) -> Result<Vec<Column>, Failure> {
-    let io = &mut io;
     let operand = |place: usize| operands.get(place).ok_or(Failure::Program("an operation has its operands"));
     let first = || operand(0);
     let column = match operation {
@@ -75,6 +76,14 @@ fn repeated(domain: Domain, value: i64, len: usize) -> Values {
     }
 }
 
+/// Bits that a domain's numbers have with their sign: in a field all but one, for a shift that keeps them positive must not wrap.
+const fn whole(domain: Domain) -> u32 {
+    match domain {
+        Domain::M61 | Domain::P127 => domain.width() - 1,
+        _ => domain.width(),
+    }
+}
+
 /// What the circuits are for.
 async fn compound(
     operation: &Operation,
@@ -104,10 +113,11 @@ async fn compound(
         }
         Operation::Convert(_, kind) => {
             let to = Domain::from(*kind);
-            convert(backend, io, a, to, width.min(to.width())).await?
+            convert(backend, io, a, to, whole(a.domain()).min(whole(to))).await?
         }
         Operation::Sort(..) => {
-            let key = Key { column: a, range: Range::Full, order: Order::Ascending };
+            let range = Range::Bits(whole(a.domain()));
+            let key = Key { column: a, range, order: Order::Ascending };
             return sort::sort(backend, io, &[key], operands, None).await;
         }
         Operation::SegmentedSum(..) => return segment::prefix_sums(backend, io, a, std::slice::from_ref(b?)).await,

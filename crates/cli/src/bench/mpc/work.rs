@@ -1,48 +1,70 @@
 //! The works: what a party computes, what it measures, and whether the result is right.
 
+mod additive;
+mod columns;
+mod tiles;
+mod traffic;
+
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
-use mpc::circuit::{Key, Order, Range, compare, sort};
-use mpc::domain::{Domain, Values};
-use mpc::engine::{Backend, Column, Failure, Fault, Io, Stats, checked};
+use mpc::domain::Domain;
+use mpc::engine::{Backend, Failure, Fault, Io, Stats};
 use mpc::rep3::Rep3;
 use mpc::shamir::Shamir;
 
 use crate::args::{Adversary, MpcArgs, Work};
 
 use super::party::{Assignment, Measured, Run, cpu_seconds};
+use additive::Additive;
+use columns::Columns;
+use tiles::Tiles;
+use traffic::Traffic;
 
-/// The protocols of the bench, with the numbers of parties that a table without further choice shows.
-const PROTOCOLS: &[(&str, &[Adversary], &[u16])] =
-    &[
-        ("none", &[Adversary::SemiHonest], &[3]),
-        ("rep3", &[Adversary::SemiHonest, Adversary::Malicious], &[3]),
-        ("shamir", &[Adversary::SemiHonest, Adversary::Malicious], &[3, 5]),
-    ];
+/// The protocols of the bench.
+const PROTOCOLS: [&str; 4] = ["none", "rep3", "shamir", "additive"];
 
-/// One party's end of a protocol: the only place that knows them all.
+/// One party's end of a protocol that works on columns.
 fn backend(protocol: &str, adversary: Adversary, io: &Io) -> Result<Rc<dyn Backend>, Failure> {
-    match (protocol, adversary) {
-        ("rep3", Adversary::SemiHonest) => Ok(Rc::new(Rep3::semi_honest(io)?)),
-        ("rep3", Adversary::Malicious) => Ok(Rc::new(Rep3::malicious(io)?)),
-        ("shamir", adversary) => {
-            let adversary = match adversary {
-                Adversary::SemiHonest => mpc::engine::Adversary::SemiHonest,
-                Adversary::Malicious => mpc::engine::Adversary::Malicious,
-            };
-            Ok(Rc::new(Shamir::new(io.parties(), (io.parties() - 1) / 2, adversary)?))
+    // As many corrupt parties as a minority can be.
+    let threshold = (io.parties() - 1) / 2;
+    Ok(match (protocol, adversary) {
+        ("rep3", Adversary::SemiHonest) => Rc::new(Rep3::semi_honest(io)?),
+        ("rep3", Adversary::Malicious) => Rc::new(Rep3::malicious(io)?),
+        ("shamir", Adversary::SemiHonest) => {
+            Rc::new(Shamir::new(io.parties(), threshold, mpc::engine::Adversary::SemiHonest)?)
         }
-        _ => Err(Failure::Program("no such protocol")),
+        ("shamir", Adversary::Malicious) => {
+            Rc::new(Shamir::new(io.parties(), threshold, mpc::engine::Adversary::Malicious)?)
+        }
+        _ => return Err(Failure::Program("no such protocol")),
+    })
+}
+
+/// The numbers of parties that a protocol does a work with in the table, against an adversary; none where it does not.
+fn usual(protocol: &str, adversary: Adversary, work: Work) -> &'static [u16] {
+    let sums = matches!(work, Work::Sum | Work::Sum1);
+    match (protocol, adversary) {
+        ("none", Adversary::SemiHonest) if matches!(work, Work::Mul | Work::Mulseq) => &[3],
+        ("rep3", _) => &[3],
+        ("shamir", Adversary::SemiHonest) if sums => &[3, 5, 10, 32],
+        // Its shuffles, and with them sorts, are for parties that follow the protocol.
+        ("shamir", Adversary::Malicious) if work == Work::Sort => &[],
+        ("shamir", _) if work == Work::Mul => &[3, 5],
+        ("shamir", _) => &[3],
+        // Sixteen are most.
+        ("additive", Adversary::SemiHonest) if sums => &[3, 10, 16],
+        _ => &[],
     }
 }
 
-/// Whether a protocol does a work.
-fn does(protocol: &str, adversary: Adversary, work: Work) -> bool {
+/// Whether a protocol works among so many.
+fn fits(protocol: &str, parties: u16) -> bool {
     match protocol {
-        // Its shuffles, and with them sorts, are for parties that follow the protocol.
-        "shamir" => adversary == Adversary::SemiHonest || work != Work::Sort,
-        "none" => matches!(work, Work::Mul | Work::Mulseq),
+        "rep3" => parties == 3,
+        "shamir" => (3..=63).contains(&parties),
+        "additive" => parties <= mpc::additive::MAX_PARTIES,
         _ => true,
     }
 }
@@ -51,15 +73,19 @@ fn does(protocol: &str, adversary: Adversary, work: Work) -> bool {
 pub(super) fn chosen(args: &MpcArgs) -> Vec<(Work, &'static str, Adversary, u16)> {
     let mut rows = Vec::new();
     for work in Work::ALL.into_iter().filter(|work| args.work.is_empty() || args.work.contains(work)) {
-        for (protocol, adversaries, usual) in PROTOCOLS {
+        for protocol in PROTOCOLS {
             // The traffic alone is no protocol: it is measured where it is asked for.
-            if args.protocol.as_deref().map_or(*protocol == "none", |asked| asked != *protocol) {
+            if args.protocol.as_deref().map_or(protocol == "none", |asked| asked != protocol) {
                 continue;
             }
-            for adversary in adversaries.iter().filter(|one| args.adversary.is_none_or(|asked| asked == **one)) {
+            for adversary in [Adversary::SemiHonest, Adversary::Malicious] {
+                let usual = usual(protocol, adversary, work);
+                if usual.is_empty() || args.adversary.is_some_and(|asked| asked != adversary) {
+                    continue;
+                }
                 let parties = args.parties.map_or_else(|| usual.to_vec(), |parties| vec![parties]);
-                let fits = does(protocol, *adversary, work);
-                rows.extend(parties.into_iter().filter(|_| fits).map(|parties| (work, *protocol, *adversary, parties)));
+                let fit = parties.into_iter().filter(|parties| fits(protocol, *parties));
+                rows.extend(fit.map(|parties| (work, protocol, adversary, parties)));
             }
         }
     }
@@ -70,10 +96,11 @@ pub(super) fn chosen(args: &MpcArgs) -> Vec<(Work, &'static str, Adversary, u16)
 pub(super) async fn run(mut io: Io, assignment: Assignment) -> Result<Measured, Failure> {
     let Assignment { work, n, runs, .. } = assignment;
     let mut measured = Measured::default();
-    let bench: Box<dyn Operation> = if assignment.protocol == "none" {
-        Box::new(Traffic { work, n })
-    } else {
-        Box::new(Protocol::new(&mut io, &assignment).await?)
+    let bench: Box<dyn Operation> = match assignment.protocol.as_str() {
+        "none" => Box::new(Traffic { work, n }),
+        "additive" => Box::new(Additive::new(&io, n)),
+        _ if n > tiles::MOST && Tiles::does(work) => Box::new(Tiles::new(&io, &assignment)?),
+        _ => Box::new(Columns::new(&mut io, &assignment).await?),
     };
     for run in 0..=runs {
         let (cpu_before, before) = (cpu_seconds(), Instant::now());
@@ -120,182 +147,39 @@ trait Operation {
     fn verify<'a>(&'a self, io: &'a mut Io) -> Pending<'a>;
 }
 
-/// The bytes that a multiplication of replicated shares sends, without the multiplication: what the links alone can do.
-struct Traffic {
-    work: Work,
-    n: usize,
-}
-
-impl Operation for Traffic {
-    fn once<'a>(&'a self, io: &'a mut Io) -> Pending<'a> {
-        Box::pin(async move {
-            let (next, previous) = ((io.index() + 1) % io.parties(), (io.index() + io.parties() - 1) % io.parties());
-            let (rounds, len) = if self.work == Work::Mulseq { (self.n, 1) } else { (1, self.n) };
-            let mut column = vec![1u64; len];
-            for _ in 0..rounds {
-                let op = io.op();
-                for tile in column.chunks_mut(TILE) {
-                    io.send_elements(op, previous, tile);
-                }
-                for tile in column.chunks_mut(TILE) {
-                    io.receive_elements(op, next, tile).await?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn verify<'a>(&'a self, _: &'a mut Io) -> Pending<'a> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// A work by a protocol.
-struct Protocol {
-    backend: Rc<dyn Backend>,
-    work: Work,
-    n: usize,
-    index: u16,
-    domain: Domain,
-    columns: Vec<Column>,
-}
-
-impl Protocol {
-    async fn new(io: &mut Io, assignment: &Assignment) -> Result<Self, Failure> {
-        let backend = backend(&assignment.protocol, assignment.adversary, io)?;
-        let (work, n, index) = (assignment.work, assignment.n, io.index());
-        // Comparisons of 64-bit numbers need a domain with room.
-        let wanted: &[Domain] = if work == Work::Lt || work == Work::Sort {
-            &[Domain::Ring64, Domain::P127]
-        } else {
-            &[Domain::Ring64, Domain::M61, Domain::P127]
-        };
-        let offered = backend.capabilities().domains;
-        let domain = *wanted.iter().find(|domain| offered.contains(domain)).ok_or(Failure::Program("no fit domain"))?;
-        let mut columns = Vec::new();
-        if !matches!(work, Work::Sum | Work::Sum1) {
-            for owner in 0..2 {
-                let values = (owner == index).then(|| Values::from_i64(domain, &numbers(work, owner, n)));
-                columns.push(backend.input(io, owner, domain, n, values.as_ref()).await?);
-            }
-        }
-        Ok(Self { backend, work, n, index, domain, columns })
-    }
-
-    async fn compute(&self, io: &mut Io) -> Result<Column, Failure> {
-        let backend = &*self.backend;
-        match self.work {
-            Work::Mul => backend.mul(io, &self.columns[0], &self.columns[1]).await,
-            Work::Dot => backend.dot(io, &self.columns[0], &self.columns[1], 1).await,
-            Work::Lt => {
-                compare::lt(backend, io, &self.columns[0], &self.columns[1], COMPARED).await
-            }
-            Work::Mulseq => {
-                let mut column = backend.gather(&self.columns[0], &[0])?;
-                let factor = backend.gather(&self.columns[1], &[0])?;
-                for _ in 0..self.n {
-                    column = backend.mul(io, &column, &factor).await?;
-                }
-                Ok(column)
-            }
-            Work::Sort => {
-                let key = Key { column: &self.columns[0], range: Range::Full, order: Order::Ascending };
-                let sorted = sort::sort(backend, io, &[key], &self.columns[..1], None).await?;
-                sorted.into_iter().next().ok_or(Failure::Program("a column sorted is a column"))
-            }
-            Work::Sum | Work::Sum1 => {
-                let mut columns = Vec::new();
-                for owner in 0..io.parties() {
-                    let own = (owner == self.index)
-                        .then(|| Values::from_i64(self.domain, &numbers(self.work, owner, self.n)));
-                    columns.push(backend.input(io, owner, self.domain, self.n, own.as_ref()).await?);
-                }
-                let terms: Vec<_> = columns.iter().map(|column| (1, column)).collect();
-                backend.linear(&terms, None)
-            }
-        }
-    }
-
-    fn expected(&self, parties: u16) -> Values {
-        let [left, right] = [0, 1].map(|owner| numbers(self.work, owner, self.n));
-        let pairs = || left.iter().zip(&right);
-        match self.work {
-            Work::Mul => Values::from_i64(self.domain, &pairs().map(|(x, y)| x * y).collect::<Vec<_>>()),
-            Work::Dot => Values::from_i64(self.domain, &[pairs().map(|(x, y)| x * y).sum()]),
-            Work::Lt => Values::from_i64(Domain::Bits, &pairs().map(|(x, y)| i64::from(x < y)).collect::<Vec<_>>()),
-            Work::Mulseq => {
-                let result = if self.n % 2 == 0 { left[0] } else { -left[0] };
-                Values::from_i64(self.domain, &[result])
-            }
-            Work::Sort => {
-                let mut sorted = left;
-                sorted.sort_unstable();
-                Values::from_i64(self.domain, &sorted)
-            }
-            Work::Sum | Work::Sum1 => {
-                let mut sum = vec![0; self.n];
-                for owner in 0..parties {
-                    sum.iter_mut().zip(numbers(self.work, owner, self.n)).for_each(|(sum, value)| *sum += value);
-                }
-                Values::from_i64(self.domain, &sum)
-            }
-        }
-    }
-
-    /// Whether opening belongs to the work.
-    fn opens(&self) -> bool {
-        matches!(self.work, Work::Sum | Work::Sum1)
-    }
-
-    async fn open(&self, io: &mut Io, column: Column) -> Result<Option<Vec<Values>>, Failure> {
-        let columns = [column];
-        let columns = checked(&*self.backend, io, &columns).await?;
-        self.backend.open(io, columns, None).await
-    }
-}
-
-impl Operation for Protocol {
-    fn once<'a>(&'a self, io: &'a mut Io) -> Pending<'a> {
-        Box::pin(async move {
-            let column = self.compute(io).await?;
-            if self.opens() {
-                self.open(io, column).await?;
-            } else {
-                // Whatever a malicious back end must verify before it may open.
-                checked(&*self.backend, io, &[column]).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn verify<'a>(&'a self, io: &'a mut Io) -> Pending<'a> {
-        Box::pin(async move {
-            let column = self.compute(io).await?;
-            let opened = self.open(io, column).await?;
-            let right = opened.is_some_and(|opened| opened.first() == Some(&self.expected(io.parties())));
-            if right { Ok(()) } else { Err(Failure::Cheated { fault: Fault::Proof }) }
-        })
-    }
-}
-
-/// An owner's numbers: small where they are multiplied, wide where they are compared.
-fn numbers(work: Work, owner: u16, n: usize) -> Vec<i64> {
-    let mut state = u64::from(owner) + 1;
-    let mut draw = || {
-        // Knuth's linear congruential generator (MMIX): the numbers only have to differ.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state
+/// The domain that a protocol does a work in.
+fn domain(backend: &dyn Backend, work: Work) -> Result<Domain, Failure> {
+    // Comparisons of 64-bit numbers need room.
+    let wanted: &[Domain] = match work {
+        Work::Lt | Work::Sort => &[Domain::Ring64, Domain::P127],
+        _ => &[Domain::Ring64, Domain::M61],
     };
-    (0..n)
-        .map(|_| match work {
-            Work::Lt | Work::Sort => (draw() as i64) >> 3,
+    let offered = backend.capabilities().domains;
+    wanted.iter().find(|domain| offered.contains(domain)).copied().ok_or(Failure::Program("a domain for the work"))
+}
+
+/// An owner's numbers at some places: small where they are multiplied, wide where they are compared.
+fn numbers(work: Work, owner: u16, places: Range<usize>) -> Vec<i64> {
+    // SplitMix64 (Steele, Lea, Flood 2014): the numbers only have to differ.
+    let draw = |place: usize| {
+        let mut value = ((place as u64) << 16 | u64::from(owner)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    };
+    places
+        .map(|place| match work {
+            Work::Lt | Work::Sort => (draw(place) as i64) >> 3,
             Work::Mulseq if owner == 1 => -1,
-            _ => (draw() >> 44) as i64,
+            _ => (draw(place) >> 44) as i64,
         })
         .collect()
 }
 
-/// Of the numbers compared; as MP-SPDZ's default, with room for their difference.
-const COMPARED: Range = Range::Bits(62);
+/// That an opened result is the right one.
+fn is_right(right: bool) -> Result<(), Failure> {
+    if right { Ok(()) } else { Err(Failure::Cheated { fault: Fault::Proof }) }
+}
+
 /// Elements handed over at once.
 const TILE: usize = 8192;
