@@ -405,7 +405,7 @@ fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) 
     for (member, answer) in parties.members.iter().zip(answers) {
         match answer {
             Ok(answer) => good.push(answer),
-            Err(error) if error.is(code::PEER_UNREACHABLE) => away.push(error.to_string()),
+            Err(error) if error.code == code::PEER_UNREACHABLE.code => away.push(error.to_string()),
             Err(error) => failures.push(format!("{member}: {error}")),
         }
     }
