@@ -14,9 +14,9 @@ mod product;
 mod record;
 mod seat;
 mod share;
-mod verify;
 mod sharing;
 mod shuffle;
+mod verify;
 
 use std::rc::Rc;
 

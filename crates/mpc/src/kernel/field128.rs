@@ -50,7 +50,7 @@ fn carryless(a: u64, b: u64) -> u128 {
             let (x, y) = (split(a, from), split(b, with));
             // Fifteen bits of x, then the last one alone.
             let rest = x & !(1 << (60 + from));
-            column ^= u128::from(rest) * u128::from(y) & (WIDE << class);
+            column ^= (u128::from(rest) * u128::from(y)) & (WIDE << class);
             column ^= (u128::from(y) << (60 + from)) & 0u128.wrapping_sub(u128::from(x >> (60 + from) & 1));
         }
         sum ^= column & (WIDE << class);

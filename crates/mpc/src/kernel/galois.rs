@@ -376,25 +376,31 @@ fn reduce<L: Lanes<Atom = u64>>(long: &mut [Octet; 2 * DEGREE + 8], pack: &mut P
     pack.copy_from_slice(&long[..DEGREE]);
 }
 
-/// `low + r (high − low)` for the challenge `r` of a code.
-pub(crate) fn fold(level: Level, low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
+/// `low + r (high − low)` for each two octets (the last with zeros, where there is an odd number) and the challenge `r` of a code: they stay where
+/// they are, half as many.
+pub(crate) fn fold(level: Level, packs: &mut Vec<Pack>, code: u64, scratch: &mut Scratch) {
     match level.0 {
         // SAFETY: this level is made by `available` alone, after the processor said that it has these features.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { avx512::fold_pair(low, high, code, out, scratch) },
-        _ => fold_pair::<Plain<u64>>(low, high, code, out, scratch),
+        Kind::Avx512 => unsafe { avx512::fold_pairs(packs, code, scratch) },
+        _ => fold_pairs::<Plain<u64>>(packs, code, scratch),
     }
+    packs.truncate(packs.len().div_ceil(2));
 }
 
 #[inline(always)]
-fn fold_pair<L: Lanes<Atom = u64>>(low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
+fn fold_pairs<L: Lanes<Atom = u64>>(packs: &mut [Pack], code: u64, scratch: &mut Scratch) {
+    const NONE: &Pack = &[Octet::ZERO; DEGREE];
     let Scratch { steep, sums, long } = scratch;
-    subtract_pack::<L>(high, low, steep);
-    times_challenge::<L>(steep, code, sums, long);
-    for (long, low) in long.iter_mut().zip(low) {
-        L::load(&long.0).add(L::load(&low.0)).store(&mut long.0);
+    for pair in 0..packs.len().div_ceil(2) {
+        let low = &packs[2 * pair];
+        subtract_pack::<L>(packs.get(2 * pair + 1).unwrap_or(NONE), low, steep);
+        times_challenge::<L>(steep, code, sums, long);
+        for (long, low) in long.iter_mut().zip(low) {
+            L::load(&long.0).add(L::load(&low.0)).store(&mut long.0);
+        }
+        reduce::<L>(long, &mut packs[pair]);
     }
-    reduce::<L>(long, out);
 }
 
 #[inline(always)]

@@ -104,7 +104,8 @@ pub fn combine(shares: &[Vec<u8>; 3]) -> Result<Vec<Values>, Failure> {
             let domain = Domain::from(part.domain);
             let len = usize::try_from(part.len).ok().filter(|len| *len <= MAX_BYTES);
             matches!(domain, Domain::Ring64 | Domain::Ring128 | Domain::Bits)
-                && len.is_some_and(|len| domain.bytes(len) == part.own.0.len() && domain.bytes(len) == part.next.0.len())
+                && len
+                    .is_some_and(|len| domain.bytes(len) == part.own.0.len() && domain.bytes(len) == part.next.0.len())
         };
         if found.version != VERSION || found.party != party || !found.columns.iter().all(fits) {
             return Err(malformed("it is not this party's share, or its columns are not as long as they say"));
@@ -113,9 +114,8 @@ pub fn combine(shares: &[Vec<u8>; 3]) -> Result<Vec<Values>, Failure> {
     }
     for party in 0..3 {
         let after = (party + 1) % 3;
-        let alike = |(one, other): (&Part, &Part)| {
-            (one.domain, one.len, &one.next) == (other.domain, other.len, &other.own)
-        };
+        let alike =
+            |(one, other): (&Part, &Part)| (one.domain, one.len, &one.next) == (other.domain, other.len, &other.own);
         let (ours, theirs) = (&read[party], &read[after]);
         if ours.len() != theirs.len() || !ours.iter().zip(theirs).all(alike) {
             let (low, high) = (party.min(after) as u16, party.max(after) as u16);
@@ -172,7 +172,7 @@ mod tests {
                     inputs[3] = Some(Values::Bits([true, false, true].into_iter().collect()));
                 }
                 let backend = Rep3::malicious(&io)?;
-                assert_eq!(backend.capabilities().max_corrupt.clone()(3), 1);
+                assert_eq!((backend.capabilities().max_corrupt)(3), 1);
                 runner::run(&program, &backend, io, &[3, 3, 3, 3], inputs).await
             }
         });
@@ -224,7 +224,8 @@ mod tests {
             let results: Vec<_> = results.into_iter().map(|(result, _)| result.unwrap()).collect();
             let stated = if malicious { 48 } else { 16 };
             assert!(results.iter().all(|(_, sent)| *sent == stated));
-            let shares: [Vec<u8>; 3] = results.into_iter().map(|(share, _)| share).collect::<Vec<_>>().try_into().unwrap();
+            let shares: [Vec<u8>; 3] =
+                results.into_iter().map(|(share, _)| share).collect::<Vec<_>>().try_into().unwrap();
             assert!(combine(&shares).unwrap() == [Values::Ring64(vec![4]), Values::Ring64(vec![5])]);
             // The owner of z gave part 2 of x + z what it took from z in part 0 of y + z.
             let read = |party: usize| {

@@ -51,7 +51,9 @@ impl Rep3 {
     pub(super) async fn settle(&self, io: &mut Io) -> Result<(), Failure> {
         let Some(verifier) = &self.verifier else { return Ok(()) };
         match self.ledger.standing.replace(Standing::Failed) {
-            Standing::Failed => return Err(Failure::Program("a check of this session has failed: nothing is opened any more")),
+            Standing::Failed => {
+                return Err(Failure::Program("a check of this session has failed: nothing is opened any more"));
+            }
             Standing::Settled => {}
             Standing::Owing => {
                 let mut records = self.ledger.records.take();
@@ -97,7 +99,8 @@ fn digest(io: &Io, op: u64, records: &[Record]) -> Digest {
             Shape::Dot { groups } => [1, groups, 0],
             Shape::Matrix { rows, columns, .. } => [2, rows, columns],
         };
-        let numbers = [kind, record.op().0].into_iter().chain(shape.into_iter().chain([left, right]).map(|size| size as u64));
+        let numbers =
+            [kind, record.op().0].into_iter().chain(shape.into_iter().chain([left, right]).map(|size| size as u64));
         numbers.for_each(|number| list.extend_from_slice(&number.to_be_bytes()));
     }
     hash(Label::AGREEMENT, &[io.session().as_bytes(), &op.to_be_bytes(), &list])

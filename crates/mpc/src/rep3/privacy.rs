@@ -144,7 +144,7 @@ fn views(operation: Operation, corrupt: u16, secrets: [u64; 2]) -> [Vec<Track>; 
 fn statistic(real: &[&Track], simulated: &[&Track]) -> (f64, f64) {
     let count = |view: &[&Track]| {
         let mut cells = vec![0u32; 1 << view.len()];
-        for row in 0..ROWS {
+        for row in 0..view[0].len() * 64 {
             let bit = |track: &Track| (track[row / 64] >> (row % 64) & 1) as usize;
             cells[view.iter().fold(0, |cell, track| cell << 1 | bit(track))] += 1;
         }
@@ -174,7 +174,7 @@ pub(super) fn excess(real: &[Track], simulated: &[Track]) -> f64 {
         true => ones(&mut view[x].iter().copied()),
         false => ones(&mut view[x].iter().zip(&view[y]).map(|(x, y)| x ^ y)),
     };
-    let rows = ROWS as f64;
+    let rows = real[0].len() as f64 * 64.0;
     let mut worst = f64::MIN;
     for (x, y) in (0..real.len()).flat_map(|x| (0..=x).map(move |y| (x, y))) {
         let (real, simulated) = (parity(real, x, y), parity(simulated, x, y));

@@ -46,7 +46,8 @@ impl Verifier for Opening {
                 opened.push(third);
             }
             let (x, y, z) = (&opened[0], &opened[1], &opened[2]);
-            let sum = |at: usize| product.terms(at).fold(A::ZERO, |sum, (left, right)| sum.plus(x[left].times(y[right])));
+            let sum =
+                |at: usize| product.terms(at).fold(A::ZERO, |sum, (left, right)| sum.plus(x[left].times(y[right])));
             Ok((0..z.len()).all(|at| sum(at) == z[at]))
         }
         Box::pin(async move {

@@ -77,15 +77,10 @@ pub(crate) async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Fail
 /// What verifying records costs, all parties together.
 pub(crate) fn cost(records: Vec<Record>) -> Cost {
     let Sorted { ring64, ring128, bits } = Sorted::new(records);
-    let costs = [
-        plan::cost::<Ring64>(&ring64),
-        plan::cost::<Ring128>(&ring128),
-        plan::cost::<Bits>(&bits),
-    ];
-    costs.into_iter().fold(Cost::default(), |sum, cost| Cost {
-        bytes: sum.bytes + cost.bytes,
-        rounds: sum.rounds.max(cost.rounds),
-    })
+    let costs = [plan::cost::<Ring64>(&ring64), plan::cost::<Ring128>(&ring128), plan::cost::<Bits>(&bits)];
+    costs
+        .into_iter()
+        .fold(Cost::default(), |sum, cost| Cost { bytes: sum.bytes + cost.bytes, rounds: sum.rounds.max(cost.rounds) })
 }
 
 /// Has the checks of this thread use these kernels.

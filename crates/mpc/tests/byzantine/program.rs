@@ -55,7 +55,10 @@ async fn operations(
             let bits = backend.to_bits(io, w, 16).await?;
             [vec![backend.from_bits(io, &bits[..8], Domain::Ring64).await?], vec![bits[15].clone()]]
         }
-        _ => [vec![backend.truncate(io, &product, 3, Truncation::Exact).await?], vec![backend.linear(&[(3, x), (-2, w)], None)?]],
+        _ => [
+            vec![backend.truncate(io, &product, 3, Truncation::Exact).await?],
+            vec![backend.linear(&[(3, x), (-2, w)], None)?],
+        ],
     })
 }
 

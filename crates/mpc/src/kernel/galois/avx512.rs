@@ -24,8 +24,8 @@ pub(super) fn scale_pack(pack: &mut Pack, code: u64, packed: bool, scratch: &mut
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-pub(super) fn fold_pair(low: &Pack, high: &Pack, code: u64, out: &mut Pack, scratch: &mut Scratch) {
-    super::fold_pair::<Ring>(low, high, code, out, scratch);
+pub(super) fn fold_pairs(packs: &mut [Pack], code: u64, scratch: &mut Scratch) {
+    super::fold_pairs::<Ring>(packs, code, scratch);
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]

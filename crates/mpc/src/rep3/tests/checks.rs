@@ -139,7 +139,8 @@ fn parties_at_different_work_are_told_so() {
     let results = local::run(3, 7, |mut io| async move {
         let rep3 = Rep3::malicious(&io)?;
         let x = rep3.random(&mut io, Domain::Ring64, 4).await?;
-        let factors = if io.index() == 1 { rep3.dot(&mut io, &x, &x, 4).await } else { rep3.mul(&mut io, &x, &x).await };
+        let factors =
+            if io.index() == 1 { rep3.dot(&mut io, &x, &x, 4).await } else { rep3.mul(&mut io, &x, &x).await };
         factors?;
         rep3.check(&mut io).await
     });

@@ -17,13 +17,15 @@ async fn cheat<A: Atom>(
     let product = rep3.each(io, &Rc::new(wrong), right).await?;
     let mut records = rep3.ledger.records.borrow_mut();
     let last = records.pop().expect("the product just made");
-    let honest = |op| A::record(Product {
-        op,
-        left: Span::all(left),
-        right: Span::all(right),
-        out: Span::all(&product),
-        shape: Shape::Each,
-    });
+    let honest = |op| {
+        A::record(Product {
+            op,
+            left: Span::all(left),
+            right: Span::all(right),
+            out: Span::all(&product),
+            shape: Shape::Each,
+        })
+    };
     records.push(honest(last.op()));
     drop(records);
     Ok(product)

@@ -26,7 +26,10 @@ impl First {
         challenges: &mut Challenges,
     ) -> Self {
         let bits = E::Scalar::CHALLENGE_BITS;
-        let codes = batches.iter().map(|batch| challenges.codes(batch.units() * Self::each::<E::Scalar>(batch), bits)).collect();
+        let codes = batches
+            .iter()
+            .map(|batch| challenges.codes(batch.units() * Self::each::<E::Scalar>(batch), bits))
+            .collect();
         let mut matrices = Vec::new();
         if plan.matrices {
             for product in products.iter().filter(|product| states(*product)).filter(is_matrix) {
@@ -122,7 +125,8 @@ impl Claim {
             let results = batch.results_of(results);
             if batch.by_term {
                 let terms = results.iter().zip(codes);
-                by_term = terms.fold(by_term, |sum, (z, code)| sum.add(E::Scalar::embed(*z).mul(E::Scalar::challenge(*code))));
+                by_term = terms
+                    .fold(by_term, |sum, (z, code)| sum.add(E::Scalar::embed(*z).mul(E::Scalar::challenge(*code))));
                 continue;
             }
             let each = First::each::<E::Scalar>(batch);
@@ -145,7 +149,8 @@ impl Claim {
             }
             let mut of_results = of_results.iter();
             for (plain, weight) in plain.into_iter().zip(weights) {
-                let point = plain.or_else(|| of_results.next().copied()).expect("all points but those of rows are sent");
+                let point =
+                    plain.or_else(|| of_results.next().copied()).expect("all points but those of rows are sent");
                 value = value.add(point.mul(weight));
             }
         }
@@ -158,7 +163,8 @@ impl Claim {
         for ((_, results), [rows, columns]) in matrices.zip(&self.first.matrices) {
             for (results, row) in results.chunks_exact(columns.len()).zip(rows) {
                 let terms = results.iter().zip(columns);
-                let inner = terms.fold(zero, |sum, (z, code)| sum.add(E::Scalar::embed(*z).mul(E::Scalar::challenge(*code))));
+                let inner =
+                    terms.fold(zero, |sum, (z, code)| sum.add(E::Scalar::embed(*z).mul(E::Scalar::challenge(*code))));
                 sum = sum.add(inner.mul(E::Scalar::challenge(*row)));
             }
         }

@@ -98,7 +98,7 @@ pub(crate) trait Extension: 'static {
     fn products(u: [&[Self::Pack]; 2], v: [&[Self::Pack]; 2], t: u32) -> Vec<Self::Scalar>;
 
     /// The extensions of groups of `2^t` octets at a point of codes.
-    fn fold(packs: &[Self::Pack], point: &[u64]) -> Vec<Self::Pack>;
+    fn fold(packs: Vec<Self::Pack>, point: &[u64]) -> Vec<Self::Pack>;
 
     /// The elements of an octet.
     fn unpack(pack: &Self::Pack) -> [Self::Scalar; OCTET];

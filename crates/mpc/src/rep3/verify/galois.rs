@@ -142,7 +142,9 @@ mod tests {
             }
             value
         };
-        let square = |value: u128| reduce((0..degree).filter(|bit| value >> bit & 1 == 1).fold(0, |sum, bit| sum | 1 << (2 * bit)));
+        let square = |value: u128| {
+            reduce((0..degree).filter(|bit| value >> bit & 1 == 1).fold(0, |sum, bit| sum | 1 << (2 * bit)))
+        };
         let frobenius = |times: usize| (0..times).fold(2u128, |value, _| square(value));
         let gcd = |mut a: u128, mut b: u128| {
             while b != 0 {
@@ -154,7 +156,8 @@ mod tests {
             a
         };
         let primes = [2, 3, 5].into_iter().filter(|prime| degree.is_multiple_of(*prime));
-        frobenius(degree) == reduce(2) && primes.into_iter().all(|prime| gcd(modulus, frobenius(degree / prime) ^ 2) == 1)
+        frobenius(degree) == reduce(2)
+            && primes.into_iter().all(|prime| gcd(modulus, frobenius(degree / prime) ^ 2) == 1)
     }
 
     #[test]

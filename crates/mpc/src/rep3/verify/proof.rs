@@ -70,7 +70,7 @@ pub(crate) async fn prove<E: Extension>(
         let parts = E::products(both(&u), both(&v), *variables).split_off(1);
         proof.exchange(io, parts).await?;
         let point = coins.toss(io).await?.codes(*variables as usize, E::Scalar::CHALLENGE_BITS);
-        (u, v) = (u.map(|side| E::fold(&side, &point)), v.map(|side| E::fold(&side, &point)));
+        (u, v) = (u.map(|side| E::fold(side, &point)), v.map(|side| E::fold(side, &point)));
         claim.reductions.push(point);
     }
     // Step 6.
@@ -115,7 +115,8 @@ impl<E: Extension> Proof<'_, E> {
     async fn exchange(&mut self, io: &mut Io, mut parts: Vec<E::Scalar>) -> Result<(), Failure> {
         let op = io.op();
         self.conduct.products(self.messages.len(), &mut parts);
-        let [after, before] = [self.seat.after, self.seat.before].map(|peer| stream::<E::Scalar>(io, peer, op, parts.len()));
+        let [after, before] =
+            [self.seat.after, self.seat.before].map(|peer| stream::<E::Scalar>(io, peer, op, parts.len()));
         for ((part, after), before) in parts.iter_mut().zip(after).zip(before) {
             *part = part.add(after).sub(before);
         }
@@ -346,7 +347,9 @@ fn lift<E: Extension>(
         });
     }
     let kind = E::Scalar::challenge(point.matrices);
-    for (product, [rows, columns]) in products.iter().filter(|product| states(*product)).filter(is_matrix).zip(&first.matrices) {
+    for (product, [rows, columns]) in
+        products.iter().filter(|product| states(*product)).filter(is_matrix).zip(&first.matrices)
+    {
         let Shape::Matrix { inner, columns: width, .. } = product.shape else { continue };
         let left: Vec<E::Scalar> = rows.iter().map(|code| E::Scalar::challenge(*code).mul(kind)).collect();
         let right: Vec<E::Scalar> = columns.iter().map(|code| E::Scalar::challenge(*code)).collect();

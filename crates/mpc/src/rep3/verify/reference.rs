@@ -35,9 +35,10 @@ impl<S: Scalar> Extension for Reference<S> {
             let alphas: Vec<S> = codes.iter().map(|code| S::challenge(*code)).collect();
             for (sum, row) in sums.iter_mut().zip(words.chunks(OCTET)) {
                 for (lanes, alpha) in row.chunks(S::LANES).zip(&alphas) {
-                    let packed = lanes.iter().enumerate().fold(S::ZERO, |sum, (lane, atom)| {
-                        sum.add(S::embed(*atom).shift(lane * S::VALUES))
-                    });
+                    let packed = lanes
+                        .iter()
+                        .enumerate()
+                        .fold(S::ZERO, |sum, (lane, atom)| sum.add(S::embed(*atom).shift(lane * S::VALUES)));
                     *sum = sum.add(packed.mul(*alpha));
                 }
             }
@@ -93,7 +94,7 @@ impl<S: Scalar> Extension for Reference<S> {
         sums
     }
 
-    fn fold(packs: &[Self::Pack], point: &[u64]) -> Vec<Self::Pack> {
+    fn fold(packs: Vec<Self::Pack>, point: &[u64]) -> Vec<Self::Pack> {
         let weights = multilinear::<S>(point);
         let fold = |group: &[Self::Pack]| {
             let mut out = [S::ZERO; OCTET];

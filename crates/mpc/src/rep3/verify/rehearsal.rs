@@ -49,7 +49,10 @@ async fn products<A: Atom>(io: &mut Io, len: usize, inner: bool) -> Result<Produ
     let seat = Seat::of(io)?;
     let mut random = || {
         let op = io.op();
-        Rc::new(Replicated::<A> { own: noise(&io.pair(seat.before), op, len), next: noise(&io.pair(seat.after), op, len) })
+        Rc::new(Replicated::<A> {
+            own: noise(&io.pair(seat.before), op, len),
+            next: noise(&io.pair(seat.after), op, len),
+        })
     };
     let (x, y) = (random(), random());
     let op = io.op();

@@ -10,8 +10,8 @@ mod words;
 use crypto::{Label, hash};
 
 use crate::engine::{Cost, Failure, Fault, Fut, Io, join};
-use crate::rep3::{Record, Verifier};
 use crate::rep3::seat::Seat;
+use crate::rep3::{Record, Verifier};
 
 use super::Sorted;
 use super::proof::Honest;
@@ -51,10 +51,9 @@ async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Failure> {
 pub(super) fn cost(records: Vec<Record>) -> Cost {
     let Sorted { ring64, ring128, bits } = Sorted::new(records);
     let costs = [rings::cost::<u128>(&ring64), rings::cost::<Long>(&ring128), words::cost(&bits)];
-    costs.into_iter().fold(Cost::default(), |sum, cost| Cost {
-        bytes: sum.bytes + cost.bytes,
-        rounds: sum.rounds.max(cost.rounds),
-    })
+    costs
+        .into_iter()
+        .fold(Cost::default(), |sum, cost| Cost { bytes: sum.bytes + cost.bytes, rounds: sum.rounds.max(cost.rounds) })
 }
 
 /// Opens a vector: sends the parts that the party before lacks, and vouches to the party after for those that it lacks. Returns the parts that

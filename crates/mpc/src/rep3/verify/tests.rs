@@ -80,12 +80,15 @@ pub(super) fn noise<A: Atom>(prg: &Prg, op: OpId, len: usize) -> Vec<A> {
     out
 }
 
+/// A party and what it does instead of following the proof.
+pub(super) type Cheat<S> = (u16, Rc<dyn Conduct<S>>);
+
 /// All three parties multiply with errors and verify, party `cheat.0` with that conduct. Returns outcomes and what the check alone sent.
 pub(super) fn run<E: Extension>(
     seed: u64,
     shapes: &[(Shape, usize)],
     errors: &[Error<E::Atom>],
-    cheat: Option<(u16, Rc<dyn Conduct<E::Scalar>>)>,
+    cheat: Option<Cheat<E::Scalar>>,
 ) -> Vec<(Result<(), Failure>, Stats)> {
     let (shapes, errors): (Rc<[_]>, Rc<[_]>) = (shapes.into(), errors.into());
     local::run(3, seed, move |mut io| {

@@ -82,18 +82,10 @@ impl Extension for Ring64 {
         sums.iter().map(|sum| Galois::reduce(&mut galois::combine(sum))).collect()
     }
 
-    fn fold(packs: &[Self::Pack], point: &[u64]) -> Vec<Self::Pack> {
+    fn fold(mut packs: Vec<Self::Pack>, point: &[u64]) -> Vec<Self::Pack> {
         let mut scratch = galois::Scratch::new();
-        let zero = [galois::Octet::ZERO; galois::DEGREE];
-        let mut packs = std::borrow::Cow::Borrowed(packs);
-        for code in point {
-            let mut out = vec![zero; packs.len().div_ceil(2)];
-            for (pair, out) in packs.chunks(2).zip(&mut out) {
-                galois::fold(level(), &pair[0], pair.get(1).unwrap_or(&zero), *code, out, &mut scratch);
-            }
-            packs = out.into();
-        }
-        packs.into_owned()
+        point.iter().for_each(|code| galois::fold(level(), &mut packs, *code, &mut scratch));
+        packs
     }
 
     fn unpack(pack: &Self::Pack) -> [Self::Scalar; OCTET] {
@@ -152,12 +144,8 @@ impl Extension for Bits {
         carryless::products(level(), u, v, t).into_iter().map(Binary).collect()
     }
 
-    fn fold(packs: &[Self::Pack], point: &[u64]) -> Vec<Self::Pack> {
-        let mut packs = std::borrow::Cow::Borrowed(packs);
-        for code in point {
-            packs = carryless::fold(level(), &packs, *code).into();
-        }
-        packs.into_owned()
+    fn fold(packs: Vec<Self::Pack>, point: &[u64]) -> Vec<Self::Pack> {
+        point.iter().fold(packs, |packs, code| carryless::fold(level(), &packs, *code))
     }
 
     fn unpack(pack: &Self::Pack) -> [Binary; OCTET] {

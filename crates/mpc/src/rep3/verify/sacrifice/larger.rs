@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn long_integers_are_a_ring_of_characteristic_2_to_the_256() {
-        let edges = [0, 1, 2, u64::MAX.into(), 1 << 64, (1 << 64) + 1, u128::MAX >> 1, 1 << 127, u128::MAX - 1, u128::MAX];
+        let edges =
+            [0, 1, 2, u64::MAX.into(), 1 << 64, (1 << 64) + 1, u128::MAX >> 1, 1 << 127, u128::MAX - 1, u128::MAX];
         let all: Vec<Long> = edges.iter().flat_map(|low| edges.map(|high| Long([*low, high]))).collect();
         let (zero, one) = (Long([0, 0]), Long([1, 0]));
         let minus = zero.sub(one);

@@ -4,10 +4,10 @@
 use crate::engine::{Cost, Failure, Io, OpId};
 use crate::rep3::Product;
 use crate::rep3::seat::Seat;
+use crate::rep3::share::Atom;
 use crate::rep3::verify::coin::Coins;
 use crate::rep3::verify::plan::states;
 use crate::rep3::verify::proof::Conduct;
-use crate::rep3::share::Atom;
 
 use super::larger::Larger;
 use super::{reveal, zero};
@@ -47,8 +47,11 @@ pub(super) async fn prove<L: Larger>(
     let seat = Seat::of(io)?;
     let mut coins = Coins::commit(io, seat, 1);
     // Step 1.
-    let mut twins: Vec<_> =
-        products.iter().filter(|product| states(*product)).map(|product| Twin::send(io, seat, product, conduct)).collect();
+    let mut twins: Vec<_> = products
+        .iter()
+        .filter(|product| states(*product))
+        .map(|product| Twin::send(io, seat, product, conduct))
+        .collect();
     for twin in &mut twins {
         io.receive(twin.op, seat.after, bytemuck::cast_slice_mut(&mut twin.results[1])).await?;
     }

@@ -112,7 +112,10 @@ fn near(found: f64, expected: f64) {
 fn rings_let_through_one_challenge_in_all() {
     let places = vec![(0, 1u128 << 63), (1, 5 << 63)];
     let bend = Bend(places, u128::wrapping_add);
-    near(rate(1u64 << 63, &bend, async |io, products, conduct| rings::prove(io, products, 4, conduct).await), 1.0 / 16.0);
+    near(
+        rate(1u64 << 63, &bend, async |io, products, conduct| rings::prove(io, products, 4, conduct).await),
+        1.0 / 16.0,
+    );
 }
 
 /// One conjunction and buckets of one, two: the bad triples must be those of its bucket, `1 / C(2, 1)` and `1 / C(4, 2)`.
@@ -120,9 +123,15 @@ fn rings_let_through_one_challenge_in_all() {
 fn words_let_through_one_choice_in_all() {
     let add = |x: Word, y: Word| x.plus(y);
     let bend = Bend(vec![(0, Word(4))], add);
-    near(rate(Word(4), &bend, async |io, products, conduct| words::prove(io, products, |_| 1, conduct).await), 1.0 / 2.0);
+    near(
+        rate(Word(4), &bend, async |io, products, conduct| words::prove(io, products, |_| 1, conduct).await),
+        1.0 / 2.0,
+    );
     let bend = Bend(vec![(0, Word(4)), (1, Word(4))], add);
-    near(rate(Word(4), &bend, async |io, products, conduct| words::prove(io, products, |_| 2, conduct).await), 1.0 / 6.0);
+    near(
+        rate(Word(4), &bend, async |io, products, conduct| words::prove(io, products, |_| 2, conduct).await),
+        1.0 / 6.0,
+    );
 }
 
 #[test]

@@ -58,14 +58,23 @@ fn is_named<E: Extension>(shapes: &[(Shape, usize)], at: &[(usize, usize)], erro
 }
 
 fn mixed() -> Vec<(Shape, usize)> {
-    vec![(EACH, 5000), (Shape::Dot { groups: 2 }, 3000), (Shape::Matrix { rows: 3, inner: 5, columns: 2 }, 0), (EACH, 3)]
+    vec![
+        (EACH, 5000),
+        (Shape::Dot { groups: 2 }, 3000),
+        (Shape::Matrix { rows: 3, inner: 5, columns: 2 }, 0),
+        (EACH, 3),
+    ]
 }
 
 #[test]
 fn whoever_sends_a_wrong_product_is_named() {
     let at = [(0, 0), (0, 7), (0, 2500), (0, 4999), (1, 0), (1, 1), (2, 0), (2, 5), (3, 2)];
     is_named::<Ring64>(&mixed(), &at, &[1, 1 << 63, u64::MAX]);
-    is_named::<Bits>(&[(EACH, 5000), (EACH, 3)], &[(0, 0), (0, 7), (0, 4999), (1, 2)], &[Word(1), Word(1 << 63), Word(u64::MAX)]);
+    is_named::<Bits>(
+        &[(EACH, 5000), (EACH, 3)],
+        &[(0, 0), (0, 7), (0, 4999), (1, 2)],
+        &[Word(1), Word(1 << 63), Word(u64::MAX)],
+    );
     is_named::<Ring64>(&[(EACH, 1)], &[(0, 0)], &[1, 1 << 63]);
     is_named::<Bits>(&[(EACH, 1)], &[(0, 0)], &[Word(1)]);
 }

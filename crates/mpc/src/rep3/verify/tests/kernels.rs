@@ -34,8 +34,9 @@ where
     let mask = |codes: Vec<u64>| codes.into_iter().map(|code| code & (u64::MAX >> (64 - bits))).collect::<Vec<_>>();
     for t in 0..=6u32 {
         for blocks in [1usize, 2, 3, 4, 5, 9] {
-            let len = blocks * OCTET << t;
-            let sides: [Vec<E::Atom>; 4] = std::array::from_fn(|side| atoms::<E>(u64::from(t) * 100 + side as u64, len));
+            let len = (blocks * OCTET) << t;
+            let sides: [Vec<E::Atom>; 4] =
+                std::array::from_fn(|side| atoms::<E>(u64::from(t) * 100 + side as u64, len));
             let [a, b, c, d] = &sides;
             let points = 3usize.pow(t);
             for all in [false, true] {
@@ -75,7 +76,7 @@ where
                 Plain::<E>::scale(&mut slow[..E::Scalar::VALUES], weights);
                 same(fast, slow);
                 let point = mask(words(3, 2));
-                same(&E::fold(fast, &point), &Plain::<E>::fold(slow, &point));
+                same(&E::fold(fast.clone(), &point), &Plain::<E>::fold(slow.clone(), &point));
             }
             let [a, b, c, d] = &lifted;
             for t in 0..3 {
@@ -110,9 +111,9 @@ fn levels_agree() {
         let mut packs = Vec::new();
         galois::lift(*level, &a, &weights, &mut packs);
         galois::scale(*level, &mut packs[1], 0xffff_0000_1111, true, &mut galois::Scratch::new());
-        let (mut folded, [low, high]) = (packs[0], [packs[0], packs[1]]);
-        galois::fold(*level, &low, &high, 0x8000_0000_0001, &mut folded, &mut galois::Scratch::new());
-        let products = galois::products(*level, [&packs, &packs], [&packs, &[folded, low]], 1);
+        let mut folded = vec![packs[0], packs[1], packs[0]];
+        galois::fold(*level, &mut folded, 0x8000_0000_0001, &mut galois::Scratch::new());
+        let products = galois::products(*level, [&packs, &packs], [&packs, &folded], 1);
         let words: Vec<Word> = bytemuck::cast_slice(&a).to_vec();
         let mut bit_rows = vec![Word(0); 2 * 729 * 8];
         carryless::expand(*level, [&words, &words[..]], [&words, &words], 6, false, &mut bit_rows);
