@@ -90,7 +90,7 @@ impl Plan {
 /// `t` of the first reduction, for so many words.
 fn first_variables<E: Extension>(words: usize) -> u32 {
     let bits = words.max(1).ilog2();
-    let variables = if E::Scalar::VALUES == 1 { bits.saturating_sub(8) / 2 } else { bits / 2 };
+    let variables = if E::Scalar::VALUES == 1 { bits.saturating_sub(6) / 2 } else { bits / 2 };
     variables.min(E::FIRST)
 }
 
