@@ -192,9 +192,8 @@ impl Lane for M61 {
         super::extension::M61x2::real(self)
     }
 
-    /// Products are summed in 128 bits, up to 32 of them before a reduction.
+    /// Products are summed in 128 bits before they are reduced.
     fn combine(out: &mut [Self], terms: &[(Self, &[Self])]) {
-        let len = out.len();
         let wide = |a: Self, b: Self| u128::from(a.get()) * u128::from(b.get());
         match *terms {
             [(f, x)] => out.iter_mut().zip(x).for_each(|(out, x)| *out = f.mul(*x)),
@@ -210,11 +209,17 @@ impl Lane for M61 {
             }
             _ => {
                 out.fill(Self::NIL);
-                for some in terms.chunks(32) {
-                    for (place, out) in out.iter_mut().enumerate().take(len) {
-                        let sum = some.iter().map(|(factor, input)| wide(*factor, input[place])).sum::<u128>();
-                        *out = out.add(Self::from_wide(sum));
+                let (fours, rest) = terms.as_chunks::<4>();
+                for [(f, x), (g, y), (h, z), (i, w)] in fours {
+                    for (out, (((x, y), z), w)) in out.iter_mut().zip(x.iter().zip(*y).zip(*z).zip(*w)) {
+                        let sum = wide(*f, *x) + wide(*g, *y) + wide(*h, *z) + wide(*i, *w);
+                        *out = Self::from_wide(sum + u128::from(out.get()));
                     }
+                }
+                for (f, x) in rest {
+                    out.iter_mut()
+                        .zip(*x)
+                        .for_each(|(out, x)| *out = Self::from_wide(wide(*f, *x) + u128::from(out.get())));
                 }
             }
         }
