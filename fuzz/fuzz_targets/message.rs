@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mpc::net::fuzzing::message(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mpc::fuzzing::message(bytes));

@@ -43,6 +43,8 @@ pub mod additive;
 pub mod circuit;
 pub mod domain;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod kernel;
 pub mod net;
 pub mod plain;

@@ -10,13 +10,13 @@
 //! - [`sim`]: whole sessions from one seed, with delay, loss, crashes and parties that lie.
 
 mod drive;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
 mod gate;
 mod inbox;
 mod link;
 mod links;
 mod message;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod noise;
 mod pipe;
 pub mod sim;
 pub mod threads;

@@ -10,6 +10,8 @@
 mod agreement;
 mod checkpoint;
 mod columns;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod noise;
 mod operation;
 mod progress;
 mod release;

@@ -331,7 +331,7 @@ impl Backend for Shamir {
     }
 
     fn save(&self, column: &Column) -> Result<Vec<u8>, Failure> {
-        by_lane!(self, column.domain(), save_column(column))
+        by_lane!(self, column.domain(), bytes_of(column))
     }
 
     fn load(&self, domain: Domain, len: usize, bytes: &[u8]) -> Result<Column, Failure> {

@@ -114,7 +114,13 @@ pub(super) struct Shared {
     pending: AtomicUsize,
     closed: AtomicBool,
     gate: Gate,
+    /// What this party, as the third one, does to what it passes on.
+    #[cfg(test)]
+    pub(super) meddle: Mutex<Option<Meddle>>,
 }
+
+#[cfg(test)]
+pub(super) type Meddle = Box<dyn FnMut(Bytes) -> Bytes + Send>;
 
 /// Through whom a stream goes, and its end here.
 type Way = (u16, Arc<Tunnel>);
@@ -139,6 +145,8 @@ impl Links {
             pending: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             gate: gate.clone(),
+            #[cfg(test)]
+            meddle: Mutex::default(),
         });
         Ok(Self { shared, gate, spins: SPINS, finished: false })
     }
@@ -413,6 +421,11 @@ impl Shared {
         let stream = u32::from_le_bytes([route[2], route[3], route[4], route[5]]);
         let Some(Some(link)) = self.links.get(usize::from(other)).filter(|_| other != peer) else { return false };
         if kind == Kind::Relay {
+            #[cfg(test)]
+            let body = match &mut *lock(&self.meddle) {
+                Some(meddle) => meddle(body),
+                None => body,
+            };
             // Where the way is gone or full, the stream ends; its ends make another.
             if !link.note(Kind::Relayed, peer, stream, body, false)
                 && let Some(back) = &self.links[usize::from(peer)]

@@ -2,10 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use crypto::Digest;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::client::ClientConfig;
@@ -228,6 +229,78 @@ fn frames_go_through_a_third_party_where_there_is_no_other_way() {
         assert_eq!(party.join().unwrap().0, Ok(()));
     }
     assert!(relayed, "the two reach each other through the third");
+}
+
+/// Two parties that reach each other only through a third, which does something to what it passes on.
+fn through_a_third(rounds: usize, len: usize, meddle: impl FnMut(Bytes) -> Bytes + Send + 'static) -> Vec<Outcome> {
+    let timing = Timing { patience: Duration::from_secs(20), ..quick() };
+    let world = World::new(3, timing);
+    let mut settings = world.settings(2, timing);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    settings.peers[0].as_mut().unwrap().address = nobody.to_string();
+    let links = [world.join(0, timing), world.join(1, timing), world.gates[2].join(settings).unwrap()];
+    *super::inbox::lock(&links[1].shared().meddle) = Some(Box::new(meddle));
+    let parties: Vec<_> = links.into_iter().map(|links| run(links, 3, rounds, len, Cancel::default())).collect();
+    parties.into_iter().map(|party| party.join().unwrap()).collect()
+}
+
+#[test]
+fn a_third_party_sees_nothing_of_what_it_passes_on() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tap = Arc::clone(&seen);
+    let outcomes = through_a_third(2, 100_000, move |bytes| {
+        tap.lock().unwrap().extend_from_slice(&bytes);
+        bytes
+    });
+    assert!(outcomes.iter().all(|(result, _)| result.is_ok()));
+    let seen = seen.lock().unwrap();
+    assert!(seen.len() > 2 * 2 * 800_000, "both ways' numbers went by it");
+    // TLS records from the first byte on: a handshake of TLS 1.3, then nothing but records that look like application data.
+    assert_eq!((seen[0], seen[1]), (22, 3));
+    // The numbers sent are small, so that most of their bytes are zero; what went by is spread as noise is.
+    let zeros = seen.iter().filter(|byte| **byte == 0).count();
+    assert!(zeros < seen.len() / 100, "{zeros} of {}", seen.len());
+    // No number that was sent is among what went by.
+    let told: Vec<u8> = (50_000u64..50_003).flat_map(|at| (at * 7).to_le_bytes()).collect();
+    assert!(!seen.windows(told.len()).any(|window| window == told));
+}
+
+#[test]
+fn a_third_party_that_meddles_is_noticed_and_nobody_blamed() {
+    // Now and then it changes a byte: TLS ends the stream, another is made, and what was not received is sent again.
+    let mut pieces = 0;
+    let outcomes = through_a_third(3, 200_000, move |bytes| {
+        pieces += 1;
+        let mut bytes = bytes.to_vec();
+        if pieces % 40 == 0
+            && let Some(last) = bytes.last_mut()
+        {
+            *last ^= 1;
+        }
+        bytes.into()
+    });
+    for (result, _) in outcomes {
+        assert_eq!(result, Ok(()));
+    }
+}
+
+#[test]
+fn a_third_party_that_swallows_everything_is_a_link_that_is_down() {
+    let begun = Instant::now();
+    let timing = quick();
+    let world = World::new(3, timing);
+    let mut settings = world.settings(2, timing);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    settings.peers[0].as_mut().unwrap().address = nobody.to_string();
+    let links = [world.join(0, timing), world.join(1, timing), world.gates[2].join(settings).unwrap()];
+    *super::inbox::lock(&links[1].shared().meddle) = Some(Box::new(|_| Bytes::new()));
+    let parties: Vec<_> = links.into_iter().map(|links| run(links, 3, 1, 10, Cancel::default())).collect();
+    let results: Vec<_> = parties.into_iter().map(|party| party.join().unwrap().0).collect();
+    // The third one has what it needs of both, or is told that they have gone.
+    for index in [0, 2] {
+        assert!(matches!(results[index], Err(Failure::Party { fault: Fault::Lost, .. })), "{results:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
 
 #[test]

@@ -87,7 +87,8 @@ impl Dry<'_> {
         Box::pin(async move {
             let (rounds, made) = made?;
             let end = self.ledger.rounds.get() + rounds;
-            std::future::poll_fn(|_| if self.ledger.rounds.get() < end { Poll::Pending } else { Poll::Ready(()) }).await;
+            std::future::poll_fn(|_| if self.ledger.rounds.get() < end { Poll::Pending } else { Poll::Ready(()) })
+                .await;
             Ok(made)
         })
     }

@@ -159,12 +159,7 @@ impl Drop for Kept {
 
 impl Checkpoint {
     /// This party's, of the columns there are.
-    pub(super) fn take(
-        epoch: Epoch,
-        party: u16,
-        backend: &dyn Backend,
-        columns: &Columns,
-    ) -> Result<Self, Failure> {
+    pub(super) fn take(epoch: Epoch, party: u16, backend: &dyn Backend, columns: &Columns) -> Result<Self, Failure> {
         let keep = |(node, column): (Node, &Column)| {
             let share = backend.save(column)?.into();
             Ok(Kept { node, kind: column.domain().into(), len: column.len() as u64, share })

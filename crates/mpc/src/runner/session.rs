@@ -4,13 +4,13 @@ use crate::domain::Values;
 use crate::engine::{Backend, Failure, Io};
 use crate::program::{Operation, Program};
 
+use super::Outcome;
 use super::agreement::{self, Beginning};
 use super::checkpoint::{Checkpoint, Epoch, SLOTS, Store};
 use super::columns::Columns;
 use super::progress::{Desk, Observer, Phase, Silent};
 use super::release::release;
 use super::schedule::{Input, Task, stages, stretch};
-use super::Outcome;
 
 /// A program to be run by one party, and how.
 ///

@@ -70,8 +70,7 @@ pub async fn run_tiled(
     let mut totals = Columns::default();
     for at in 0..tiles {
         let range = at * tile..rows.min((at + 1) * tile);
-        let values =
-            (0..inputs.len()).map(|input| store.take(input, range.clone())).collect::<Result<Vec<_>, _>>()?;
+        let values = (0..inputs.len()).map(|input| store.take(input, range.clone())).collect::<Result<Vec<_>, _>>()?;
         let tasks: Vec<Task<'_>> = (0..operations.len())
             .filter(|index| place(*index) != Extent::After)
             .map(|index| {

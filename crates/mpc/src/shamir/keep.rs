@@ -3,15 +3,10 @@
 use crate::engine::{Column, Failure};
 
 use super::field::{Valued, lanes};
-use super::{Shamir, column, held};
+use super::{Shamir, column};
 
 impl Shamir {
-    /// The lanes, little-endian.
-    pub(super) fn save_column<L: Valued>(&self, column: &Column) -> Result<Vec<u8>, Failure> {
-        Ok(bytemuck::cast_slice(&held::<L>(column)?.0).to_vec())
-    }
-
-    /// The column that [`Shamir::save_column`] wrote.
+    /// The column whose lanes [`Shamir::bytes_of`] wrote.
     pub(super) fn load_column<L: Valued>(&self, len: usize, bytes: &[u8]) -> Result<Column, Failure> {
         if bytes.len() != lanes::<L>(len) * size_of::<L>() {
             return Err(Failure::Program("a share that was kept has the length of its column"));

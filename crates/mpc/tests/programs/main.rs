@@ -2,6 +2,7 @@
 //! what was measured; sessions that are cut short and go on; rows in tiles.
 
 mod differential;
+mod hostile;
 mod prediction;
 mod progress;
 mod random;

@@ -35,7 +35,8 @@ impl Observer for Forward {
 fn a_run_goes_forward_to_its_end() {
     for protocol in [SEMI_HONEST, MALICIOUS] {
         let results = local::run(3, 1, move |io| async move {
-            let (sample, backend, watch) = (random::sample(3, Domain::Ring64, 9, 20), (protocol.make)(&io), Forward::default());
+            let (sample, backend, watch) =
+                (random::sample(3, Domain::Ring64, 9, 20), (protocol.make)(&io), Forward::default());
             let (lengths, inputs) = (sample.lengths(), sample.held(io.index()));
             let session = Session::new(&sample.program, &*backend, &lengths).observe(&watch);
             session.run(io, inputs).await?;
@@ -87,7 +88,8 @@ fn a_driven_run_ends_on_request_and_tells_its_progress() {
                     Session::new(&sample.program, &*backend, &lengths).observe(&observer).run(io, inputs).await
                 });
                 let mut permille = Vec::new();
-                let (result, _) = drive(party.unwrap(), links, &mut |progress| permille.push(progress.permille), &control);
+                let (result, _) =
+                    drive(party.unwrap(), links, &mut |progress| permille.push(progress.permille), &control);
                 assert!(permille.is_sorted() && permille.iter().all(|permille| *permille < 1000));
                 watch.stopped(&program, result.unwrap_err())
             })

@@ -70,7 +70,8 @@ fn crash(protocol: Protocol, sample: &Sample, seed: u64, every: usize) -> Vec<us
     }
     let (program, stores, observer) = (sample.clone(), disks.clone(), Rc::clone(&begun));
     let report = simulation.run(move |io| {
-        let (sample, store, begun) = (program.clone(), Rc::clone(&stores[usize::from(io.index())]), Rc::clone(&observer));
+        let (sample, store, begun) =
+            (program.clone(), Rc::clone(&stores[usize::from(io.index())]), Rc::clone(&observer));
         async move {
             let backend = (protocol.make)(&io);
             let (lengths, inputs) = (sample.lengths(), sample.held(io.index()));
@@ -224,7 +225,10 @@ fn nothing_is_kept_after_a_failed_check() {
         for party in 0..2 {
             match &report.last()[party] {
                 Ok(()) => {}
-                Err(Failure::Party { party: 2, fault: Fault::Lost } | Failure::Party { party: 0 | 1, fault: Fault::Lost }) => {}
+                Err(
+                    Failure::Party { party: 2, fault: Fault::Lost }
+                    | Failure::Party { party: 0 | 1, fault: Fault::Lost },
+                ) => {}
                 Err(_) => {
                     caught += 1;
                     assert!(done(&stores[party]).is_empty(), "seed {seed}");

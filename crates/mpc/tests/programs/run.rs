@@ -7,7 +7,7 @@ use mpc::planner::{Prediction, predict};
 use mpc::program::Program;
 use mpc::rep3::{self, Rep3};
 use mpc::runner::{self, Outcome};
-use mpc::shamir::Shamir;
+use mpc::shamir::{self, Shamir};
 
 /// A program with inputs.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ pub(crate) struct Protocol {
     pub(crate) parties: u16,
     pub(crate) make: fn(&Io) -> Box<dyn Backend>,
     pub(crate) predict: fn(&Io, &Sample) -> Result<Prediction, Failure>,
+    /// What a recipient reads in all parties' shares.
+    pub(crate) combine: fn([Vec<u8>; 3]) -> Result<Vec<Values>, Failure>,
 }
 
 pub(crate) const SEMI_HONEST: Protocol = Protocol {
@@ -45,18 +47,24 @@ pub(crate) const SEMI_HONEST: Protocol = Protocol {
     parties: 3,
     make: |io| Box::new(semi_honest(io)),
     predict: |io, sample| predict(&sample.program, semi_honest(io), &sample.lengths()),
+    combine: |shares| rep3::combine(&shares),
 };
 pub(crate) const MALICIOUS: Protocol = Protocol {
     name: "rep3 malicious",
     parties: 3,
     make: |io| Box::new(malicious(io)),
     predict: |io, sample| predict(&sample.program, malicious(io), &sample.lengths()),
+    combine: |shares| rep3::combine(&shares),
 };
 pub(crate) const SHAMIR: Protocol = Protocol {
     name: "shamir",
     parties: 3,
-    make: |_| Box::new(shamir()),
-    predict: |_, sample| predict(&sample.program, shamir(), &sample.lengths()),
+    make: |_| Box::new(minority()),
+    predict: |_, sample| predict(&sample.program, minority(), &sample.lengths()),
+    combine: |shares| {
+        let shares: Vec<_> = (0..).zip(shares).collect();
+        shamir::combine(3, 1, &shares).map(|combined| combined.values)
+    },
 };
 
 fn semi_honest(io: &Io) -> Rep3 {
@@ -67,7 +75,7 @@ fn malicious(io: &Io) -> Rep3 {
     Rep3::malicious(io).expect("three parties")
 }
 
-fn shamir() -> Shamir {
+fn minority() -> Shamir {
     Shamir::new(3, 1, Adversary::SemiHonest).expect("a threshold below half")
 }
 
@@ -132,7 +140,7 @@ pub(crate) fn expect(protocol: Protocol, sample: &Sample, seed: u64) -> Result<(
         shares.extend(outcome.share);
     }
     let given = match <[Vec<u8>; 3]>::try_from(shares) {
-        Ok(shares) => rep3::combine(&shares).unwrap_or_else(|failure| panic!("{what}: {failure}")),
+        Ok(shares) => (protocol.combine)(shares).unwrap_or_else(|failure| panic!("{what}: {failure}")),
         Err(_) => Vec::new(),
     };
     let rest: Vec<Values> = expected.opened.into_iter().skip(targets.len()).flatten().collect();

@@ -20,7 +20,11 @@ impl Additive {
     }
 
     /// The sums, so many values at a time, handed to `see` with their first place.
-    async fn sum(&self, io: &mut Io, mut see: impl FnMut(usize, Vec<u64>) -> Result<(), Failure>) -> Result<(), Failure> {
+    async fn sum(
+        &self,
+        io: &mut Io,
+        mut see: impl FnMut(usize, Vec<u64>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let starts: Vec<usize> = (0..self.n).step_by(MAX_LENGTH).collect();
         for batch in starts.chunks(BATCH) {
             let sessions: Vec<Digest> = batch.iter().map(|start| session(io, *start)).collect();

@@ -1,11 +1,11 @@
-//! What fuzzers feed: everything that reads a peer's bytes. Seeded in the tests, guided in `fuzz/`.
+//! Noise where a link or a party expects a peer's bytes.
 
 use crate::engine::{Failure, Frame, Party, local};
 
 use super::message::{Assembler, HEADER, Hello, MAX_PIECE, ROUTE};
 
 /// Bytes inside a link's TLS, in pieces whose lengths the bytes decide too.
-pub fn message(bytes: &[u8]) {
+pub(crate) fn message(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else { return };
     let (mut assembler, mut messages) = (Assembler::default(), Vec::new());
     while !rest.is_empty() {
@@ -25,7 +25,7 @@ pub fn message(bytes: &[u8]) {
 }
 
 /// The bodies of frames, as their first two bytes cut them; every other one under the right run and number.
-pub fn frame(bytes: &[u8]) {
+pub(crate) fn frame(bytes: &[u8]) {
     let Some(([low, high], rest)) = bytes.split_first_chunk() else { return };
     let length = usize::from(u16::from_le_bytes([*low, *high])) + 1;
     let settings = local::settings(0, 2, 1);
@@ -58,56 +58,31 @@ pub fn frame(bytes: &[u8]) {
     }
 }
 
+/// What is nearly a stream of messages: pieces' length, then messages of all kinds.
 #[cfg(test)]
-mod tests {
-    use super::super::message::{self, Counters, Kind};
-    use super::super::sim::Dice;
-
-    /// Half noise, half what is nearly right.
-    fn feed(target: fn(&[u8]), pattern: impl Fn(&mut Dice) -> Vec<u8>) {
-        for seed in 0..20_000 {
-            let mut dice = Dice::new(seed);
-            let mut bytes: Vec<u8> = if dice.chance(500) {
-                (0..dice.below(300)).map(|_| dice.draw() as u8).collect()
-            } else {
-                pattern(&mut dice)
-            };
-            for _ in 0..dice.below(4) {
-                if !bytes.is_empty() {
-                    let at = dice.below(bytes.len() as u64) as usize;
-                    bytes[at] = dice.draw() as u8;
-                }
-            }
-            target(&bytes);
-        }
+pub(crate) fn messages(dice: &mut super::sim::Dice) -> Vec<u8> {
+    use super::message::{Counters, Kind, head};
+    let mut bytes = vec![dice.draw() as u8];
+    for _ in 0..dice.below(6) {
+        let kinds = [Kind::Hello, Kind::Welcome, Kind::Frame, Kind::Pulse, Kind::Bye, Kind::Relay, Kind::Relayed];
+        let kind = kinds[dice.below(7) as usize];
+        let hello = Hello { session: [1; 32], run: [2; 16], from: 1, to: 0, connection: 3 };
+        let body = if kind == Kind::Hello { hello.encode() } else { vec![1; dice.below(80) as usize] };
+        bytes.extend_from_slice(&head(kind, Counters::default(), body.len()));
+        bytes.extend_from_slice(&body);
     }
+    bytes
+}
 
-    #[test]
-    fn messages_of_noise_never_panic() {
-        feed(super::message, |dice| {
-            let mut bytes = vec![dice.draw() as u8];
-            for _ in 0..dice.below(6) {
-                let kinds = [Kind::Hello, Kind::Welcome, Kind::Frame, Kind::Pulse, Kind::Bye, Kind::Relay, Kind::Relayed];
-                let body = vec![1; dice.below(80) as usize];
-                let kind = kinds[dice.below(7) as usize];
-                bytes.extend_from_slice(&message::head(kind, Counters::default(), body.len()));
-                bytes.extend_from_slice(&body);
-            }
-            bytes
-        });
+/// What is nearly a sequence of frames: their length, then sections.
+#[cfg(test)]
+pub(crate) fn frames(dice: &mut super::sim::Dice) -> Vec<u8> {
+    let mut bytes = vec![200, 0];
+    for _ in 0..dice.below(8) {
+        bytes.extend_from_slice(&dice.below(4).to_le_bytes());
+        let length = dice.below(40);
+        bytes.extend_from_slice(&(length as u32).to_le_bytes());
+        bytes.extend((0..length).map(|_| dice.draw() as u8));
     }
-
-    #[test]
-    fn frames_of_noise_never_panic() {
-        feed(super::frame, |dice| {
-            let mut bytes = vec![200, 0];
-            for _ in 0..dice.below(8) {
-                bytes.extend_from_slice(&dice.below(4).to_le_bytes());
-                let length = dice.below(40);
-                bytes.extend_from_slice(&(length as u32).to_le_bytes());
-                bytes.extend((0..length).map(|_| dice.draw() as u8));
-            }
-            bytes
-        });
-    }
+    bytes
 }

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What is too long for every change: all tests marked `ignored`, the large sizes of the benches, fuzzing by a nightly compiler where there is one.
+# Takes hours. `./nightly.sh SECONDS` fuzzes each target for so long [default: 600].
+set -euo pipefail
+cd "$(dirname "$0")"
+seconds="${1:-600}"
+
+./test.sh
+# One at a time: the large ones want the machine's memory for themselves.
+cargo test --release --locked --workspace --no-fail-fast -- --ignored --test-threads=1
+
+# Whole protocols at their full sizes; every result is opened and compared.
+sotto=target/release/sotto
+"$sotto" bench mpc --runs 5
+"$sotto" bench mpc --runs 3 --net lan --protocol rep3
+"$sotto" bench mpc --runs 1 --net wan --protocol rep3 --work mul,dot,lt,sort,sum,sum1
+"$sotto" bench mpc --runs 1 --n 1000000 --work lt,sort --protocol rep3
+"$sotto" bench mpc --runs 1 --n 100000000 --work sum,mul,dot --protocol rep3
+"$sotto" bench mpc --runs 1 --n 100000000 --work sum --protocol additive --parties 3
+
+# The tests above have fed every target seeded noise for a minute; this feeds it noise that coverage guides.
+if cargo +nightly fuzz --version >/dev/null 2>&1; then
+  for target in $(cd fuzz && ls fuzz_targets | sed 's/\.rs$//'); do
+    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds"
+  done
+else
+  echo "nightly: cargo-fuzz or a nightly compiler is missing; targets were fed seeded noise only" >&2
+fi
+echo "nightly: all passed"
