@@ -473,10 +473,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 const REGULATOR: &str = "health-authority";
 /// The nodes compute along where contracts name their member as a helper.
 const HELP: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__HELP", "true")];
-/// Environment of a node that is to die in the middle of its next computation: having agreed on randomness with each peer, or having given each
-/// its shares of the inputs too.
-const DIES_EARLY: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL_FRAMES", "2")];
-const DIES_LATE: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL_FRAMES", "9")];
+/// Environment of a node that is to die in the middle of its next computation: at the inputs, or when its own are in.
+const DIES_EARLY: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "inputs")];
+const DIES_LATE: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "release")];
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
 /// The refusals, in the order in which they are told.
 const CASES: [&str; 7] = [

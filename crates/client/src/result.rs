@@ -169,9 +169,7 @@ fn words(columns: Vec<Values>) -> Result<Vec<u64>, Error> {
 fn blame(failure: &Failure, parties: &[&String]) -> Error {
     let name = |index: u16| parties.get(usize::from(index)).map_or("?", |party| party.as_str());
     match failure {
-        Failure::Party { party, fault } => {
-            Error::Share { party: name(*party).to_owned(), reason: fault.to_string() }
-        }
+        Failure::Party { party, fault } => Error::Share { party: name(*party).to_owned(), reason: fault.to_string() },
         Failure::Dispute { low, high, fault } => Error::Answer(format!(
             "{fault}: {} or {} gave a wrong share, and which of them cannot be told",
             name(*low),

@@ -230,12 +230,7 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
 }
 
 /// Keeps the sealed share, then puts its record on the ledger. Where enough others have recorded theirs meanwhile, this one is not needed.
-async fn record(
-    node: &Node,
-    request: &Digest,
-    run: Fixed<16>,
-    held: Held,
-) -> Result<Option<ResultShare>, ApiError> {
+async fn record(node: &Node, request: &Digest, run: Fixed<16>, held: Held) -> Result<Option<ResultShare>, ApiError> {
     let Held { sealed, transcript } = held;
     let parties = parties(node, request)?;
     if parties.request.phase == Phase::Done {
@@ -263,7 +258,9 @@ async fn record(
     match placed.first().map(|placed| placed.code.as_str()) {
         Some(ledger::OK) => Ok(Some(ResultShare { party: node.member.clone(), sealed, transaction: id })),
         Some(closed) if closed == code::REQUEST_CLOSED.code && parties.protocol.dropouts > 0 => Ok(None),
-        refused => Err(ApiError::coded(refused.unwrap_or_default(), format!("transaction {id} was refused and is on record"))),
+        refused => {
+            Err(ApiError::coded(refused.unwrap_or_default(), format!("transaction {id} was refused and is on record")))
+        }
     }
 }
 

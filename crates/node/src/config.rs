@@ -50,8 +50,18 @@ pub enum Ordering {
 pub struct Compute {
     /// Whether this node computes along where contracts name its member as a helper.
     pub help: bool,
-    /// For drills: the process ends when it has sent so many frames of a computation; 0 for never.
-    pub drill_frames: u32,
+    /// For drills: the process ends in the middle of a computation.
+    pub drill: Option<Drill>,
+}
+
+/// Where in a computation a drill ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drill {
+    /// Where the parties share their inputs.
+    Inputs,
+    /// Where all is computed, and the result is to be given out.
+    Release,
 }
 
 /// What callers may use up; times in seconds, sizes in bytes, rates in requests per second.
@@ -350,7 +360,7 @@ const KEYS: [(&str, bool); 23] = [
     ("ordering__kind", true),
     ("ordering__leader", true),
     ("compute__help", false),
-    ("compute__drill_frames", false),
+    ("compute__drill", true),
     ("limits__max_connections", false),
     ("limits__max_connections_per_address", false),
     ("limits__handshake_seconds", false),

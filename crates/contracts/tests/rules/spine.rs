@@ -6,9 +6,9 @@ use contracts::message::{
 };
 use contracts::record::Phase;
 use contracts::{GRANT_SKEW, MAX_PENDING, read};
-use wire::Fixed;
 use crypto::kem::Suite;
 use crypto::{Digest, Label};
+use wire::Fixed;
 
 use crate::world::*;
 

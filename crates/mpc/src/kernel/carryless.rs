@@ -171,9 +171,10 @@ pub(crate) fn lift(words: &[u64], weights: &[u64], out: &mut Vec<Octet>) {
             for lane in 0..8 {
                 for byte in 0..8 {
                     // The byte of each row, as a matrix of 8 × 8 bits; transposed, an index for each bit.
-                    let matrix = rows.chunks_exact(8).enumerate().fold(0, |matrix, (row, words)| {
-                        matrix | (words[lane] >> (8 * byte) & 0xff) << (8 * row)
-                    });
+                    let matrix = rows
+                        .chunks_exact(8)
+                        .enumerate()
+                        .fold(0, |matrix, (row, words)| matrix | (words[lane] >> (8 * byte) & 0xff) << (8 * row));
                     for (bit, index) in transpose(matrix).to_le_bytes().into_iter().enumerate() {
                         packs[8 * byte + bit].0[lane] ^= table[usize::from(index)];
                     }

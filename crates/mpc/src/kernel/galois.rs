@@ -43,13 +43,7 @@ pub(crate) fn expand_ring(level: Level, x: [&[u64]; 2], y: [&[u64]; 2], t: u32, 
 // The generic kernels use loops, not closures: a closure is compiled without the features of the function that it is inlined into.
 
 #[inline(always)]
-pub(super) fn expand_blocks<L: Lanes>(
-    x: [&[L::Atom]; 2],
-    y: [&[L::Atom]; 2],
-    t: u32,
-    all: bool,
-    rows: &mut [L::Atom],
-) {
+pub(super) fn expand_blocks<L: Lanes>(x: [&[L::Atom]; 2], y: [&[L::Atom]; 2], t: u32, all: bool, rows: &mut [L::Atom]) {
     let (size, points) = (8 << t, 8 * 3usize.pow(t));
     // Each of x_own, x_next, y_own, y_own + y_next; then their differences in all variables above a leaf's.
     let mut room = vec![L::Atom::ZERO; 8 * size];
@@ -425,12 +419,7 @@ pub(crate) fn products(level: Level, u: [&[Pack]; 2], v: [&[Pack]; 2], t: u32) -
 }
 
 #[inline(always)]
-fn products_of<L: Lanes<Atom = u64>>(
-    u: [&[Pack]; 2],
-    v: [&[Pack]; 2],
-    t: u32,
-    sums: &mut [[Octet; PRODUCTS]],
-) {
+fn products_of<L: Lanes<Atom = u64>>(u: [&[Pack]; 2], v: [&[Pack]; 2], t: u32, sums: &mut [[Octet; PRODUCTS]]) {
     let points = sums.len();
     let mut room = karatsuba::Room::new();
     let (places, steep): (Vec<_>, _) = (rows_to_points(t).collect(), differences(t));
@@ -469,4 +458,3 @@ pub(super) fn differences(t: u32) -> Vec<(usize, usize)> {
 pub(super) fn rows_to_points(t: u32) -> impl Iterator<Item = (usize, usize)> {
     (0..1usize << t).map(move |row| (row, (0..t).map(|bit| (row >> bit & 1) * 3usize.pow(bit)).sum()))
 }
-

@@ -21,13 +21,21 @@ pub(crate) fn kinds() -> Vec<Kind> {
     vec![
         Kind { name: "plain", parties: 1, make: |_| Box::new(Plain::default()) },
         Kind { name: "simulated dealer", parties: 3, make: |io| Box::new(Dealer::new(io.index())) },
-        Kind { name: "shamir", parties: 3, make: |_| Box::new(Shamir::new(3, 1, Adversary::SemiHonest).expect("one of three")) },
+        Kind {
+            name: "shamir",
+            parties: 3,
+            make: |_| Box::new(Shamir::new(3, 1, Adversary::SemiHonest).expect("one of three")),
+        },
         Kind {
             name: "shamir against malicious parties",
             parties: 3,
             make: |_| Box::new(Shamir::new(3, 1, Adversary::Malicious).expect("one of three")),
         },
-        Kind { name: "shamir with one to spare", parties: 4, make: |_| Box::new(Shamir::new(4, 1, Adversary::SemiHonest).expect("one of four")) },
+        Kind {
+            name: "shamir with one to spare",
+            parties: 4,
+            make: |_| Box::new(Shamir::new(4, 1, Adversary::SemiHonest).expect("one of four")),
+        },
         Kind { name: "rep3", parties: 3, make: |io| Box::new(Rep3::semi_honest(io).expect("three parties")) },
     ]
 }

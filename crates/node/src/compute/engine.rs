@@ -1,6 +1,8 @@
 //! A run on the engine of `mpc`: a party on a thread of its own, its frames through the peers' API.
 
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,11 +15,13 @@ use mpc::additive::Envelope;
 use mpc::domain::{Domain, Values};
 use mpc::engine::{Adversary, Backend, Failure, Frame, Party, Settings, Status};
 use mpc::rep3::Rep3;
+use mpc::runner::{Observer, Phase, Report, Session};
 use mpc::shamir::Shamir;
 use tokio::sync::mpsc;
 
 use super::transcript::Transcript;
 use super::{Attempt, Made, PATIENCE, Parties, failed, local, send};
+use crate::config::Drill;
 use crate::message::{ComputeFinish, Done};
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -41,34 +45,28 @@ pub(super) async fn run(
         seed: Secret::random(),
         inbox_limit: INBOX_LIMIT,
     };
-    let work = Work { protocol: parties.protocol, owners: parties.owners, program: parties.program.clone(), input };
+    let drill = node.compute.drill;
+    let work =
+        Work { drill, protocol: parties.protocol, owners: parties.owners, program: parties.program.clone(), input };
     let runtime = tokio::runtime::Handle::current();
     let session = settings.session;
     let awaited = Arc::new(Mutex::new(Vec::new()));
     let links = Links { inbox, lost, outbox, awaited: awaited.clone(), runtime };
     let watching = watch(node, parties, attempt, &awaited, losses.clone());
     let computing = tokio::task::spawn_blocking(move || drive(settings, work, links));
-    let drill = node.compute.drill_frames;
     let sending = async {
-        // A few at once: a party sorts them by their numbers. In a drill one by one, so that those before the last have arrived.
-        let at_once = if drill == 0 { 4 } else { 1 };
-        let mut count = 0;
+        // A few at once: a party sorts them by their numbers.
         let queue = futures_util::stream::poll_fn(move |context| frames.poll_recv(context));
         let mut sends = queue
             .map(|frame: Frame| {
-                count += 1;
-                let (index, to) = (count, frame.to);
+                let to = frame.to;
                 let body = Secret::new(frame.body.to_vec());
                 async move {
-                    if drill > 0 && index > drill {
-                        tracing::error!(drill, "a drill: this process ends in the middle of a computation");
-                        std::process::exit(DRILLED);
-                    }
                     let envelope = Envelope { from: frame.from, to, body };
                     (to, tokio::time::timeout(PATIENCE, send(node, parties, attempt, envelope)).await)
                 }
             })
-            .buffer_unordered(at_once);
+            .buffer_unordered(4);
         while let Some((to, sent)) = sends.next().await {
             let problem = match sent {
                 Ok(Ok(_)) => continue,
@@ -85,6 +83,10 @@ pub(super) async fn run(
         done = working => done,
         never = watching => match never {},
     };
+    if let (Ok(Err(Failure::Cancelled)), Some(drill)) = (&computed, node.compute.drill) {
+        tracing::error!(?drill, "a drill: this process ends in the middle of a computation");
+        std::process::exit(DRILLED);
+    }
     let (share, transcript) = computed.map_err(ApiError::internal)?.map_err(|failure| blame(&failure, parties))?;
     Ok(Made { share, transcript: transcript.digest(&session) })
 }
@@ -119,6 +121,7 @@ async fn watch(
 
 /// What a party computes.
 struct Work {
+    drill: Option<Drill>,
     protocol: Protocol,
     owners: u16,
     program: query::Program,
@@ -163,6 +166,8 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
         *place = values;
     }
     let protocol = work.protocol;
+    let ends = Rc::new(Ends { at: work.drill, now: Cell::new(false) });
+    let watched = Rc::clone(&ends);
     let mut party = Party::new(settings, move |io| async move {
         let backend: Box<dyn Backend> = match protocol.name {
             SHAMIR => {
@@ -174,7 +179,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
             }
             _ => Box::new(Rep3::malicious(&io)?),
         };
-        mpc::runner::run(&program, &*backend, io, &lengths, inputs).await
+        Session::new(&program, &*backend, &lengths).observe(&*watched).run(io, inputs).await
     })?;
     let mut transcript = Transcript::default();
     let mut arrived: Vec<Frame> = Vec::new();
@@ -183,6 +188,10 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
         for frame in frames {
             transcript.add(frame.from, frame.to, &frame.body);
             links.outbox.blocking_send(frame).map_err(|_| Failure::Cancelled)?;
+        }
+        if ends.now.get() {
+            // What it has said so far still leaves; then the process ends.
+            return Err(Failure::Cancelled);
         }
         if let Status::Done(outcome) = status {
             let share = outcome.share.ok_or(Failure::Program("the program gives the recipient a column"))?;
@@ -208,6 +217,23 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
             Ok(News::Lost(peer)) => party.lose(peer),
             Err(_) => party.awaits().into_iter().for_each(|peer| party.lose(peer)),
         }
+    }
+}
+
+/// Notices where a drill ends the run.
+struct Ends {
+    at: Option<Drill>,
+    now: Cell<bool>,
+}
+
+impl Observer for Ends {
+    fn report(&self, report: &Report) {
+        let here = match self.at {
+            Some(Drill::Inputs) => matches!(report.phase, Phase::Operation(_)),
+            Some(Drill::Release) => report.phase == Phase::Release,
+            None => false,
+        };
+        self.now.set(self.now.get() || here);
     }
 }
 

@@ -15,9 +15,8 @@ impl Transcript {
     /// `H(TRANSCRIPT, [session, (from u16 ‖ to u16 ‖ SHA-256 of the message)…])`.
     pub(super) fn digest(mut self, session: &Digest) -> Digest {
         self.0.sort();
-        let entries = self.0.iter().map(|(from, to, body)| {
-            [&from.to_be_bytes()[..], &to.to_be_bytes(), body.as_ref()].concat()
-        });
+        let entries =
+            self.0.iter().map(|(from, to, body)| [&from.to_be_bytes()[..], &to.to_be_bytes(), body.as_ref()].concat());
         let parts: Vec<Vec<u8>> = std::iter::once(session.as_ref().to_vec()).chain(entries).collect();
         hash(Label::TRANSCRIPT, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
