@@ -169,7 +169,7 @@ codes! {
         "Raise the program's minimum group to that of the terms."
     NO_PROTOCOL "no_protocol"
         "No protocol offered today withstands what the terms assume of corrupt or absent parties."
-        "`additive` survives semi-honest parties, all but one, and no dropouts: state these, or wait for another protocol."
+        "`additive` withstands semi-honest parties, all but one; `rep3` one malicious party of exactly three; `shamir` c corrupt parties and d that vanish among 2c + d + 1. State what one of them keeps, or name `helpers`."
     UNKNOWN_CONTRACT "unknown_contract"
         "No contract has that identity."
         "List the contracts."

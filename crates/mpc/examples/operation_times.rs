@@ -42,7 +42,9 @@ async fn operate(name: &str, backend: &dyn Backend, io: &mut Io, x: &Column, y: 
         }
         "shuffle" => drop(backend.shuffle(io, columns).await?),
         "to_bits" => drop(backend.to_bits(io, x, 64).await?),
-        "groups" => drop(segment::group_sums(backend, io, &[(x, Range::Bits(32))], &[y.clone()], None).await?),
+        "groups" => {
+            drop(segment::group_sums(backend, io, &[(x, Range::Bits(32))], std::slice::from_ref(y), None).await?)
+        }
         "segments" => {
             let starts = backend.is_negative(io, x).await?;
             drop(segment::prefix_sums(backend, io, &starts, columns).await?);

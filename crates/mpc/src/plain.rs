@@ -252,7 +252,7 @@ fn prefix_sum<E: Element>(column: &Column) -> Result<Column, Failure> {
 }
 
 fn sum<E: Element>(column: &Column, groups: usize) -> Result<Column, Failure> {
-    if groups == 0 || column.len() % groups != 0 {
+    if groups == 0 || !column.len().is_multiple_of(groups) {
         return Err(Failure::Program("groups divide a column's length"));
     }
     if column.is_empty() {

@@ -171,7 +171,8 @@ impl Particulars {
 /// Between `least` and [`MAX_LIST`] distinct names.
 fn names(field: &'static str, list: &[String], least: usize) -> Result<(), TermsError> {
     if !(least..=MAX_LIST).contains(&list.len()) {
-        return Err(fault(field, "must hold at most 32 names, and at least one where names are needed"));
+        let rule = if least == 0 { "must hold at most 32 names" } else { "must hold between 1 and 32 names" };
+        return Err(fault(field, rule));
     }
     list.iter().try_for_each(|text| name(field, text))?;
     if list.iter().collect::<BTreeSet<_>>().len() != list.len() {

@@ -136,8 +136,8 @@ fn the_encoding_is_frozen() {
     assert_eq!(
         [disclosed, terms.digest().to_string()],
         [
-            "bcb66ddd5afb91508cd1a177710c405f4c27101c2247efd599751364f314861d",
-            "e1bb1c74751076f474ac027d3bc6ba3bd6581f1d9434590dc5d3848d4eff9f11"
+            "17175683178fd1d8b86012e4904c2972278bcec9249a3add92111cc03848ce00",
+            "ef3911360fa6a1f54ca261e3a94661d793c47d8007694f162b4445e55b954b40"
         ]
     );
 }

@@ -151,7 +151,7 @@ pub async fn extreme(
         let better = compare::lt(backend, io, below, above, range).await?;
         let pairs: Vec<_> = second.iter().zip(&first).collect();
         let winners = select_all(backend, io, &better, &pairs).await?;
-        if rows % 2 == 0 {
+        if rows.is_multiple_of(2) {
             columns = winners;
         } else {
             // The odd one out goes on as it is, at the end of its group.

@@ -79,7 +79,7 @@ async fn floor_quotient(
             return sum(backend, &[&[quotient], reached.as_slice()].concat(), -(most + 1));
         }
         // One truncation brings the remainder to (−d, 2d), if the reciprocal to 2^-bits leaves the product in range.
-        let last = 2 * bits + 1 <= room + size;
+        let last = 2 * bits < room + size;
         let (drop, place) = if last { (0, bits) } else { (bits - half, room + size - 1 - half - (bits - half)) };
         let head = if drop == 0 { rest.clone() } else { truncate(backend, io, &rest, drop).await? };
         let reciprocal = shifted_reciprocal(place + drop, divisor);

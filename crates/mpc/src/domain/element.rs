@@ -37,6 +37,10 @@ pub trait Element: Pod + PartialEq + Eq + Send + Sync + Zeroize + std::fmt::Debu
     fn is_canonical(self) -> bool;
     /// Makes uniform bytes (as a stream wrote them over the element) an element, with bias below 2^-60.
     #[must_use]
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the bytes of a stream are laid out as an element that is not reduced yet"
+    )]
     fn from_stream(self) -> Self;
     /// A vector of them as values.
     fn values(elements: Vec<Self>) -> Values;

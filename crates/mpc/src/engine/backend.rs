@@ -181,6 +181,7 @@ pub trait Backend {
     fn is_negative<'a>(&'a self, io: &'a mut Io, column: &'a Column) -> Fut<'a, Column>;
 
     /// `Σ 2^j · bits[j]` as values of a ring or field; 1 to `width` columns.
+    #[expect(clippy::wrong_self_convention, reason = "the back end converts; it is no value itself")]
     fn from_bits<'a>(&'a self, io: &'a mut Io, bits: &'a [Column], domain: Domain) -> Fut<'a, Column>;
 
     /// The columns' rows in one secret random order, the same for all columns; they are of one length and any domain.

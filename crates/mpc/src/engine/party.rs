@@ -12,7 +12,7 @@ use crypto::{Digest, Secret};
 use crate::prg::Prg;
 
 use super::frame::{self, Writer};
-use super::io::{Mailbox, Shared};
+use super::io::Shared;
 use super::{Failure, Fault, Frame, Io, OpId};
 
 /// What a party needs to know of its session.
@@ -62,11 +62,14 @@ pub struct Stats {
     pub rounds: u32,
 }
 
+/// What a party does: straight-line code, stepped as bytes come in.
+type Work<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+
 /// One party. Everything it does is decided by its settings, its work and the frames it is given, in their order per peer.
 pub struct Party<T> {
     shared: Rc<Shared>,
     outbox: Rc<RefCell<Vec<Frame>>>,
-    work: Option<Pin<Box<dyn Future<Output = Result<T, Failure>>>>>,
+    work: Option<Work<T>>,
 }
 
 impl<T: 'static> Party<T> {
@@ -265,7 +268,7 @@ fn sort(shared: &Shared, arrivals: &mut Arrivals, from: u16, mut sections: Bytes
         if *waiting > arrivals.limit || mail.len() >= MAX_MAILBOXES {
             return Err(Failure::blame(from, Fault::Flood(arrivals.limit)));
         }
-        mail.entry((from, op)).or_insert_with(Mailbox::default).chunks.push_back(bytes);
+        mail.entry((from, op)).or_default().chunks.push_back(bytes);
     }
     Ok(())
 }

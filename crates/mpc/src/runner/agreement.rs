@@ -79,7 +79,6 @@ pub(super) async fn wait_for_all(backend: &dyn Backend, io: &mut Io) -> Result<(
 }
 
 /// Checkpoints of this computation in the store, by slot, and what is said of each.
-#[expect(clippy::type_complexity, reason = "one use")]
 fn held(fresh: &Epoch, io: &Io, store: &dyn Store) -> Result<Vec<Option<(Checkpoint, Claim)>>, Failure> {
     let load = |slot| {
         let bytes = store.load(slot).map_err(|error| Failure::Storage(error.kind()))?;

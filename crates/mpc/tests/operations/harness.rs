@@ -195,7 +195,8 @@ impl Numbers {
             .map(|at| match edges.get(at) {
                 Some(edge) if bits > 2 => *edge,
                 _ => {
-                    let bits = if self.next() % 4 == 0 { 1 + (self.next() % u64::from(bits)) as u32 } else { bits };
+                    let bits =
+                        if self.next().is_multiple_of(4) { 1 + (self.next() % u64::from(bits)) as u32 } else { bits };
                     self.integer(bits)
                 }
             })

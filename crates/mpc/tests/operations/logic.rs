@@ -8,7 +8,8 @@ use super::harness::{LENGTHS, NUMBERS, Numbers, expect, truths, values};
 fn bits_combine() {
     for len in LENGTHS {
         let mut numbers = Numbers(1);
-        let planes: Vec<Vec<bool>> = (0..5).map(|_| (0..len).map(|_| numbers.next() % 4 > 0).collect()).collect();
+        let planes: Vec<Vec<bool>> =
+            (0..5).map(|_| (0..len).map(|_| !numbers.next().is_multiple_of(4)).collect()).collect();
         let inputs: Vec<_> = planes.iter().map(|plane| truths(plane.iter().copied())).collect();
         let row = |at: usize| planes.iter().map(move |plane| plane[at]);
         let expected = [

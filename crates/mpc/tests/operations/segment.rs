@@ -12,7 +12,7 @@ fn sums_and_copies_stay_within_segments() {
         for len in [0usize, 1, 2, 3, 4, 5, 31, 64, 100, 1001] {
             let mut numbers = Numbers(len as u64 + 1);
             let column: Vec<i128> = (0..len).map(|_| numbers.integer(40)).collect();
-            let starts: Vec<i128> = (0..len).map(|_| i128::from(numbers.next() % 4 == 0)).collect();
+            let starts: Vec<i128> = (0..len).map(|_| i128::from(numbers.next().is_multiple_of(4))).collect();
             let (mut sums, mut firsts, mut all) = (Vec::new(), Vec::new(), Vec::new());
             let (mut sum, mut first, mut total) = (0, 0, 0);
             for (row, value) in column.iter().enumerate() {

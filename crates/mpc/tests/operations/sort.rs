@@ -99,7 +99,7 @@ fn the_first_key_counts_most() {
 fn rows_whose_bit_is_set_come_first() {
     for len in [0usize, 1, 2, 64, 333] {
         let mut numbers = Numbers(11);
-        let bits: Vec<i128> = (0..len).map(|_| i128::from(numbers.next() % 3 == 0)).collect();
+        let bits: Vec<i128> = (0..len).map(|_| i128::from(numbers.next().is_multiple_of(3))).collect();
         let column = numbers.integers(64, len);
         let (mut rows, rest): (Vec<usize>, Vec<usize>) = (0..len).partition(|row| bits[*row] == 1);
         let kept = values(Domain::Ring64, &pick(&column, &rows));

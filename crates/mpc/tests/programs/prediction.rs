@@ -82,7 +82,7 @@ fn semi_honest_costs_are_predicted() {
 /// The check's share of bytes and rounds is estimated: products of several vectors are counted as if they were one.
 #[test]
 fn malicious_costs_are_predicted() {
-    table(MALICIOUS, each(&[100]), (15, 2000), (20, 8));
+    table(MALICIOUS, each(&[100]), (20, 2000), (20, 8));
 }
 
 #[test]

@@ -98,8 +98,7 @@ fn crash(protocol: Protocol, sample: &Sample, seed: u64, every: usize) -> Vec<us
         assert_eq!(checkpoint.to_bytes(), *bytes);
         assert!(names.insert((checkpoint.epoch().run.0, checkpoint.epoch().done)));
     }
-    let begun = begun.0.borrow().clone();
-    begun
+    begun.0.take()
 }
 
 #[test]
@@ -222,6 +221,7 @@ fn nothing_is_kept_after_a_failed_check() {
                 Session::new(&sample.program, &*backend, &lengths).keep(&*store, 3).run(io, inputs).await.map(|_| ())
             }
         });
+        #[expect(clippy::needless_range_loop, reason = "it indexes the reports as well")]
         for party in 0..2 {
             match &report.last()[party] {
                 Ok(()) => {}

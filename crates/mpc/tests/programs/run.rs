@@ -31,6 +31,9 @@ impl Sample {
     }
 }
 
+/// What a recipient does with three shares.
+type Combine = fn([Vec<u8>; 3]) -> Result<Vec<Values>, Failure>;
+
 /// A protocol.
 #[derive(Clone, Copy)]
 pub(crate) struct Protocol {
@@ -39,7 +42,7 @@ pub(crate) struct Protocol {
     pub(crate) make: fn(&Io) -> Box<dyn Backend>,
     pub(crate) predict: fn(&Io, &Sample) -> Result<Prediction, Failure>,
     /// What a recipient reads in all parties' shares.
-    pub(crate) combine: fn([Vec<u8>; 3]) -> Result<Vec<Values>, Failure>,
+    pub(crate) combine: Combine,
 }
 
 pub(crate) const SEMI_HONEST: Protocol = Protocol {

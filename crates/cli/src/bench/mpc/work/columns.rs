@@ -51,7 +51,9 @@ impl Columns {
                 Ok(column)
             }
             Work::Sort => {
-                let key = Key { column: &self.columns[0], range: Range::Full, order: Order::Ascending };
+                // 64-bit keys; the whole of the ring.
+                let range = if self.domain == Domain::Ring64 { Range::Full } else { Range::Bits(64) };
+                let key = Key { column: &self.columns[0], range, order: Order::Ascending };
                 let sorted = sort::sort(backend, io, &[key], &self.columns[..1], None).await?;
                 sorted.into_iter().next().ok_or(Failure::Program("a column sorted is a column"))
             }
@@ -76,7 +78,7 @@ impl Columns {
             Work::Dot => Values::from_i64(self.domain, &[pairs().map(|(x, y)| x * y).sum()]),
             Work::Lt => Values::from_i64(Domain::Bits, &pairs().map(|(x, y)| i64::from(x < y)).collect::<Vec<_>>()),
             Work::Mulseq => {
-                let result = if self.n % 2 == 0 { left[0] } else { -left[0] };
+                let result = if self.n.is_multiple_of(2) { left[0] } else { -left[0] };
                 Values::from_i64(self.domain, &[result])
             }
             Work::Sort => {
