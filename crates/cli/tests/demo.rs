@@ -44,6 +44,22 @@ fn it_shows_what_it_says_and_again() {
 }
 
 #[test]
+fn it_shows_what_becomes_of_a_party_that_dies() {
+    let kept = tempfile::tempdir().unwrap();
+    let told = account(&demo(kept.path()).args(["--drop", "riverside"]).output().unwrap(), kept.path());
+    assert_eq!(told["dropped"]["member"], "riverside");
+    let aborted = told["dropped"]["aborted"].as_str().unwrap();
+    assert!(aborted.contains("computation_failed") && aborted.contains("riverside"), "{aborted}");
+    // The result without riverside has three shares, one of them the helper's: both readers follow.
+    let (receipt, consortium) = (kept.path().join("receipts/compute-without-one.receipt"), path(&told["consortium"]));
+    assert!(accepted(&verify_in_python(&receipt, Some(consortium))));
+    let verified = verify(&receipt, Some(consortium));
+    assert!(accepted(&verified));
+    let steps = String::from_utf8(verified.stdout).unwrap();
+    assert!(steps.contains("shamir (malicious)") && steps.contains("health-authority"), "{steps}");
+}
+
+#[test]
 fn nothing_outlives_a_demo_that_is_killed() {
     let mut demo = Demo::start();
     demo.until("the release was received", |demo| demo.place().join("received-northgate.csv").exists());

@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) sent: Cell<bool>,
     pub(super) outlet: RefCell<Box<dyn FnMut(Frame)>>,
     pub(super) inlet: RefCell<Box<dyn FnMut() -> Option<Frame>>>,
+    /// Frames came in since this was last looked at: for whoever is polled before the one that looked for them.
+    pub(super) pulled: Cell<bool>,
     pub(super) arrivals: RefCell<super::party::Arrivals>,
     pub(super) stats: RefCell<Stats>,
     pub(super) lost: RefCell<Vec<bool>>,
@@ -87,6 +89,7 @@ impl Shared {
         loop {
             let Some(frame) = (self.inlet.borrow_mut())() else { return Ok(any) };
             super::party::accept(self, frame)?;
+            self.pulled.set(true);
             any = true;
         }
     }

@@ -104,6 +104,7 @@ impl<T: 'static> Party<T> {
             sent: Cell::new(false),
             outlet: RefCell::new(Box::new(move |frame| collect.borrow_mut().push(frame))),
             inlet: RefCell::new(Box::new(|| None)),
+            pulled: Cell::new(false),
             arrivals: RefCell::new(Arrivals::new(count, inbox_limit)),
             stats: RefCell::new(Stats::default()),
             lost: RefCell::new(vec![false; count]),
@@ -138,11 +139,18 @@ impl<T: 'static> Party<T> {
         for frame in inbox {
             taken = taken.and_then(|()| accept(&self.shared, frame));
         }
-        self.shared.awaited.borrow_mut().fill(false);
         let work = self.work.as_mut().expect("a party is not stepped after its end");
-        let polled = match taken {
-            Ok(()) => work.as_mut().poll(&mut Context::from_waker(Waker::noop())),
-            Err(failure) => Poll::Ready(Err(failure)),
+        let polled = loop {
+            self.shared.awaited.borrow_mut().fill(false);
+            self.shared.pulled.set(false);
+            let polled = match &taken {
+                Ok(()) => work.as_mut().poll(&mut Context::from_waker(Waker::noop())),
+                Err(failure) => Poll::Ready(Err(failure.clone())),
+            };
+            // What a strand pulled in may be what one polled before it waits for, and nothing else may come to wake that one.
+            if polled.is_ready() || !self.shared.pulled.get() {
+                break polled;
+            }
         };
         self.shared.flush_all();
         let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
@@ -277,3 +285,33 @@ fn sort(shared: &Shared, arrivals: &mut Arrivals, from: u16, mut sections: Bytes
 const MAX_EARLY: usize = 4096;
 /// Operations that may have bytes waiting.
 const MAX_MAILBOXES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{join, local};
+    use super::*;
+
+    #[test]
+    fn what_comes_in_while_one_strand_is_polled_reaches_those_before_it() {
+        let work = |mut io: Io| async move {
+            let ops = [io.op(), io.op()];
+            if io.index() == 1 {
+                ops.iter().for_each(|op| io.send(*op, 0, &[7]));
+                return Ok(());
+            }
+            let (mut first, mut second) = ([0], [0]);
+            join(io.receive(ops[0], 1, &mut first), io.receive(ops[1], 1, &mut second)).await.map(|_| ())
+        };
+        let [mut receiver, mut sender] = [0, 1].map(|index| Party::new(local::settings(index, 2, 3), work).unwrap());
+        let (seed, _) = sender.step([]).unwrap();
+        let (other_seed, _) = receiver.step([]).unwrap();
+        let (mut frames, _) = sender.step(other_seed).unwrap();
+        // There is nothing for the first strand to pull, and all for the second.
+        let mut looked = 0;
+        receiver.connect(drop, move || {
+            looked += 1;
+            if looked == 2 { frames.pop() } else { None }
+        });
+        assert!(matches!(receiver.step(seed), Ok((_, Status::Done(())))));
+    }
+}
