@@ -495,6 +495,12 @@ impl Link {
         state.closed || (state.bye_sent && state.frames.is_empty())
     }
 
+    /// Whether the peer has ended its work, or the link has.
+    pub(super) fn has_left(&self) -> bool {
+        let state = self.state();
+        state.closed || state.left
+    }
+
     /// Whether it has a connection, and whether that goes through a third party.
     pub(super) fn carrier(&self) -> Option<bool> {
         self.state().carrier.as_ref().map(|channel| channel.is_relayed())

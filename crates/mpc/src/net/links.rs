@@ -189,18 +189,7 @@ impl Transport for Links {
     }
 
     fn collect(&mut self, events: &mut VecDeque<Event>) -> bool {
-        let known = events.len();
-        if !self.shared.inbox.collect(events) {
-            return false;
-        }
-        for event in events.iter().skip(known) {
-            if let Event::Frame(from, body) = event
-                && let Some(link) = &self.shared.links[usize::from(*from)]
-            {
-                link.consume(body.len());
-            }
-        }
-        true
+        self.shared.collect(events)
     }
 
     fn wait(&mut self, until: Instant) {
@@ -213,12 +202,17 @@ impl Transport for Links {
         let patience = if end == End::Done { timing.linger } else { timing.linger.min(timing.heartbeat) };
         let until = Instant::now() + patience;
         self.shared.links.iter().flatten().for_each(|link| link.bid_farewell());
-        // What peers still send is taken and dropped, so that they can end too.
-        let mut events = VecDeque::new();
-        while Instant::now() < until && !self.shared.links.iter().flatten().all(|link| link.is_settled()) {
-            self.shared.inbox.wait(until, 0);
-            self.collect(&mut events);
-            events.clear();
+        self.shared.drain(until, Link::is_settled);
+        let others = self.shared.links.iter().flatten();
+        if end == End::Done && !others.clone().all(|link| link.has_left()) {
+            // Who is still at work may reach another through this party only.
+            let (shared, gate) = (Arc::clone(&self.shared), self.gate.clone());
+            spawn("linger", move || {
+                shared.inbox.attach();
+                shared.drain(until, Link::has_left);
+                shared.close(&gate);
+            });
+            return;
         }
         self.shared.close(&self.gate);
     }
@@ -233,6 +227,32 @@ impl Drop for Links {
 }
 
 impl Shared {
+    /// Moves what came in to the end of `events`, and tells peers that it was taken; whether there was any.
+    fn collect(&self, events: &mut VecDeque<Event>) -> bool {
+        let known = events.len();
+        if !self.inbox.collect(events) {
+            return false;
+        }
+        for event in events.iter().skip(known) {
+            if let Event::Frame(from, body) = event
+                && let Some(link) = &self.links[usize::from(*from)]
+            {
+                link.consume(body.len());
+            }
+        }
+        true
+    }
+
+    /// Takes and drops what peers still send, so that they can end too, until all links are `done`.
+    fn drain(&self, until: Instant, done: fn(&Link) -> bool) {
+        let mut events = VecDeque::new();
+        while Instant::now() < until && !self.links.iter().flatten().all(|link| done(link)) {
+            self.inbox.wait(until, 0);
+            self.collect(&mut events);
+            events.clear();
+        }
+    }
+
     fn close(&self, gate: &Gate) {
         self.closed.store(true, Ordering::Release);
         gate.leave(&self.settings);

@@ -201,7 +201,9 @@ impl Checkpoint {
         for Kept { node, kind, len, share } in &self.0.columns {
             let domain = (*kind).into();
             let known = program.kinds(node.0 as usize).get(usize::from(node.1));
-            let len = usize::try_from(*len).ok().filter(|_| known == Some(&domain));
+            // A length that its bytes cannot hold would overflow before it is refused.
+            let fits = |len: &usize| known == Some(&domain) && *len <= share.len().saturating_mul(8);
+            let len = usize::try_from(*len).ok().filter(fits);
             let len = len.ok_or(Failure::Program("a checkpoint's columns are those of its program"))?;
             columns.insert(*node, backend.load(domain, len, share)?);
         }
