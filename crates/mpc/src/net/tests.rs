@@ -235,7 +235,9 @@ fn frames_go_through_a_third_party_where_there_is_no_other_way() {
 
 /// Two parties that reach each other only through a third, which does something to what it passes on.
 fn through_a_third(rounds: usize, len: usize, meddle: impl FnMut(Bytes) -> Bytes + Send + 'static) -> Vec<Outcome> {
-    let timing = Timing { patience: Duration::from_secs(20), ..quick() };
+    // Long enough for a machine that is busy: all of these end early where all is well.
+    let [handshake, silence, linger] = [10, 5, 30].map(Duration::from_secs);
+    let timing = Timing { patience: Duration::from_secs(60), handshake, silence, linger, ..quick() };
     let world = World::new(3, timing);
     let mut settings = world.settings(2, timing);
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
