@@ -1,7 +1,7 @@
 //! A computation as a graph of vector operations: built in Rust, sent as canonical bytes, approved by its digest.
 //!
 //! Handles are typed by what they hold, [`Numbers`] or [`Truths`], so that a program that type-checks can be run; the lengths of
-//! columns are known only then. Nothing is opened but what [`Program::open`] names.
+//! columns are known only then. Nothing is opened but what [`Builder::open`] names.
 //!
 //! ```
 //! use mpc::domain::Domain;

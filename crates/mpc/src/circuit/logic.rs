@@ -1,4 +1,4 @@
-//! Bits, and integers bit by bit. A number's bits are columns of [`Domain::Bits`](crate::domain::Domain::Bits), lowest first.
+//! Bits, and integers bit by bit. A number's bits are columns of [`Domain::Bits`], lowest first.
 
 use crate::domain::Domain;
 use crate::engine::{Backend, Column, Failure, Io, Truncation};
