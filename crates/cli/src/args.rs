@@ -456,6 +456,9 @@ pub(crate) struct FetchArgs {
 pub(crate) struct ComputeArgs {
     /// The request
     pub request: String,
+    /// End the computation that is under way, at all parties
+    #[arg(long)]
+    pub cancel: bool,
 }
 
 /// `sotto receipt`.

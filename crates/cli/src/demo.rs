@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use client::api::GrantToken;
+use client::Client;
+use client::api::{Computation, GrantToken};
 use client::flow::{Applying, Ephemeral};
 use contracts::message::ContractVersion;
 use contracts::record::Role;
@@ -47,6 +48,8 @@ pub(crate) struct Dropped {
     member: String,
     /// How the computation that needs all parties ended.
     told: String,
+    /// Where it went on when the node was back.
+    resumed: String,
 }
 
 /// The release that was received.
@@ -195,10 +198,15 @@ async fn perform(
     let computation = play.allowed(&play.compute_contracts.clone()).await?;
     let mut dropped = None;
     if let Some(member) = drop {
+        play.cancelled(stage, member, &computation).await?;
         let told = play.aborted(stage, member, &computation).await?;
-        dropped = Some(Dropped { member: member.to_owned(), told });
+        dropped = Some(Dropped { member: member.to_owned(), told, resumed: String::new() });
     }
     let answer = play.compute(&computation, &inputs, "compute_run").await?;
+    if let Some(dropped) = &mut dropped {
+        dropped.resumed = resumed(&stage.member(&dropped.member).operator.client, &computation.0).await?;
+        play.teller.say(&format!("it went on {}", dropped.resumed));
+    }
     chains.push(("compute", computation.0));
     if let Some(member) = drop {
         let computation = play.allowed(&dropout_contracts).await?;
@@ -340,12 +348,44 @@ impl Play<'_, '_> {
     ) -> Result<Answer, Failure> {
         let begun = Instant::now();
         self.teller.say("the hospitals compute together; none sees another's numbers");
-        let answer = self.people.researcher.client.compute_and_collect(request, ephemeral).await?;
+        let answer = self.people.researcher.client.compute_and_collect(request, ephemeral, |_| ()).await?;
         self.teller.timed(step, begun);
         if answer != in_clear(inputs)? {
             return Err(Failure::new("the joint answer differs from the one computed in clear"));
         }
         Ok(answer)
+    }
+
+    /// A computation that needs all its parties, while one of them hangs: the researcher ends it.
+    async fn cancelled(
+        &mut self,
+        stage: &Stage,
+        member: &str,
+        (request, ephemeral): &(Digest, Ephemeral),
+    ) -> Result<(), Failure> {
+        self.teller
+            .say(&format!("the node of {member} hangs in the middle of a computation, and the researcher cancels it"));
+        let begun = Instant::now();
+        let researcher = &self.people.researcher.client;
+        stage.hang(member, true)?;
+        let (under_way, seen) = tokio::sync::oneshot::channel();
+        let mut under_way = Some(under_way);
+        // Told for the first time when a moment has gone by without an end.
+        let watch = |_: &Computation| _ = under_way.take().map(|under_way| under_way.send(()));
+        let computing = researcher.compute_and_collect(request, ephemeral, watch);
+        let cancelling = async {
+            seen.await.map_err(|_| Failure::new("the computation ended without a party"))?;
+            Ok::<_, Failure>(researcher.cancel_computation(request).await?)
+        };
+        let (ended, cancelled) = tokio::join!(computing, cancelling);
+        stage.hang(member, false)?;
+        cancelled?;
+        match ended {
+            Err(error) if error.to_string().contains("computation_cancelled") => {}
+            _ => return Err(Failure::new("a computation that was cancelled did not end so")),
+        }
+        self.teller.timed("compute_cancelled", begun);
+        Ok(())
     }
 
     /// A computation that needs all its parties, while one of them dies: it ends, and says whose fault it is. The member's node is back afterwards.
@@ -356,9 +396,9 @@ impl Play<'_, '_> {
         (request, ephemeral): &(Digest, Ephemeral),
     ) -> Result<String, Failure> {
         self.teller.say(&format!("the node of {member} is set to die in the middle of its next computation"));
-        stage.restart(member, DIES_EARLY).await?;
+        stage.restart(member, DIES).await?;
         let begun = Instant::now();
-        let ended = self.people.researcher.client.compute_and_collect(request, ephemeral).await;
+        let ended = self.people.researcher.client.compute_and_collect(request, ephemeral, |_| ()).await;
         let Err(error) = ended else {
             return Err(Failure::new("a computation that needs all parties ended well without one"));
         };
@@ -368,7 +408,7 @@ impl Play<'_, '_> {
         }
         self.teller.timed("compute_aborted", begun);
         self.teller.say(&format!("it ended: {told}"));
-        self.teller.say(&format!("{member} is back, and the same request is computed"));
+        self.teller.say(&format!("{member} is back, and the same request goes on"));
         stage.restart(member, &[]).await?;
         Ok(told)
     }
@@ -382,13 +422,32 @@ impl Play<'_, '_> {
         inputs: &Path,
     ) -> Result<(), Failure> {
         self.teller.say(&format!("{member} is to die again, in a computation that the regulator helps with"));
-        stage.restart(member, DIES_LATE).await?;
+        stage.restart(member, DIES).await?;
         self.compute(computation, inputs, "compute_without_one").await?;
         let parties = self.people.researcher.client.request(&computation.0).await?.request.results;
         if parties.iter().any(|result| result.party == member) || stage.check().is_ok() {
             return Err(Failure::new(format!("{member} did not die in the middle of it")));
         }
         stage.restart(member, &[]).await
+    }
+}
+
+/// What a member's audit trail says of where a computation was taken up again.
+async fn resumed(operator: &Client, request: &Digest) -> Result<String, Failure> {
+    let (mut after, request) = (0, request.to_string());
+    loop {
+        let page = operator.audit(after, 500).await?;
+        if let Some(entry) =
+            page.items.iter().find(|entry| entry.action == "compute.resume" && entry.subject == request)
+        {
+            return Ok(entry.detail.clone());
+        }
+        let Some(last) = page.items.last() else {
+            return Err(Failure::new(
+                "the computation began anew, though all parties had kept its first run's columns",
+            ));
+        };
+        after = last.sequence;
     }
 }
 
@@ -473,9 +532,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 const REGULATOR: &str = "health-authority";
 /// The nodes compute along where contracts name their member as a helper.
 const HELP: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__HELP", "true")];
-/// Environment of a node that is to die in the middle of its next computation: at the inputs, or when its own are in.
-const DIES_EARLY: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "inputs")];
-const DIES_LATE: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "release")];
+/// Environment of a node that is to die in the middle of its next computation, when all are to verify and give out what they have.
+const DIES: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "release")];
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
 /// The refusals, in the order in which they are told.
 const CASES: [&str; 7] = [

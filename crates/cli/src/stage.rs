@@ -15,6 +15,7 @@ use client::wallet::Wallet;
 use contracts::record::Role;
 use crypto::{Digest, Secret};
 use ledger::Consortium;
+use rustix::process::Signal;
 
 use crate::commands::{credential, members, setup};
 use crate::error::Failure;
@@ -134,6 +135,14 @@ impl Stage {
         let member = self.members.pop().expect("the member that was started");
         self.members.insert(place.unwrap_or_default(), member);
         Ok(())
+    }
+
+    /// Stops a member's node where it stands, or lets it go on: as a machine that hangs.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub(crate) fn hang(&self, name: &str, hangs: bool) -> Result<(), Failure> {
+        self.member(name).process.signal(if hangs { Signal::STOP } else { Signal::CONT })
     }
 
     /// Fails where a node has died.

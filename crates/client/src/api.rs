@@ -135,7 +135,31 @@ pub struct Redemption {
     pub possession: Signature,
 }
 
-/// `POST /v1/requests/{id}/compute` and `GET /v1/requests/{id}/share`: a party's sealed share of the result.
+/// `POST /v1/requests/{id}/compute`: how far a computation is, as the party that coordinates it sees its own part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Computation {
+    /// Enough parties have recorded their shares of the result.
+    pub done: bool,
+    /// How much of the program is done, in thousandths.
+    pub permille: u16,
+    /// What it is at.
+    pub phase: String,
+    /// Bytes sent to the other parties.
+    pub sent_bytes: u64,
+    /// Bytes received from them.
+    pub received_bytes: u64,
+    /// Messages in sequence.
+    pub rounds: u32,
+}
+
+impl Computation {
+    /// One that has ended with a result.
+    pub fn done() -> Self {
+        Self { done: true, permille: 1000, phase: "done".into(), sent_bytes: 0, received_bytes: 0, rounds: 0 }
+    }
+}
+
+/// `GET /v1/requests/{id}/share`: a party's sealed share of the result.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ResultShare {
     /// The party.

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use wire::Bytes;
 
 use crate::api::{
-    Application, AuditEntry, Explanation, GrantToken, Health, Judgement, OracleSetup, OracleView, Page, Redemption,
-    RequestView, ResultShare, Submission, Submitted, TransactionResult,
+    Application, AuditEntry, Computation, Explanation, GrantToken, Health, Judgement, OracleSetup, OracleView, Page,
+    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::signature::sign_request;
@@ -285,9 +285,15 @@ impl Client {
 
     // Joint computation.
 
-    /// `POST /v1/requests/{id}/compute`, at one of the parties: has all of them compute, and returns when enough have recorded their shares.
-    pub async fn compute(&self, id: &Digest) -> Result<(), Error> {
-        self.send_bytes(Method::POST, &format!("/v1/requests/{id}/compute"), HeaderMap::new(), Vec::new()).await?;
+    /// `POST /v1/requests/{id}/compute`, at one of the parties: has all of them compute, unless they do, and returns when enough have
+    /// recorded their shares, or after a moment with how far it is: ask again until it is done.
+    pub async fn compute(&self, id: &Digest) -> Result<Computation, Error> {
+        self.post_empty(&format!("/v1/requests/{id}/compute")).await
+    }
+
+    /// `DELETE /v1/requests/{id}/compute`, at the party that coordinates: ends the computation at all parties.
+    pub async fn cancel_compute(&self, id: &Digest) -> Result<(), Error> {
+        self.send_bytes(Method::DELETE, &format!("/v1/requests/{id}/compute"), HeaderMap::new(), Vec::new()).await?;
         Ok(())
     }
 

@@ -12,26 +12,28 @@ use mpc::engine::Failure;
 use query::{Answer, Program};
 use wire::Limits;
 
-use crate::api::ResultShare;
+use crate::api::{Computation, ResultShare};
 use crate::client::{Client, Error};
 use crate::flow::Ephemeral;
 use crate::http as transport;
 
 impl Client {
-    /// Has the parties of an allowed request compute, then [collects](Client::collect) the result.
+    /// Has the parties of an allowed request compute, then [collects](Client::collect) the result. `watch` is told from time to time
+    /// how far they are.
     ///
     /// # Errors
     /// As [`Client::collect`].
-    pub async fn compute_and_collect(&self, request: &Digest, ephemeral: &Ephemeral) -> Result<Answer, Error> {
+    pub async fn compute_and_collect(
+        &self,
+        request: &Digest,
+        ephemeral: &Ephemeral,
+        mut watch: impl FnMut(&Computation),
+    ) -> Result<Answer, Error> {
         let view = self.request(request).await?;
         // Any party can coordinate: the first that answers.
         let mut unreachable = Error::Unfit("the request names no contract");
         for party in view.request.parties() {
-            let asked = match self.at_member(party).await {
-                Ok(node) => node.compute(request).await,
-                Err(error) => Err(error),
-            };
-            match asked {
+            match self.have_computed(party, request, &mut watch).await {
                 Ok(()) => return self.collect(request, ephemeral).await,
                 Err(error @ Error::Http(transport::Error::Problem(_))) => return Err(error),
                 Err(error @ Error::Http(_)) => unreachable = error,
@@ -39,6 +41,42 @@ impl Client {
             }
         }
         Err(unreachable)
+    }
+
+    /// Waits until the computation that a party coordinates is done.
+    async fn have_computed(
+        &self,
+        party: &str,
+        request: &Digest,
+        watch: &mut impl FnMut(&Computation),
+    ) -> Result<(), Error> {
+        let node = self.at_member(party).await?;
+        loop {
+            let computation = node.compute(request).await?;
+            watch(&computation);
+            if computation.done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the computation of a request, whichever party coordinates it.
+    ///
+    /// # Errors
+    /// The last party's, where none has anything under way.
+    pub async fn cancel_computation(&self, request: &Digest) -> Result<(), Error> {
+        let view = self.request(request).await?;
+        let mut outcome = Err(Error::Unfit("the request names no contract"));
+        for party in view.request.parties() {
+            outcome = match self.at_member(party).await {
+                Ok(node) => node.cancel_compute(request).await,
+                Err(error) => Err(error),
+            };
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     /// The result of a computation that the parties have finished: the recorded share of each from its own node, compared with

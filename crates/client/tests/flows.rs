@@ -78,6 +78,7 @@ fn world() -> World {
         results,
         owners: owners.clone(),
         helpers: vec![],
+        destroyed: vec![],
     };
     World { request, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
 }

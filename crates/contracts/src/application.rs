@@ -56,6 +56,7 @@ impl Application for Contracts {
             ("grants", "revoke") => grants::revoke(w, &decode(bytes)?),
             ("releases", "record") => grants::release(w, decode(bytes)?),
             ("results", "record") => grants::result(w, decode(bytes)?),
+            ("results", "destroy") => grants::destroy(w, &decode(bytes)?),
             (contract, method) => Err(code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))),
         }?;
         Ok(world.effects())

@@ -287,6 +287,9 @@ codes! {
     COMPUTATION_FAILED "computation_failed"
         "A party left or broke the protocol; no result came out."
         "Try again later; the message names the party."
+    COMPUTATION_CANCELLED "computation_cancelled"
+        "The requester or a party's operator has ended the computation; no result came out."
+        "Ask for it again, or withdraw the request."
 }
 
 #[cfg(test)]

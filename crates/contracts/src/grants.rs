@@ -5,8 +5,8 @@ use ledger::Failure;
 use policy::Means;
 
 use crate::application::World;
-use crate::message::{GrantIssue, GrantRevoke, ReleaseRecord, ResultRecord, redemption};
-use crate::record::{Asset, Duty, Grant, Notice, Phase, Request};
+use crate::message::{Destroy, GrantIssue, GrantRevoke, ReleaseRecord, ResultRecord, redemption};
+use crate::record::{Asset, Destroyed, Duty, Grant, Notice, Phase, Request};
 use crate::requests::{close, closed, find, settle, tell};
 use crate::{assets, code, key, offers};
 
@@ -173,6 +173,27 @@ pub(crate) fn result(world: &mut World<'_>, result: ResultRecord) -> Result<(), 
     if complete {
         tell(world, "request.done", &request, "");
     }
+    Ok(())
+}
+
+pub(crate) fn destroy(world: &mut World<'_>, destroy: &Destroy) -> Result<(), Failure> {
+    let member = world.node()?;
+    let mut request = find(world, &destroy.request)?;
+    if request.parties().all(|party| *party != member) {
+        return Err(code::NOT_PERMITTED.refuse(format!("`{member}` is no party of this computation")));
+    }
+    if offers::terms_at(world, &request.apply.contracts[0])?.means != Means::Compute {
+        return Err(code::CONTRACTS_MISMATCH.refuse("the request is for release, not for computation"));
+    }
+    if request.is_pending() {
+        return Err(code::APPROVALS_MISSING.refuse("the request has no verdict yet, so there is nothing to destroy"));
+    }
+    if request.destroyed.iter().any(|other| other.party == member) {
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{member}` has destroyed its part already")));
+    }
+    request.destroyed.push(Destroyed { party: member.clone(), at: world.now });
+    world.put(key::request(&request.id), &request);
+    tell(world, "result.destroyed", &request, &member);
     Ok(())
 }
 

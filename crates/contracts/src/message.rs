@@ -485,6 +485,16 @@ pub struct ResultRecord {
     pub simulated: bool,
 }
 
+/// `results.destroy`, by the node key of a party of a computation, when nothing of it is left there: no share of the result, no
+/// checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Destroy {
+    /// The request.
+    #[n(0)]
+    pub request: Digest,
+}
+
 /// A credential: an accredited issuer vouches for claims about a key. Sent as evidence of kind `credential`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]

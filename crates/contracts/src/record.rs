@@ -330,6 +330,21 @@ pub struct Request {
     /// Members that compute along without data of their own.
     #[n(12)]
     pub helpers: Vec<String>,
+    /// The parties that have destroyed what they held of its computation.
+    #[n(13)]
+    pub destroyed: Vec<Destroyed>,
+}
+
+/// That a party has destroyed what it held of a computation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Destroyed {
+    /// The party.
+    #[n(0)]
+    pub party: String,
+    /// When it was recorded, Unix milliseconds.
+    #[n(1)]
+    pub at: u64,
 }
 
 impl Request {

@@ -46,6 +46,7 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
         grant: None,
         ended: vec![],
         results: vec![],
+        destroyed: vec![],
         helpers: contracts[0].terms.helpers.clone(),
         owners: contracts.into_iter().map(|contract| contract.owner).collect(),
         apply,

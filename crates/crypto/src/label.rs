@@ -79,6 +79,8 @@ impl Label {
     pub const SET_KEYS: Self = Self("sottovoce/v1/set-keys");
     /// What a checkpoint of a joint computation is of.
     pub const CHECKPOINT: Self = Self("sottovoce/v1/checkpoint");
+    /// Key of a computation's checkpoints on a node's disk.
+    pub const CHECKPOINT_KEY: Self = Self("sottovoce/v1/checkpoint-key");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
 

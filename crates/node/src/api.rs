@@ -36,7 +36,7 @@ pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
         .route("/v1/assets/{name}", put(members::seal))
         .route("/v1/grants/{id}/redeem", post(release::redeem))
         .route("/v1/grants/{id}/object", get(release::resume))
-        .route("/v1/requests/{id}/compute", post(release::compute))
+        .route("/v1/requests/{id}/compute", post(release::compute).delete(release::cancel))
         .merge(peer::waiting())
         .with_state(node);
     (prompt, streaming)

@@ -23,7 +23,7 @@ use crate::setup::{GENESIS_FILE, KEYS_FILE};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::token::Mint;
-use crate::{api, clock};
+use crate::{api, clock, compute};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -72,6 +72,7 @@ pub async fn run(
         clock: clock.clone(),
         max_upload: config.limits.max_upload_bytes,
         compute: config.compute,
+        directory: directory.clone(),
     });
     node.audit.record("node", "node.start", &config.member, "ok", env!("CARGO_PKG_VERSION")).await?;
 
@@ -85,8 +86,10 @@ pub async fn run(
     ready(server.local_addr()?);
     tracing::info!(member = config.member, address = config.address, "the node serves");
     let ordering = tokio::spawn(replica::run(node.clone()));
+    let keeping = tokio::spawn(compute::watch(node.clone()));
     server.serve(guard.wrap(prompt, streaming), shutdown).await;
     ordering.abort();
+    keeping.abort();
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
     node.store.close().await;
     node.audit.close().await;

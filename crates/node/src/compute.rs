@@ -6,13 +6,14 @@
 //! phase spoils only the attempt: the next one draws fresh keys.
 
 mod engine;
+mod keep;
+mod runs;
 mod transcript;
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
-use client::api::ResultShare;
+use client::api::{Computation, ResultShare};
 use contracts::code;
 use contracts::message::ResultRecord;
 use contracts::read;
@@ -26,44 +27,14 @@ use tokio::sync::mpsc;
 use transcript::Transcript;
 use wire::Fixed;
 
-use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, Done};
+use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Done};
 use crate::problem::ApiError;
 use crate::service::Node;
 use crate::store::Share as StoredShare;
 
-/// Attempts under way at this node.
-#[derive(Default)]
-pub(crate) struct Computations {
-    /// Held while this node coordinates.
-    coordinating: tokio::sync::Mutex<()>,
-    attempts: Mutex<HashMap<Attempt, Seat>>,
-}
-
-/// A request and the attempt at it.
-type Attempt = (Digest, Fixed<16>);
-
-struct Seat {
-    /// Frames from peers; a peer may speak before this party has started.
-    inbox: mpsc::Sender<Envelope>,
-    waiting: Option<mpsc::Receiver<Envelope>>,
-    since: u64,
-}
-
-impl Computations {
-    /// Runs `act` on the attempt's seat, made if need be; forgets attempts that ended long ago.
-    fn seat<R>(&self, attempt: Attempt, now: u64, act: impl FnOnce(&mut Seat) -> R) -> Result<R, ApiError> {
-        let mut attempts = self.attempts.lock().expect("no panic while the attempts are held");
-        attempts.retain(|_, seat| now.saturating_sub(seat.since) < ATTEMPT_LIFE);
-        if attempts.len() >= MAX_ATTEMPTS && !attempts.contains_key(&attempt) {
-            return Err(ApiError::new(code::BUSY, "too many computations are under way"));
-        }
-        let seat = attempts.entry(attempt).or_insert_with(|| {
-            let (inbox, waiting) = mpsc::channel(MAX_WAITING);
-            Seat { inbox, waiting: Some(waiting), since: now }
-        });
-        Ok(act(seat))
-    }
-}
+pub(crate) use keep::watch;
+pub(crate) use runs::Computations;
+use runs::{Attempt, Run};
 
 /// The parties of a request's computation: the owners of its contracts, in the request's order, then the helpers.
 struct Parties {
@@ -97,37 +68,136 @@ struct Held {
     transcript: Digest,
 }
 
-/// Has every party compute, then finish. Any party may coordinate, the same request as often as need be: the ledger takes the
-/// shares of one run only.
+/// Has every party compute, then finish, unless that is under way; how far it is after a moment. Any party may coordinate, the same
+/// request as often as need be: the ledger takes the shares of one run only.
 ///
 /// # Errors
-/// `computation_failed` names the party and the phase.
-pub(crate) async fn coordinate(node: &Node, request: &Digest) -> Result<(), ApiError> {
-    let parties = parties(node, request)?;
-    if parties.request.phase != Phase::Done {
-        let _turn = node.computations.coordinating.lock().await;
-        let attempt = Fixed(crypto::random());
-        let start = ComputeStart { request: *request, attempt, height: node.replica.height() };
-        let started = parties
-            .members
-            .iter()
-            .map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
-        let started = join_all(started).await;
-        // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one's
-        // start then fails at those, for want of the first ones' messages.
-        let attempt = match started.iter().flatten().find_map(|started| started.recorded) {
-            Some(earlier) => earlier,
-            None => {
-                enough(&parties, "start", started)?;
-                attempt
-            }
-        };
-        let finish = ComputeFinish { request: *request, attempt };
-        let finished =
-            parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
-        enough(&parties, "finish", join_all(finished).await)?;
+/// `computation_failed` names the party and the phase; `computation_cancelled`.
+pub(crate) async fn coordinate(node: &Arc<Node>, request: &Digest) -> Result<Computation, ApiError> {
+    if parties(node, request)?.request.phase == Phase::Done {
+        return Ok(Computation::done());
     }
+    let (errand, new) = node.computations.errand(request);
+    if new {
+        let (node, request, errand) = (Arc::clone(node), *request, Arc::clone(&errand));
+        tokio::spawn(async move {
+            let outcome = run_errand(&node, &request, &errand).await;
+            errand.end(outcome);
+            // Who asked has the time to hear of it; then it is forgotten, so that asking again begins anew.
+            tokio::time::sleep(ERRAND_LIFE).await;
+            node.computations.forget(&request, &errand);
+        });
+    }
+    match errand.outcome(MOMENT).await {
+        Some(outcome) => {
+            node.computations.forget(request, &errand);
+            outcome.map(|()| Computation::done())
+        }
+        None => {
+            let runs = node.computations.under_way(request);
+            let progress = runs.first().map(|(_, run)| run.progress()).unwrap_or_default();
+            Ok(Computation {
+                done: false,
+                permille: progress.permille,
+                phase: progress.phase.to_owned(),
+                sent_bytes: progress.sent,
+                received_bytes: progress.received,
+                rounds: progress.rounds,
+            })
+        }
+    }
+}
+
+/// Ends what is under way of a request's computation, here and at the other parties. Whether there was anything.
+pub(crate) fn cancel(node: &Arc<Node>, request: &Digest) -> Result<bool, ApiError> {
+    let parties = parties(node, request)?;
+    let errand = node.computations.known_errand(request);
+    if let Some(errand) = &errand {
+        errand.cancel();
+    }
+    let attempts = node.computations.under_way(request);
+    for ((_, attempt), run) in &attempts {
+        run.cancel();
+        let ask = ComputeFinish { request: *request, attempt: *attempt };
+        for member in parties.members.iter().filter(|member| **member != node.member).cloned() {
+            let (node, ask) = (Arc::clone(node), ask.clone());
+            // Who does not hear of it misses this party before long.
+            tokio::spawn(async move { node.call::<_, Done>(&member, "/peer/v1/compute/cancel", &ask).await.ok() });
+        }
+    }
+    Ok(errand.is_some() || !attempts.is_empty())
+}
+
+/// Ends this party's part of an attempt, because another party asks for it.
+pub(crate) async fn cancelled_by(node: &Node, member: &str, asked: &ComputeFinish) -> Result<Done, ApiError> {
+    if let Some(run) = node.computations.run(&(asked.request, asked.attempt)) {
+        node.audit.record(member, "compute.cancel", &asked.request.to_string(), "ok", "by another party").await?;
+        run.cancel();
+    }
+    Ok(Done {})
+}
+
+/// Both phases at all parties.
+async fn run_errand(node: &Node, request: &Digest, errand: &Run) -> Result<(), ApiError> {
+    let _turn = tokio::select! {
+        turn = node.computations.coordinating.lock() => turn,
+        () = errand.cancelled() => return Err(cancelled()),
+    };
+    let parties = parties(node, request)?;
+    if parties.request.phase == Phase::Done {
+        return Ok(());
+    }
+    let attempt = tokio::select! {
+        attempt = have_started(node, &parties) => attempt?,
+        () = errand.cancelled() => return Err(cancelled()),
+    };
+    let finish = ComputeFinish { request: *request, attempt };
+    let finished =
+        parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
+    enough(&parties, "finish", join_all(finished).await)?;
     Ok(())
+}
+
+/// The first phase at all parties: the attempt that they hold shares of.
+async fn have_started(node: &Node, parties: &Parties) -> Result<Fixed<16>, ApiError> {
+    let (request, attempt) = (parties.request.id, Fixed(crypto::random()));
+    let start = ComputeStart { request, attempt, height: node.replica.height() };
+    let started =
+        parties.members.iter().map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
+    let started = join_all(started).await;
+    let ask = ComputeFinish { request, attempt };
+    // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one is of no use then.
+    if let Some(earlier) = started.iter().flatten().find_map(|started| started.recorded) {
+        let told = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/cancel", &ask));
+        join_all(told).await;
+        return Ok(earlier);
+    }
+    let held = parties.members.iter().zip(started).map(|(member, started)| attend(node, member, &ask, started));
+    enough(parties, "start", join_all(held).await)?;
+    Ok(attempt)
+}
+
+/// Waits until a party that has started holds its share.
+async fn attend(
+    node: &Node,
+    member: &str,
+    ask: &ComputeFinish,
+    started: Result<ComputeStarted, ApiError>,
+) -> Result<(), ApiError> {
+    started?;
+    let mut misses = 0;
+    loop {
+        match node.call::<_, ComputeState>(member, "/peer/v1/compute/wait", ask).await {
+            Ok(state) if state.held => return Ok(()),
+            Ok(_) => misses = 0,
+            // One that was out of reach for a moment may still be at it.
+            Err(error) if error.code == code::PEER_UNREACHABLE.code && misses < MISSES => {
+                misses += 1;
+                tokio::time::sleep(MOMENT).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Refuses a node that is no party of the request's computation.
@@ -139,8 +209,8 @@ pub(crate) async fn party_only(node: &Node, request: &Digest, member: &str, heig
     Err(ApiError::new(code::NOT_PERMITTED, "only parties of the computation may run it"))
 }
 
-/// First phase at a party: checks the request itself, reads its own table and computes its masked share.
-pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeStarted, ApiError> {
+/// First phase at a party: checks the request itself, then reads its own table and computes its share, for which [`wait`] waits.
+pub(crate) async fn start(node: &Arc<Node>, start: ComputeStart) -> Result<ComputeStarted, ApiError> {
     node.replica.wait_for(start.height).await?;
     let parties = parties(node, &start.request)?;
     if own_share(node, &start.request).await?.is_some() {
@@ -148,33 +218,66 @@ pub(crate) async fn start(node: &Node, start: ComputeStart) -> Result<ComputeSta
         return Ok(ComputeStarted { recorded });
     }
     let attempt = (start.request, start.attempt);
-    let now = node.now();
     node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
-
-    let session = contracts::session(&start.request);
-    let inbox = node
+    let (inbox, run) = node
         .computations
-        .seat(attempt, now, |seat| seat.waiting.take())?
+        .begin(attempt, node.now())?
         .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        let outcome = part(&node, &parties, attempt, inbox, &run).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(request = %attempt.0, %error, "a computation ended without a result");
+        }
+        run.end(outcome);
+    });
+    Ok(ComputeStarted { recorded: None })
+}
+
+/// Whether this party holds its share of an attempt that it has started; it answers at the latest after some seconds.
+///
+/// # Errors
+/// Why it will hold none.
+pub(crate) async fn wait(node: &Node, asked: &ComputeFinish) -> Result<ComputeState, ApiError> {
+    let run = node.computations.run(&(asked.request, asked.attempt)).ok_or_else(no_part)?;
+    let outcome = run.outcome(WAIT).await.transpose()?;
+    Ok(ComputeState { held: outcome.is_some() })
+}
+
+/// This party's part of an attempt: at its end its share is on disk.
+async fn part(
+    node: &Node,
+    parties: &Parties,
+    attempt: Attempt,
+    inbox: mpsc::Receiver<Envelope>,
+    run: &Arc<Run>,
+) -> Result<(), ApiError> {
+    let (request, number) = attempt;
     let made = match parties.protocol.name {
-        contracts::ADDITIVE => additive(node, &parties, attempt, inbox).await,
-        _ => engine::run(node, &parties, attempt, inbox).await,
+        contracts::ADDITIVE => tokio::select! {
+            made = additive(node, parties, attempt, inbox) => made,
+            () = run.cancelled() => Err(cancelled()),
+        },
+        _ => engine::run(node, parties, attempt, inbox, run).await,
     };
-    node.computations.attempts.lock().expect("no panic while the attempts are held").remove(&attempt);
+    if run.is_cancelled() {
+        // Who wanted it to end wants nothing of it kept.
+        keep::forget(node, &request).await?;
+        node.audit.record("node", "compute.cancelled", &request.to_string(), "ok", "nothing of it is kept").await?;
+        return Err(cancelled());
+    }
     let Made { share, transcript } = made?;
     let ephemeral = &parties.request.apply.ephemeral;
-    let info = client::result::share_info(&node.member);
+    let (session, info) = (contracts::session(&request), client::result::share_info(&node.member));
     // Sealed to the requester alone.
     let sealed = share.expose(|share| crypto::kem::seal(ephemeral, &info, session.as_ref(), share)).map_err(failed)?;
     let held = Held { sealed: wire::to_vec(&sealed).into(), transcript };
     // Kept durably under the attempt: once another party has recorded its share, this one cannot be made again.
-    let held = StoredShare {
-        party: pending(&start.attempt),
-        sealed: wire::to_vec(&held).into(),
-        transaction: Digest::from([0; 32]),
-    };
-    node.store.put_share(&start.request, &held).await?;
-    Ok(ComputeStarted { recorded: None })
+    let held =
+        StoredShare { party: pending(&number), sealed: wire::to_vec(&held).into(), transaction: Digest::from([0; 32]) };
+    node.store.put_share(&request, &held).await?;
+    // The engine has emptied its checkpoints; their key goes too.
+    keep::forget(node, &request).await
 }
 
 /// Sums by additive sharing: one message to each peer, then the share.
@@ -214,9 +317,13 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
     if own_share(node, &finish.request).await?.is_some() {
         return Ok(Done {});
     }
-    let held = kept(node, &finish.request, &pending(&finish.attempt)).await?;
-    let held =
-        held.ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt"))?;
+    let Some(held) = kept(node, &finish.request, &pending(&finish.attempt)).await? else {
+        // Where enough others have recorded theirs, this one is not needed.
+        return match parties(node, &finish.request)?.request.phase {
+            Phase::Done => Ok(Done {}),
+            _ => Err(ApiError::new(code::COMPUTATION_FAILED, "this node holds no share of that attempt")),
+        };
+    };
     let held = unpack(&held)?;
     let attempt = finish.attempt.as_bytes().to_vec().into();
     node.store
@@ -272,18 +379,24 @@ pub(crate) async fn receive(node: &Node, from: &str, frame: ComputeFrame) -> Res
         return Err(ApiError::new(code::NOT_PERMITTED, "a party speaks for itself alone"));
     }
     let envelope = Envelope { from: frame.from, to: frame.to, body: Secret::new(frame.payload.0) };
-    let inbox = node.computations.seat((frame.request, frame.attempt), node.now(), |seat| seat.inbox.clone())?;
-    inbox.try_send(envelope).map_err(|_| ApiError::new(code::BUSY, "this attempt has had all its messages"))?;
+    node.computations.deliver((frame.request, frame.attempt), node.now(), envelope)?;
     Ok(Done {})
 }
 
 /// Answers whether this node takes part in an attempt, or has yet to.
 pub(crate) fn alive(node: &Node, asked: &ComputeFinish) -> Result<Done, ApiError> {
-    let attempts = node.computations.attempts.lock().expect("no panic while the attempts are held");
-    match attempts.contains_key(&(asked.request, asked.attempt)) {
+    match node.computations.is_alive(&(asked.request, asked.attempt)) {
         true => Ok(Done {}),
-        false => Err(ApiError::new(code::COMPUTATION_FAILED, "this node takes no part in that attempt")),
+        false => Err(no_part()),
     }
+}
+
+fn no_part() -> ApiError {
+    ApiError::new(code::COMPUTATION_FAILED, "this node takes no part in that attempt")
+}
+
+fn cancelled() -> ApiError {
+    ApiError::new(code::COMPUTATION_CANCELLED, "nothing came out of it, and nothing of it is kept")
 }
 
 /// This node's sealed share of a request's result, if it was made. A share that was kept but whose record did not reach
@@ -403,6 +516,7 @@ fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) 
         match answer {
             Ok(answer) => good.push(answer),
             Err(error) if error.code == code::PEER_UNREACHABLE.code => away.push(error.to_string()),
+            Err(error) if error.code == code::COMPUTATION_CANCELLED.code => return Err(error),
             Err(error) => failures.push(format!("{member}: {error}")),
         }
     }
@@ -425,7 +539,11 @@ fn failed(error: impl ToString) -> ApiError {
 const RECORDED: &str = "recorded attempt";
 /// How long a party waits for another's message.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Messages of an attempt that may wait to be read.
-const MAX_WAITING: usize = 256;
-const ATTEMPT_LIFE: u64 = 10 * 60 * 1000;
-const MAX_ATTEMPTS: usize = 64;
+/// How long an answer waits for the end, so that what is quick is answered at once.
+const MOMENT: Duration = Duration::from_secs(1);
+/// As above, between nodes.
+const WAIT: Duration = Duration::from_secs(20);
+/// How often in a row a party may be out of reach.
+const MISSES: u32 = 2;
+/// How long the outcome of an errand is kept for who asks.
+const ERRAND_LIFE: Duration = Duration::from_secs(10);

@@ -228,7 +228,7 @@ pub(crate) struct ComputeStart {
     pub height: u64,
 }
 
-/// A party is ready: with the attempt whose share it has recorded before, if it has.
+/// A party has begun, or names the attempt whose share it has recorded before.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]
 pub(crate) struct ComputeStarted {
@@ -236,7 +236,15 @@ pub(crate) struct ComputeStarted {
     pub recorded: Option<Fixed<16>>,
 }
 
-/// Asks a party to seal and record the share it holds.
+/// Whether a party holds its share of an attempt.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct ComputeState {
+    #[n(0)]
+    pub held: bool,
+}
+
+/// Names an attempt: asks a party to seal and record the share it holds of it, how far it is, or to end it.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]
 pub(crate) struct ComputeFinish {

@@ -118,9 +118,21 @@ pub(crate) fn status(code: &str) -> StatusCode {
         "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member" => {
             StatusCode::NOT_FOUND
         }
-        "replayed" | "name_taken" | "key_taken" | "too_many" | "too_many_open" | "already_confirmed"
-        | "already_voted" | "already_recorded" | "grant_exists" | "grant_already_used" | "request_closed"
-        | "contract_changed" | "asset_retired" | "epoch_invalid" => StatusCode::CONFLICT,
+        "computation_cancelled"
+        | "replayed"
+        | "name_taken"
+        | "key_taken"
+        | "too_many"
+        | "too_many_open"
+        | "already_confirmed"
+        | "already_voted"
+        | "already_recorded"
+        | "grant_exists"
+        | "grant_already_used"
+        | "request_closed"
+        | "contract_changed"
+        | "asset_retired"
+        | "epoch_invalid" => StatusCode::CONFLICT,
         "asset_invalid"
         | "terms_invalid"
         | "unknown_approver"

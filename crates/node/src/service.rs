@@ -1,5 +1,6 @@
 //! One member's node: the rooms composed, and what its services share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub max_upload: u64,
     /// How it takes part in computations.
     pub compute: Compute,
+    /// Where it keeps its data.
+    pub directory: PathBuf,
 }
 
 impl Node {

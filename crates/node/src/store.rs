@@ -138,6 +138,77 @@ impl Store {
             .collect()
     }
 
+    /// What the keys of a computation's checkpoints are derived with: `fresh`, unless there is something already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn session(&self, request: &Digest, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        sqlx::query("INSERT INTO sessions (request, salt) VALUES (?, ?) ON CONFLICT DO NOTHING")
+            .bind(request.as_ref())
+            .bind(&fresh[..])
+            .execute(&self.writer)
+            .await?;
+        let (salt,): (Vec<u8>,) = sqlx::query_as("SELECT salt FROM sessions WHERE request = ?")
+            .bind(request.as_ref())
+            .fetch_one(&self.writer)
+            .await?;
+        salt.try_into().map_err(|_| StoreError::Corrupt { table: "sessions", key: request.to_string() })
+    }
+
+    /// Forgets a computation's session; nothing of the row is left in the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn end_session(&self, request: &Digest) -> Result<(), StoreError> {
+        let ended =
+            sqlx::query("DELETE FROM sessions WHERE request = ?").bind(request.as_ref()).execute(&self.writer).await?;
+        if ended.rows_affected() > 0 { self.settle().await } else { Ok(()) }
+    }
+
+    /// The requests whose computations this node holds anything of.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn computed(&self) -> Result<Vec<Digest>, StoreError> {
+        let rows: Vec<(Vec<u8>,)> = sqlx::query_as("SELECT request FROM shares UNION SELECT request FROM sessions")
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(|(request,)| digest(&request, "shares")).collect()
+    }
+
+    /// Deletes a request's shares kept under attempts; the one that became the result's stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn drop_attempts(&self, request: &Digest) -> Result<(), StoreError> {
+        let dropped = sqlx::query("DELETE FROM shares WHERE request = ? AND party LIKE 'attempt %'")
+            .bind(request.as_ref())
+            .execute(&self.writer)
+            .await?;
+        if dropped.rows_affected() > 0 { self.settle().await } else { Ok(()) }
+    }
+
+    /// Deletes all shares of a request's computation. Its session stays until [`Store::end_session`], made where there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub(crate) async fn destroy_shares(&self, request: &Digest) -> Result<(), StoreError> {
+        let mut change = self.writer.begin().await?;
+        sqlx::query("INSERT OR REPLACE INTO sessions (request, salt) VALUES (?, x'')")
+            .bind(request.as_ref())
+            .execute(&mut *change)
+            .await?;
+        sqlx::query("DELETE FROM shares WHERE request = ?").bind(request.as_ref()).execute(&mut *change).await?;
+        change.commit().await?;
+        self.settle().await
+    }
+
+    /// Empties the write-ahead log into the file, where deleted rows are overwritten.
+    async fn settle(&self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
+        Ok(())
+    }
+
     /// Keeps a grant's token; a second token for the same grant is not taken. True when it was kept.
     ///
     /// # Errors
@@ -331,6 +402,45 @@ mod tests {
         assert_eq!(store.opening(Some(&request), &commitment).await.unwrap(), Some(opening));
         assert_eq!(store.shares(&request).await.unwrap(), [share]);
         assert_eq!(store.grant(&request).await.unwrap().as_deref(), Some(&b"token"[..]));
+    }
+
+    #[tokio::test]
+    async fn what_is_destroyed_is_in_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("node.sqlite")).await.unwrap();
+        let [first, second] = [1, 2].map(|request| Digest::from([request; 32]));
+        let share = |party: &str, byte| Share {
+            party: party.into(),
+            sealed: vec![byte; 500].into(),
+            transaction: Digest::from([3; 32]),
+        };
+        for (party, byte) in [("st-anna", 0xa1), ("attempt 77", 0xa2), ("recorded attempt", 0xa3)] {
+            store.put_share(&first, &share(party, byte)).await.unwrap();
+            store.put_share(&second, &share(party, byte + 16)).await.unwrap();
+        }
+        let salt = store.session(&first, [0xb1; 32]).await.unwrap();
+        assert_eq!(salt, [0xb1; 32]);
+        assert_eq!(store.session(&first, [0xb2; 32]).await.unwrap(), salt, "the first one stays");
+        assert_eq!(store.computed().await.unwrap(), [first, second]);
+
+        let found = |byte: u8| {
+            let files = std::fs::read_dir(directory.path()).unwrap();
+            files
+                .into_iter()
+                .any(|file| std::fs::read(file.unwrap().path()).unwrap().windows(30).any(|window| window == [byte; 30]))
+        };
+        assert!([0xa1, 0xa2, 0xb1, 0xb3].map(&found) == [true; 4], "what is there is found");
+        store.drop_attempts(&first).await.unwrap();
+        assert!(!found(0xa2) && found(0xb2), "only that request's");
+        let left: Vec<_> = store.shares(&first).await.unwrap().into_iter().map(|share| share.party).collect();
+        assert_eq!(left, ["recorded attempt", "st-anna"]);
+        store.destroy_shares(&first).await.unwrap();
+        store.destroy_shares(&second).await.unwrap();
+        assert_eq!([0xa1, 0xa3, 0xb1, 0xb3].map(&found), [false; 4]);
+        assert_eq!(store.computed().await.unwrap(), [first, second], "until it is on record");
+        store.end_session(&first).await.unwrap();
+        store.end_session(&second).await.unwrap();
+        assert!(store.computed().await.unwrap().is_empty());
     }
 
     #[tokio::test]

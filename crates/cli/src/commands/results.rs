@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use client::api::Computation;
 use client::fetch::Received;
 use client::verify::{Verified, verify};
 use contracts::chain::Kind;
@@ -47,7 +48,11 @@ pub(crate) async fn fetch(session: &Session, request: &Digest, out: &Path) -> Re
 ///
 /// # Errors
 /// The refusal's code; the party whose share does not fit.
-pub(crate) async fn compute(session: &Session, request: &Digest) -> Result<Answer, Failure> {
+pub(crate) async fn compute(
+    session: &Session,
+    request: &Digest,
+    watch: impl FnMut(&Computation),
+) -> Result<Answer, Failure> {
     let view = session.client.request(request).await?;
     let ephemeral = session.wallet.find_ephemeral(&view.request.apply.ephemeral)?;
     let owner = view.request.owners.first().ok_or_else(|| Failure::new("the request names no contract"))?;
@@ -56,7 +61,7 @@ pub(crate) async fn compute(session: &Session, request: &Digest) -> Result<Answe
         return Ok(client.collect(request, &ephemeral).await?);
     }
     requests::settle(&session.client, &view.request).await?;
-    Ok(client.compute_and_collect(request, &ephemeral).await?)
+    Ok(client.compute_and_collect(request, &ephemeral, watch).await?)
 }
 
 /// The receipt of a request's life, verified against the consortium as its node knows it now, in a new file.
@@ -119,12 +124,41 @@ pub(super) async fn run_compute(
 ) -> Result<(), Failure> {
     let session = surroundings.session()?;
     let id = find::request(&session.client, &args.request).await?;
+    if args.cancel {
+        session.client.cancel_computation(&id).await?;
+        output.result(
+            &json!({ "request": id, "cancelled": true }),
+            "",
+            "No party computes any more; nothing is kept of it.",
+        );
+        return Ok(());
+    }
     let waiting = output.waiting("the parties compute");
-    let answer = compute(&session, &id).await?;
+    let watch = |computation: &Computation| waiting.say(told(computation));
+    let answer = tokio::select! {
+        answer = compute(&session, &id, watch) => answer?,
+        _ = tokio::signal::ctrl_c() => {
+            session.client.cancel_computation(&id).await?;
+            return Err(Failure::refused("computation_cancelled", "you have interrupted it, and all parties have ended it")
+                .hint(format!("sotto compute {id} begins again")));
+        }
+    };
     drop(waiting);
     let order = order(&session, &id).await;
     output.result(&answer, &show(&answer, &order), &show(&answer, &order));
     Ok(())
+}
+
+/// How far the parties are, in one line.
+fn told(Computation { permille, phase, sent_bytes, received_bytes, rounds, .. }: &Computation) -> String {
+    let percent = f64::from(*permille) / 10.0;
+    match phase.is_empty() {
+        true => "the parties compute: they read their tables".into(),
+        false => {
+            let bytes = sent_bytes + received_bytes;
+            format!("the parties compute: {percent:.1} %, {phase}, {bytes} bytes in {rounds} rounds")
+        }
+    }
 }
 
 pub(super) async fn run_receipt(

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::error::Failure;
@@ -48,6 +49,16 @@ impl Process {
             start().map_err(|error| Failure::of(&error).stops(format!("the node of {name} did not start")))?;
         let input = child.stdin.take();
         Ok(Self { child, input, log: log.display().to_string() })
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let sent = pid.ok_or(rustix::io::Errno::SRCH).and_then(|pid| rustix::process::kill_process(pid, signal));
+        sent.map_err(|error| Failure::of(&error).stops("a node cannot be signalled"))
     }
 
     /// Fails where it has ended.

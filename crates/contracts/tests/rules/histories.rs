@@ -53,7 +53,7 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-const METHODS: [&str; 23] = [
+const METHODS: [&str; 24] = [
     "members.invite",
     "members.join",
     "members.principal_add",
@@ -77,6 +77,7 @@ const METHODS: [&str; 23] = [
     "grants.revoke",
     "releases.record",
     "results.record",
+    "results.destroy",
 ];
 
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! A request's life, and each rule that can end it.
 
 use contracts::message::{
-    Amend, Apply, Approve, AssetRetire, Cancel, ContractState, ContractVersion, Decline, GrantIssue, GrantRevoke,
-    PrincipalRevoke, Verdict,
+    Amend, Apply, Approve, AssetRetire, Cancel, ContractState, ContractVersion, Decline, Destroy, GrantIssue,
+    GrantRevoke, PrincipalRevoke, Verdict,
 };
 use contracts::record::Phase;
 use contracts::{GRANT_SKEW, MAX_PENDING, read};
@@ -47,6 +47,38 @@ fn a_computation_from_offers_to_results() {
     let record = read::request(&world.state, &request).unwrap().unwrap();
     assert_eq!((record.results.len(), record.ended.len()), (3, 3));
     assert!(read::open_requests(&world.state, "riverside", None, 10).unwrap().items.is_empty());
+}
+
+#[test]
+fn each_party_records_once_that_it_has_destroyed_its_part() {
+    let mut world = World::ready();
+    let (_, request) = world.helped();
+    let destroy = Destroy { request };
+    for party in ["northgate", "health-authority", "st-anna"] {
+        let result = world.helped_result(&request, party);
+        world.send(&keys(party).node, "results.record", &result).unwrap();
+    }
+    // The helper too, and one whose share was not needed.
+    for party in ["health-authority", "riverside"] {
+        world.send(&keys(party).node, "results.destroy", &destroy).unwrap();
+        assert_eq!(refused(world.send(&keys(party).node, "results.destroy", &destroy)), "already_recorded");
+    }
+    let record = read::request(&world.state, &request).unwrap().unwrap();
+    let told: Vec<_> = record.destroyed.iter().map(|destroyed| (destroyed.party.as_str(), destroyed.at)).collect();
+    assert_eq!(told, [("health-authority", world.now), ("riverside", world.now)]);
+    assert_eq!(record.phase, Phase::Done);
+    assert_eq!(refused(world.send(&researcher(), "results.destroy", &destroy)), "not_permitted");
+    let unknown = Destroy { request: digest("none") };
+    assert_eq!(refused(world.send(&keys("northgate").node, "results.destroy", &unknown)), "unknown_request");
+
+    let contracts: Vec<Digest> =
+        HOSPITALS.iter().map(|owner| world.offer(owner, world.compute_terms(owner)).unwrap()).collect();
+    let pending = Destroy { request: world.apply(&contracts).unwrap() };
+    assert_eq!(refused(world.send(&keys("northgate").node, "results.destroy", &pending)), "approvals_missing");
+    assert_eq!(refused(world.send(&keys("health-authority").node, "results.destroy", &pending)), "not_permitted");
+    let (_, released, _) = world.granted();
+    let released = Destroy { request: released };
+    assert_eq!(refused(world.send(&keys("northgate").node, "results.destroy", &released)), "contracts_mismatch");
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub(super) struct Shared {
     inbox: Arc<Inbox>,
     /// Streams through third parties that end here, by the other end and their number.
     tunnels: Mutex<HashMap<(u16, u32), Way>>,
+    /// The newest stream that began here, by the third party and the other end.
+    begun: Mutex<HashMap<(u16, u16), u32>>,
     /// Handshakes through third parties under way.
     pending: AtomicUsize,
     closed: AtomicBool,
@@ -142,6 +144,7 @@ impl Links {
             settings,
             inbox,
             tunnels: Mutex::default(),
+            begun: Mutex::default(),
             pending: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             gate: gate.clone(),
@@ -313,12 +316,32 @@ impl Shared {
         let ours = link.fence(connection).ok_or(io::ErrorKind::ConnectionAborted)?;
         let others = || self.links.iter().flatten().filter(|other| other.peer != link.peer);
         let third: Vec<u16> = others().filter(|other| other.carrier() == Some(false)).map(|other| other.peer).collect();
-        let pipe = if detour && attempt % 2 == 1 && !third.is_empty() {
+        let tunnel = (detour && attempt % 2 == 1 && !third.is_empty()).then(|| {
             let via = third[attempt as usize / 2 % third.len()];
-            Pipe::Tunnel(self.tunnel(via, link.peer, connection))
-        } else {
-            Pipe::Socket(dial(&peer.address, deadline)?)
+            self.tunnel(via, link.peer, connection)
+        });
+        let pipe = match &tunnel {
+            Some(tunnel) => Pipe::Tunnel(Arc::clone(tunnel)),
+            None => Pipe::Socket(dial(&peer.address, deadline)?),
         };
+        let made = self.converse(link, peer, connection, ours, pipe, deadline);
+        if let (Err(_), Some(tunnel)) = (&made, tunnel) {
+            // The other end learns at once that nothing more comes.
+            tunnel.close(true);
+        }
+        made
+    }
+
+    /// The handshake and the greetings of the side that dials.
+    fn converse(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        peer: &Peer,
+        connection: u32,
+        ours: Counters,
+        pipe: Pipe,
+        deadline: Instant,
+    ) -> io::Result<()> {
         let channel = Channel::client(pipe, Arc::clone(&peer.config), peer.name.clone(), deadline)?;
         let mut talk = Conversation::new(channel);
         if talk.channel.certificate().and_then(|certificate| (self.settings.identify)(&certificate)) != Some(link.peer)
@@ -471,8 +494,20 @@ impl Shared {
 
     /// A stream that another party begins through `via`: the same handshake as at the gate.
     fn receive_tunnel(self: &Arc<Self>, via: u16, other: u16, stream: u32, first: Bytes) {
+        // What is left of a stream that has ended begins no new one.
+        {
+            let mut begun = lock(&self.begun);
+            let newest = begun.entry((via, other)).or_default();
+            if stream <= *newest {
+                return;
+            }
+            *newest = stream;
+        }
         if self.pending.fetch_add(1, Ordering::AcqRel) >= MAX_PENDING || self.closed.load(Ordering::Acquire) {
             self.pending.fetch_sub(1, Ordering::AcqRel);
+            if let Some(link) = &self.links[usize::from(via)] {
+                link.note(Kind::Relay, other, stream, Bytes::new(), false);
+            }
             return;
         }
         let tunnel = self.tunnel(via, other, stream);

@@ -161,8 +161,8 @@ fn quick() -> Timing {
 }
 
 const SEED: u64 = 5;
-/// Bytes that pass between two changes of one.
-const MEDDLED: usize = 500_000;
+/// Bytes that pass between two changes of one: several frames' in both directions, so that each stream gets somewhere.
+const MEDDLED: usize = 1_500_000;
 
 #[test]
 fn parties_exchange_more_than_any_queue_holds() {

@@ -81,7 +81,7 @@ pub(super) async fn wait_for_all(backend: &dyn Backend, io: &mut Io) -> Result<(
 /// Checkpoints of this computation in the store, by slot, and what is said of each.
 fn held(fresh: &Epoch, io: &Io, store: &dyn Store) -> Result<Vec<Option<(Checkpoint, Claim)>>, Failure> {
     let load = |slot| {
-        let bytes = store.load(slot).map_err(|error| Failure::Storage(error.kind()))?;
+        let bytes = store.load(slot).map_err(|error| Failure::Storage(error.kind()))?.map(zeroize::Zeroizing::new);
         // What is of another computation, or damaged, is as good as none.
         let found = bytes.and_then(|bytes| Checkpoint::from_bytes(&bytes).ok());
         let found = found.filter(|found| found.party() == io.index() && found.epoch().continues(fresh));

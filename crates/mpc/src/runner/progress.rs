@@ -28,6 +28,8 @@ pub struct Report {
     pub phase: Phase,
     /// Operations that have ended.
     pub done: usize,
+    /// Of these, how many had ended in a run before this one, whose columns were kept.
+    pub resumed: usize,
     /// Operations of the program; over rows in tiles, of all tiles.
     pub total: usize,
     /// What this party sent and received so far.
@@ -56,18 +58,27 @@ pub(super) struct Desk<'a> {
     observer: &'a dyn Observer,
     io: Io,
     done: Cell<usize>,
+    resumed: Cell<usize>,
     total: usize,
     phase: Cell<Phase>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(observer: &'a dyn Observer, io: &Io, total: usize) -> Self {
-        Self { observer, io: io.aside(), done: Cell::new(0), total, phase: Cell::new(Phase::Agreement) }
+        Self {
+            observer,
+            io: io.aside(),
+            done: Cell::new(0),
+            resumed: Cell::new(0),
+            total,
+            phase: Cell::new(Phase::Agreement),
+        }
     }
 
     /// So many operations have ended before this run.
     pub(super) fn skip(&self, operations: usize) {
         self.done.set(self.done.get() + operations);
+        self.resumed.set(self.resumed.get() + operations);
     }
 
     pub(super) fn end(&self, operation: usize) {
@@ -77,8 +88,8 @@ impl<'a> Desk<'a> {
 
     pub(super) fn at(&self, phase: Phase) {
         self.phase.set(phase);
-        let (done, total, stats) = (self.done.get(), self.total, self.io.stats());
-        self.observer.report(&Report { phase, done, total, stats });
+        let (done, resumed, total, stats) = (self.done.get(), self.resumed.get(), self.total, self.io.stats());
+        self.observer.report(&Report { phase, done, resumed, total, stats });
     }
 
     /// That nobody wants the run to end.

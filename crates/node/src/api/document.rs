@@ -44,6 +44,7 @@ use super::{members, release, request};
         release::redeem,
         release::resume,
         release::compute,
+        release::cancel,
         release::share,
     ),
     components(schemas(types::Problem))

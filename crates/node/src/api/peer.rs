@@ -14,8 +14,8 @@ use crate::auth::Peer;
 use crate::extract::Cbor;
 use crate::message::{
     AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame,
-    ComputeStart, ComputeStarted, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Forward,
-    Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
+    ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart,
+    Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -37,13 +37,15 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/dkg/exchange", post(dkg_exchange))
         .route("/peer/v1/dkg/finish", post(dkg_finish))
         .route("/peer/v1/compute/frame", post(compute_frame))
+        .route("/peer/v1/compute/start", post(compute_start))
         .route("/peer/v1/compute/alive", post(compute_alive))
+        .route("/peer/v1/compute/cancel", post(compute_cancel))
         .route("/peer/v1/compute/finish", post(compute_finish))
 }
 
 /// Routes that may take longer than an ordinary answer.
 pub(super) fn waiting() -> Router<Arc<Node>> {
-    Router::new().route("/peer/v1/blocks", post(blocks)).route("/peer/v1/compute/start", post(compute_start))
+    Router::new().route("/peer/v1/blocks", post(blocks)).route("/peer/v1/compute/wait", post(compute_wait))
 }
 
 async fn transactions(State(node): Shared, _: Peer, Cbor(forward): Cbor<Forward>) -> Answer<Forwarded> {
@@ -119,6 +121,20 @@ async fn compute_frame(State(node): Shared, Peer(member): Peer, Cbor(frame): Cbo
 
 async fn compute_alive(State(node): Shared, Peer(_): Peer, Cbor(asked): Cbor<ComputeFinish>) -> Answer<Done> {
     compute::alive(&node, &asked).map(Cbor)
+}
+
+async fn compute_wait(
+    State(node): Shared,
+    Peer(member): Peer,
+    Cbor(asked): Cbor<ComputeFinish>,
+) -> Answer<ComputeState> {
+    compute::party_only(&node, &asked.request, &member, 0).await?;
+    compute::wait(&node, &asked).await.map(Cbor)
+}
+
+async fn compute_cancel(State(node): Shared, Peer(member): Peer, Cbor(asked): Cbor<ComputeFinish>) -> Answer<Done> {
+    compute::party_only(&node, &asked.request, &member, 0).await?;
+    compute::cancelled_by(&node, &member, &asked).await.map(Cbor)
 }
 
 async fn compute_finish(State(node): Shared, Peer(member): Peer, Cbor(finish): Cbor<ComputeFinish>) -> Answer<Done> {

@@ -3,8 +3,9 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use client::api::{GrantToken, Redemption, ResultShare};
+use client::api::{Computation, GrantToken, Redemption, ResultShare};
 use contracts::code;
+use contracts::record::Role;
 use crypto::Digest;
 use http::{HeaderMap, StatusCode, header};
 use std::io::{Read, Seek, SeekFrom};
@@ -59,16 +60,33 @@ pub(crate) async fn resume(
     Ok(stream(export, start))
 }
 
-/// Runs the computation of an allowed request among its parties; answers when enough of them have recorded their shares.
-#[utoipa::path(post, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 204)))]
+/// Has the parties of an allowed request compute, unless they do; answers when enough of them have recorded their shares, or after a
+/// moment with how far it is.
+#[utoipa::path(post, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 200, body = Computation)))]
 pub(crate) async fn compute(
     State(node): Shared,
     caller: Caller,
     Path(id): Path<Digest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Json<Computation>, ApiError> {
     requester(&requests::request(&node, &id)?.requester, &caller)?;
-    compute::coordinate(&node, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(compute::coordinate(&node, &id).await?))
+}
+
+/// Ends the computation of a request at all parties; for the requester and this party's operators.
+#[utoipa::path(delete, path = "/v1/requests/{id}/compute", tag = "releases", params(("id" = String, Path)), responses((status = 204)))]
+pub(crate) async fn cancel(
+    State(node): Shared,
+    caller: Caller,
+    Path(id): Path<Digest>,
+) -> Result<StatusCode, ApiError> {
+    if requester(&requests::request(&node, &id)?.requester, &caller).is_err() {
+        super::own_principal(&node, &caller, &[Role::Operator])?;
+    }
+    node.audit.record(&caller.actor(), "compute.cancel", &id.to_string(), "ok", "").await?;
+    match compute::cancel(&node, &id)? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ApiError::new(code::NOT_FOUND, "no computation of that request is under way at this party")),
+    }
 }
 
 /// This party's share of a result, sealed to the requester.
@@ -78,10 +96,14 @@ pub(crate) async fn share(
     caller: Caller,
     Path(id): Path<Digest>,
 ) -> Result<Json<ResultShare>, ApiError> {
-    requester(&requests::request(&node, &id)?.requester, &caller)?;
-    let share = compute::own_share(&node, &id)
-        .await?
-        .ok_or_else(|| ApiError::new(code::NOT_FOUND, "this party has no share of that result"))?;
+    let request = requests::request(&node, &id)?;
+    requester(&request.requester, &caller)?;
+    let gone = request.destroyed.iter().any(|destroyed| destroyed.party == node.member);
+    let reason = match gone {
+        true => "this party has destroyed its share of that result: the contracts' time has passed",
+        false => "this party has no share of that result",
+    };
+    let share = compute::own_share(&node, &id).await?.ok_or_else(|| ApiError::new(code::NOT_FOUND, reason))?;
     node.audit.record(&caller.actor(), "share.fetch", &id.to_string(), "ok", "").await?;
     Ok(Json(share))
 }

@@ -19,6 +19,8 @@ use mpc::runner::{Observer, Phase, Report, Session};
 use mpc::shamir::Shamir;
 use tokio::sync::mpsc;
 
+use super::keep::Checkpoints;
+use super::runs::{Progress, Run};
 use super::transcript::Transcript;
 use super::{Attempt, Made, PATIENCE, Parties, failed, local, send};
 use crate::config::Drill;
@@ -33,6 +35,7 @@ pub(super) async fn run(
     parties: &Parties,
     attempt: Attempt,
     inbox: mpsc::Receiver<Envelope>,
+    run: &Arc<Run>,
 ) -> Result<Made, ApiError> {
     let input = local(node, parties).await?;
     let (outbox, mut frames) = mpsc::channel(MAX_QUEUED);
@@ -46,8 +49,20 @@ pub(super) async fn run(
         inbox_limit: INBOX_LIMIT,
     };
     let drill = node.compute.drill;
-    let work =
-        Work { drill, protocol: parties.protocol, owners: parties.owners, program: parties.program.clone(), input };
+    // Where parties may vanish, a run goes on without them; where none may, it is resumed when all are back.
+    let kept = match parties.protocol.dropouts {
+        0 => Some(Checkpoints::open(node, &attempt.0).await?),
+        _ => None,
+    };
+    let work = Work {
+        drill,
+        protocol: parties.protocol,
+        owners: parties.owners,
+        program: parties.program.clone(),
+        input,
+        kept,
+        run: Arc::clone(run),
+    };
     let runtime = tokio::runtime::Handle::current();
     let session = settings.session;
     let awaited = Arc::new(Mutex::new(Vec::new()));
@@ -86,6 +101,11 @@ pub(super) async fn run(
     if let (Ok(Err(Failure::Cancelled)), Some(drill)) = (&computed, node.compute.drill) {
         tracing::error!(?drill, "a drill: this process ends in the middle of a computation");
         std::process::exit(DRILLED);
+    }
+    let resumed = run.progress().resumed;
+    if resumed > 0 {
+        let detail = format!("after {resumed} operations that an earlier run had kept");
+        node.audit.record("node", "compute.resume", &parties.request.id.to_string(), "ok", &detail).await?;
     }
     let (share, transcript) = computed.map_err(ApiError::internal)?.map_err(|failure| blame(&failure, parties))?;
     Ok(Made { share, transcript: transcript.digest(&session) })
@@ -127,6 +147,9 @@ struct Work {
     program: query::Program,
     /// Its own vector, unless it helps.
     input: Option<Secret<Vec<u64>>>,
+    /// What is left of a run before this one, and where this one's is kept.
+    kept: Option<Checkpoints>,
+    run: Arc<Run>,
 }
 
 impl Work {
@@ -166,8 +189,10 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
         *place = values;
     }
     let protocol = work.protocol;
-    let ends = Rc::new(Ends { at: work.drill, now: Cell::new(false) });
-    let watched = Rc::clone(&ends);
+    let run = Arc::clone(&work.run);
+    let desk = Rc::new(Desk { drill: work.drill, ends: Cell::new(false), run: work.run });
+    let watched = Rc::clone(&desk);
+    let kept = work.kept;
     let mut party = Party::new(settings, move |io| async move {
         let backend: Box<dyn Backend> = match protocol.name {
             SHAMIR => {
@@ -179,19 +204,22 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
             }
             _ => Box::new(Rep3::malicious(&io)?),
         };
-        Session::new(&program, &*backend, &lengths).observe(&*watched).run(io, inputs).await
+        let session = Session::new(&program, &*backend, &lengths).observe(&*watched);
+        match &kept {
+            Some(kept) => session.keep(kept, KEEP).run(io, inputs).await,
+            None => session.run(io, inputs).await,
+        }
     })?;
     let mut transcript = Transcript::default();
     let mut arrived: Vec<Frame> = Vec::new();
     loop {
         let (frames, status) = party.step(arrived.drain(..))?;
+        if desk.ends.get() {
+            return Err(Failure::Cancelled);
+        }
         for frame in frames {
             transcript.add(frame.from, frame.to, &frame.body);
             links.outbox.blocking_send(frame).map_err(|_| Failure::Cancelled)?;
-        }
-        if ends.now.get() {
-            // What it has said so far still leaves; then the process ends.
-            return Err(Failure::Cancelled);
         }
         if let Status::Done(outcome) = status {
             let share = outcome.share.ok_or(Failure::Program("the program gives the recipient a column"))?;
@@ -202,6 +230,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
         let news = links.runtime.block_on(tokio::time::timeout(PATIENCE, async {
             tokio::select! {
                 biased;
+                () = run.cancelled() => News::Cancelled,
                 frame = inbox.recv() => News::Frame(frame),
                 Some(peer) = lost.recv() => News::Lost(peer),
             }
@@ -213,32 +242,53 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
                 transcript.add(from, to, &body);
                 arrived.push(Frame { from, to, body });
             }
-            Ok(News::Frame(None)) => return Err(Failure::Cancelled),
+            Ok(News::Frame(None) | News::Cancelled) => return Err(Failure::Cancelled),
             Ok(News::Lost(peer)) => party.lose(peer),
             Err(_) => party.awaits().into_iter().for_each(|peer| party.lose(peer)),
         }
     }
 }
 
-/// Notices where a drill ends the run.
-struct Ends {
-    at: Option<Drill>,
-    now: Cell<bool>,
+/// Says how far the run is, and notices where it is to end.
+struct Desk {
+    drill: Option<Drill>,
+    /// A drill ends it here.
+    ends: Cell<bool>,
+    run: Arc<Run>,
 }
 
-impl Observer for Ends {
+impl Observer for Desk {
     fn report(&self, report: &Report) {
-        let here = match self.at {
+        let here = match self.drill {
             Some(Drill::Inputs) => matches!(report.phase, Phase::Operation(_)),
             Some(Drill::Release) => report.phase == Phase::Release,
             None => false,
         };
-        self.now.set(self.now.get() || here);
+        self.ends.set(self.ends.get() || here);
+        let phase = match report.phase {
+            Phase::Agreement => "agreeing from where to go on",
+            Phase::Operation(_) => "computing",
+            Phase::Checkpoint => "keeping what is verified",
+            Phase::Release => "verifying and giving out",
+        };
+        self.run.tell(Progress {
+            resumed: report.resumed,
+            permille: (report.done.saturating_mul(1000) / report.total.max(1)).min(1000) as u16,
+            phase,
+            sent: report.stats.bytes_sent,
+            received: report.stats.bytes_received,
+            rounds: report.stats.rounds,
+        });
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.run.is_cancelled()
     }
 }
 
 /// What a party waits for.
 enum News {
+    Cancelled,
     Frame(Option<Envelope>),
     Lost(u16),
 }
@@ -261,6 +311,8 @@ const WATCH: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// The process's exit status at the end of a drill.
 const DRILLED: i32 = 86;
+/// After so many operations a party keeps what is verified.
+const KEEP: usize = 16;
 /// Frames that may wait to be sent.
 const MAX_QUEUED: usize = 64;
 /// Bytes of a peer that may wait: a vector of 65,536 words is half a MiB.
