@@ -24,7 +24,7 @@ impl Verifier for Trusting {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn cost(&self, _: usize) -> Cost {
+    fn cost(&self, _: &record::Sizes) -> Cost {
         Cost::default()
     }
 }
@@ -65,7 +65,7 @@ impl Verifier for Opening {
         })
     }
 
-    fn cost(&self, _: usize) -> Cost {
+    fn cost(&self, _: &record::Sizes) -> Cost {
         Cost::default()
     }
 }

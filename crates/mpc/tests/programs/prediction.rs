@@ -75,19 +75,19 @@ fn semi_honest_costs_are_predicted() {
     let (gifts, others): (Vec<_>, Vec<_>) = each(&[100]).into_iter().partition(|one| one.name.starts_with("give"));
     let (sorts, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|one| one.name.starts_with("sort"));
     table(SEMI_HONEST, others, (0, 0), (25, 2));
-    table(SEMI_HONEST, gifts, (0, 100), (25, 2));
+    table(SEMI_HONEST, gifts, (0, 0), (25, 2));
     table(SEMI_HONEST, sorts, (10, 0), (50, 0));
 }
 
-/// The check's share of bytes and rounds is estimated: products of several vectors are counted as if they were one.
+/// Bytes to the byte, checks and gifts included: nothing is drawn, for there is no shuffle.
 #[test]
 fn malicious_costs_are_predicted() {
-    table(MALICIOUS, each(&[100]), (20, 2000), (20, 8));
+    table(MALICIOUS, each(&[100]), (0, 0), (20, 8));
 }
 
 #[test]
 fn costs_of_whole_programs_are_predicted() {
     let programs = || (0..12).map(|seed| random::sample(seed, Domain::Ring64, 50, 12));
     table(SEMI_HONEST, programs(), (5, 0), (25, 2));
-    table(MALICIOUS, programs(), (15, 2000), (20, 8));
+    table(MALICIOUS, programs(), (0, 0), (20, 8));
 }
