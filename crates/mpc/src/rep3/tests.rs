@@ -4,8 +4,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 mod checks;
+mod million;
 mod openings;
 mod operations;
+mod page;
 mod transcripts;
 mod verified;
 mod wrong_product;

@@ -80,6 +80,7 @@ fn side_by_side(costs: [Cost; 3]) -> Cost {
 #[cfg(test)]
 pub(crate) fn set_level(level: crate::kernel::Level) {
     wide::FORCED.set(Some(level));
+    crate::kernel::words::PLAIN.set(level.name() == "portable");
 }
 
 /// Records by ring.

@@ -24,8 +24,7 @@ fn is_as_in_the_clear(parties_of: u16, len: usize) {
     // Longer vectors take several sessions.
     let mut found = Vec::with_capacity(len);
     for from in (0..len).step_by(MAX_LENGTH) {
-        let part: Vec<Vec<u64>> =
-            inputs.iter().map(|input| input[from..len.min(from + MAX_LENGTH)].to_vec()).collect();
+        let part: Vec<Vec<u64>> = inputs.iter().map(|input| input[from..len.min(from + MAX_LENGTH)].to_vec()).collect();
         let mut group = parties(parties_of);
         exchange(&mut group);
         found.extend(Share::sum(session(b"test"), &shares(group, &part)).expect("they fit together"));

@@ -85,7 +85,6 @@ impl Kind {
     pub(crate) const fn blocks(&self) -> usize {
         self.units() * self.blocks_of_unit()
     }
-
 }
 
 /// Terms of each result of a record that makes one of a kind.

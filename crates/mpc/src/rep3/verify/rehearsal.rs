@@ -5,8 +5,8 @@ use std::rc::Rc;
 use crate::domain::Domain;
 use crate::engine::{Cost, Failure, Io, OpId};
 use crate::prg::Prg;
-use crate::rep3::share::Span;
 use crate::rep3::record::Sizes;
+use crate::rep3::share::Span;
 use crate::rep3::{Atom, Product, Record, Replicated, Shape, Verifier as _, Word};
 
 use crate::rep3::seat::Seat;

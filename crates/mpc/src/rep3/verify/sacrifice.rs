@@ -10,8 +10,8 @@ mod words;
 use crypto::{Label, hash};
 
 use crate::engine::{Cost, Failure, Fault, Fut, Io, join};
-use crate::rep3::seat::Seat;
 use crate::rep3::record::Sizes;
+use crate::rep3::seat::Seat;
 use crate::rep3::{Record, Verifier};
 
 use super::proof::Honest;
