@@ -209,7 +209,14 @@ impl Backend for Dry<'_> {
     fn open<'a>(&'a self, _: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>> {
         let primitive = if to.is_none() { Primitive::Open } else { Primitive::OpenTo };
         let columns = columns.columns();
-        let rounds = columns.iter().map(|column| self.spend(primitive, column.domain(), column.len())).max();
+        let one = |(at, column): (usize, &Column)| {
+            // What vouches for an opening is sent once, however many columns it has.
+            let again = if at > 0 { self.of.cost(primitive, column.domain(), 0).bytes } else { 0 };
+            let rounds = self.spend(primitive, column.domain(), column.len());
+            self.ledger.bytes.set(self.ledger.bytes.get() - again);
+            rounds
+        };
+        let rounds = columns.iter().enumerate().map(one).max();
         let zeros = columns.iter().map(|column| Values::zeros(column.domain(), column.len())).collect();
         self.after(Ok((rounds.unwrap_or(0), Some(zeros))))
     }

@@ -43,7 +43,7 @@ fn semi_honest(primitive: Primitive, domain: Domain, n: usize) -> (i64, i64) {
         Primitive::ToBits(k) => {
             let k = i64::from(k);
             let (m, h) = ((k - 1) / 2, k / 2);
-            (p * (k + m + 2 * (2 * m - 1 + h) + 3 * (network(m) + h - 1)), 3 + log(m))
+            (p * (k + m + 2 * (2 * m - 1 + h) + 3 * (network(m) + h - 1)), if k == 3 { 2 } else { 3 + log(m) })
         }
         Primitive::FromBits(k) => ((i64::from(k) + 2) * all, 2),
         Primitive::Truncate(_, Truncation::Probabilistic) => (4 * all, 2),
