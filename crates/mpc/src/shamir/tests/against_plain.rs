@@ -93,8 +93,10 @@ fn sums_and_products_of_a_million_values_are_as_in_the_clear() {
             open(backend, io, &results).await
         })
     });
-    let inputs = [numbers(Domain::M61, 1_000_000, 61, 1), numbers(Domain::M61, 1_000_000, 61, 2)];
-    for (parties, threshold) in [(3, 1), (4, 1)] {
+    for (domain, bits, parties, threshold) in
+        [(Domain::M61, 61, 3, 1), (Domain::M61, 61, 4, 1), (Domain::M61, 61, 5, 2), (Domain::P127, 127, 3, 1)]
+    {
+        let inputs = [numbers(domain, 1_000_000, bits, 1), numbers(domain, 1_000_000, bits, 2)];
         for adversary in BOTH {
             same(parties, threshold, adversary, 5, &inputs, &work);
         }
