@@ -14,6 +14,7 @@ pub(crate) mod field128;
 pub(crate) mod galois;
 mod octet;
 mod portable;
+pub(crate) mod words;
 
 use crate::rep3::{Atom, Ring, Word};
 

@@ -56,3 +56,5 @@ pub mod rep3;
 pub mod runner;
 pub mod secagg;
 pub mod shamir;
+#[cfg(test)]
+mod views;

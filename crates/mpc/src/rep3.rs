@@ -384,13 +384,20 @@ impl Backend for Rep3 {
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
-        match (primitive, &self.verifier) {
-            (Primitive::Check(multiplications), Some(verifier)) => {
-                let Cost { bytes, rounds } = verifier.cost_in(domain, multiplications);
-                Cost { bytes: bytes + ledger::MEETING.bytes, rounds: rounds + ledger::MEETING.rounds }
-            }
-            _ => cost::cost(self.verifier.is_some(), primitive, domain, len),
+        cost::cost(self.verifier.is_some(), primitive, domain, len)
+    }
+
+    fn cost_of_check(&self, done: &[(Primitive, Domain, usize)]) -> Cost {
+        let Some(verifier) = &self.verifier else { return Cost::default() };
+        let (mut sizes, mut owing) = (record::Sizes::default(), false);
+        for (primitive, domain, len) in done {
+            owing |= cost::record(*primitive, *domain, *len, &mut sizes);
         }
+        if !owing {
+            return Cost::default();
+        }
+        let Cost { bytes, rounds } = verifier.cost(&sizes);
+        Cost { bytes: bytes + ledger::MEETING.bytes, rounds: rounds + ledger::MEETING.rounds }
     }
 }
 

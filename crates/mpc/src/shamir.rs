@@ -343,7 +343,16 @@ impl Backend for Shamir {
     }
 
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
-        self.stated_cost(primitive, domain, len)
+        self.bill(primitive, domain, len).cost
+    }
+
+    fn cost_of_check(&self, done: &[(Primitive, Domain, usize)]) -> Cost {
+        let mut pairs = [0; 3];
+        for (primitive, domain, len) in done {
+            let more = self.bill(*primitive, *domain, *len).pairs;
+            pairs.iter_mut().zip(more).for_each(|(pairs, more)| *pairs += more);
+        }
+        self.checking(pairs)
     }
 }
 

@@ -1,3 +1,9 @@
+//! The round, its shares and their sum.
+
+mod against_plain;
+mod page;
+mod privacy;
+
 use crypto::{Label, hash, sha256};
 use proptest::prelude::*;
 

@@ -232,6 +232,12 @@ pub trait Backend {
 
     /// What an operation on `len` values costs, as the protocol's page states it.
     fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost;
+
+    /// What [`Backend::check`] costs after these operations, all since the last check: each with domain and length as [`Backend::cost`]
+    /// takes them. A back end without checks has nothing to do.
+    fn cost_of_check(&self, _done: &[(Primitive, Domain, usize)]) -> Cost {
+        Cost::default()
+    }
 }
 
 /// The operations of a [`Backend`] that talk, for stating their cost.
@@ -258,12 +264,12 @@ pub enum Primitive {
     Shuffle,
     /// [`Backend::random`].
     Random,
-    /// [`Backend::check`] after this many multiplications in the domain; `len` is ignored.
-    Check(usize),
     /// [`Backend::open`] to all.
     Open,
     /// [`Backend::open`] to one party.
     OpenTo,
+    /// [`Backend::hand_out`], whatever is given.
+    HandOut,
 }
 
 /// What an operation costs.

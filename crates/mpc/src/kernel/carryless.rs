@@ -6,7 +6,7 @@ use crate::rep3::Word;
 
 use super::galois::{expand_blocks, rows_to_points};
 use super::octet::{Octet, Plain};
-use super::{Kind, Level};
+use super::{Kind, Level, words};
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -84,24 +84,35 @@ impl Portable {
         let mut out = [0; 8];
         for at in 0..4 {
             let (left, right) = pair(at);
-            let product = long(left, right);
+            let product = words::multiply(left, right);
             (out[2 * at], out[2 * at + 1]) = (product as u64, (product >> 64) as u64);
         }
         Self(out)
     }
 }
 
-/// The product of two polynomials, without branches on either.
-fn long(left: u64, right: u64) -> u128 {
-    (0..64).fold(0, |sum, bit| sum ^ (u128::from(left & (right >> bit & 1).wrapping_neg()) << bit))
-}
-
 /// The product of two elements.
 pub(crate) fn multiply(left: u64, right: u64) -> u64 {
-    let reduce = |value: u128| (value as u64, long((value >> 64) as u64, MODULUS));
-    let (low, over) = reduce(long(left, right));
-    let (middle, rest) = reduce(over);
-    low ^ middle ^ rest as u64
+    #[cfg(target_arch = "x86_64")]
+    if words::have_instruction() {
+        // SAFETY: the processor has the instruction that the function is compiled for.
+        return unsafe { multiply_by_instruction(left, right) };
+    }
+    reduced(words::multiply(left, right))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "pclmulqdq")]
+fn multiply_by_instruction(left: u64, right: u64) -> u64 {
+    reduced(words::multiply_by_instruction(left, right))
+}
+
+/// An element of 128 bits modulo the modulus; what flows over has four bits and cannot do so again.
+#[inline]
+fn reduced(value: u128) -> u64 {
+    let fold = |high: u128| high ^ (high << 1) ^ (high << 3) ^ (high << 4);
+    let over = fold(value >> 64);
+    value as u64 ^ over as u64 ^ fold(over >> 64) as u64
 }
 
 /// The products of blocks at `3^t` points, over words of bits.
@@ -158,8 +169,7 @@ fn accumulate<C: Carryless>(sum: &mut Long, even: C, odd: C) {
 pub(crate) fn total(sum: &Long) -> u64 {
     let all = sum.iter().flat_map(|octet| octet.0.chunks_exact(2));
     let (low, high) = all.fold((0, 0), |(low, high), pair| (low ^ pair[0], high ^ pair[1]));
-    let over = long(high, MODULUS);
-    low ^ over as u64 ^ long((over >> 64) as u64, MODULUS) as u64
+    reduced(u128::from(high) << 64 | u128::from(low))
 }
 
 /// `Σ_a weights[a] · bit b of row a`, for each block 64 octets, one for each bit.

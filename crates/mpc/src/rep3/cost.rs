@@ -3,7 +3,9 @@
 use crate::domain::Domain;
 use crate::engine::{Cost, Primitive, Truncation};
 
-/// Cost of an operation on `len` values, but for [`Primitive::Check`].
+use super::record::{Shape, Size, Sizes};
+
+/// Cost of an operation on `len` values.
 pub(super) fn cost(recorded: bool, primitive: Primitive, domain: Domain, len: usize) -> Cost {
     let size = domain.bytes(len);
     let plane = Domain::Bits.bytes(len);
@@ -17,7 +19,8 @@ pub(super) fn cost(recorded: bool, primitive: Primitive, domain: Domain, len: us
         Primitive::Open => (3 * size + digests(3), 1),
         Primitive::OpenTo => (size + digests(1), 1),
         Primitive::Shuffle => (6 * size, 3),
-        Primitive::Random | Primitive::Check(_) => (0, 0),
+        Primitive::HandOut => (3 * 16 + digests(3), 1),
+        Primitive::Random => (0, 0),
         Primitive::IsNegative => {
             let (planes, rounds) = if recorded { recorded_carry(width - 1) } else { carry(width - 1, 1) };
             (planes * plane, rounds)
@@ -45,6 +48,36 @@ pub(super) fn cost(recorded: bool, primitive: Primitive, domain: Domain, len: us
         }
     };
     if bytes == 0 { Cost::default() } else { Cost { bytes: bytes as u64, rounds } }
+}
+
+/// Adds the products that a verifier is given of an operation; whether it gives the next check anything to do. Where words of bits are concerned
+/// only their number counts: three are sent for each.
+pub(super) fn record(primitive: Primitive, domain: Domain, len: usize, sizes: &mut Sizes) -> bool {
+    let words = |bytes: u64| Size::each(bytes as usize / 24);
+    let sent = cost(true, primitive, domain, len).bytes;
+    match primitive {
+        Primitive::Mul if domain == Domain::Bits => sizes.bits.push(words(sent)),
+        Primitive::Mul => sizes.ring(domain).push(Size::each(len)),
+        Primitive::Dot(groups) => sizes.ring(domain).push(Size::dot(len, groups)),
+        Primitive::Matmul([rows, inner, columns]) => {
+            let shape = Shape::Matrix { rows, inner, columns };
+            sizes.ring(domain).push(Size { shape, left: rows * inner, results: rows * columns });
+        }
+        Primitive::IsNegative | Primitive::ToBits(_) => sizes.bits.push(words(sent)),
+        Primitive::FromBits(count) => sizes.ring(domain).extend(weighed(len, count as usize)),
+        Primitive::Truncate(..) if sent > 0 => {
+            sizes.ring(domain).extend(weighed(len, 4));
+            sizes.bits.push(words(sent - (weigh(true, 4) * domain.bytes(len)) as u64));
+        }
+        Primitive::Input => {}
+        _ => return false,
+    }
+    true
+}
+
+/// The products of turning `count` bits of a row into one value.
+const fn weighed(len: usize, count: usize) -> [Size; 2] {
+    [Size::each(len * count), Size::dot(len * count, len)]
 }
 
 /// Values per row that turning `count` bits into one sends.

@@ -14,13 +14,7 @@ use super::tests::Numbers;
 use super::*;
 use crate::domain::Bits;
 use crate::engine::{Frame, Party, Settings, Status, checked, local};
-
-/// Executions, a multiple of 64.
-pub(super) const ROWS: usize = 100_032;
-const WORDS: usize = ROWS / 64;
-
-/// One bit of the view in every execution.
-pub(super) type Track = Vec<u64>;
+use crate::views::{ROWS, Track, WORDS, excess, joint};
 
 /// What is computed on two secret columns.
 #[derive(Clone, Copy, Debug)]
@@ -140,60 +134,6 @@ fn views(operation: Operation, corrupt: u16, secrets: [u64; 2]) -> [Vec<Track>; 
     [real_view, view(received, shares)]
 }
 
-/// Pearson's statistic of two samples of equal size over the joint values of tracks, and its degrees of freedom.
-fn statistic(real: &[&Track], simulated: &[&Track]) -> (f64, f64) {
-    let count = |view: &[&Track]| {
-        let mut cells = vec![0u32; 1 << view.len()];
-        for row in 0..view[0].len() * 64 {
-            let bit = |track: &Track| (track[row / 64] >> (row % 64) & 1) as usize;
-            cells[view.iter().fold(0, |cell, track| cell << 1 | bit(track))] += 1;
-        }
-        cells
-    };
-    let cells = count(real).into_iter().zip(count(simulated)).filter(|(x, y)| x + y > 0);
-    let (mut sum, mut used) = (0.0, 0.0);
-    for (x, y) in cells {
-        let (x, y) = (f64::from(x), f64::from(y));
-        sum += (x - y) * (x - y) / (x + y);
-        used += 1.0;
-    }
-    (sum, f64::max(used - 1.0, 1.0))
-}
-
-/// Six standard deviations above the mean, by Wilson and Hilferty: exceeded once in 10^9.
-fn threshold(freedom: f64) -> f64 {
-    let spread = 2.0 / (9.0 * freedom);
-    freedom * (1.0 - spread + 6.0 * spread.sqrt()).powi(3)
-}
-
-/// The largest excess over its threshold of: each track, the parity of each pair of tracks, the joint values of some six tracks.
-pub(super) fn excess(real: &[Track], simulated: &[Track]) -> f64 {
-    assert_eq!(real.len(), simulated.len());
-    let ones = |track: &mut dyn Iterator<Item = u64>| f64::from(track.map(u64::count_ones).sum::<u32>());
-    let parity = |view: &[Track], x: usize, y: usize| match x == y {
-        true => ones(&mut view[x].iter().copied()),
-        false => ones(&mut view[x].iter().zip(&view[y]).map(|(x, y)| x ^ y)),
-    };
-    let rows = real[0].len() as f64 * 64.0;
-    let mut worst = f64::MIN;
-    for (x, y) in (0..real.len()).flat_map(|x| (0..=x).map(move |y| (x, y))) {
-        let (real, simulated) = (parity(real, x, y), parity(simulated, x, y));
-        let (ones, zeros) = (real + simulated, 2.0 * rows - real - simulated);
-        let square = (real - simulated) * (real - simulated);
-        let statistic = if ones * zeros > 0.0 { square / ones + square / zeros } else { square };
-        worst = worst.max(statistic - threshold(1.0));
-    }
-    let mut numbers = Numbers(real.len() as u64);
-    for _ in 0..30 {
-        let chosen: Vec<usize> = (0..6).map(|_| (numbers.word() % real.len() as u64) as usize).collect();
-        let [real, simulated] =
-            [real, simulated].map(|view| chosen.iter().map(|track| &view[*track]).collect::<Vec<_>>());
-        let (statistic, freedom) = statistic(&real, &simulated);
-        worst = worst.max(statistic - threshold(freedom));
-    }
-    worst
-}
-
 #[test]
 fn products_views_are_simulated() {
     for corrupt in 0..3 {
@@ -202,8 +142,8 @@ fn products_views_are_simulated() {
         // Low bits of all shares together.
         let low = |view: &[Track]| view[view.len() - 12..].iter().step_by(2).cloned().collect::<Vec<_>>();
         let (real, simulated) = (low(&real), low(&simulated));
-        let (statistic, freedom) = statistic(&real.iter().collect::<Vec<_>>(), &simulated.iter().collect::<Vec<_>>());
-        assert!(statistic < threshold(freedom), "party {corrupt}: {statistic} of {freedom}");
+        let excess = joint(&real, &simulated, &(0..real.len()).collect::<Vec<_>>());
+        assert!(excess < 0.0, "party {corrupt}: {excess}");
     }
 }
 
@@ -251,8 +191,8 @@ fn openings_views_are_simulated() {
             own.iter().zip(&next).map(|(own, next)| secret.wrapping_sub(*own).wrapping_sub(*next)).collect();
         let simulated: Vec<Track> = [own, next, message].iter().flat_map(|b| tracks(bytemuck::cast_slice(b))).collect();
         assert!(excess(&real, &simulated) < 0.0, "party {corrupt}");
-        let (statistic, freedom) = statistic(&real.iter().collect::<Vec<_>>(), &simulated.iter().collect::<Vec<_>>());
-        assert!(statistic < threshold(freedom), "party {corrupt}: {statistic} of {freedom}");
+        let excess = joint(&real, &simulated, &(0..real.len()).collect::<Vec<_>>());
+        assert!(excess < 0.0, "party {corrupt}: {excess}");
     }
 }
 

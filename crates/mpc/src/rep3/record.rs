@@ -51,6 +51,11 @@ pub(crate) enum Shape {
 }
 
 impl<A: Atom> Product<A> {
+    /// How many atoms, and how they are multiplied.
+    pub(crate) const fn size(&self) -> Size {
+        Size { shape: self.shape, left: self.left.len(), results: self.out.len() }
+    }
+
     /// The places of the factors whose products make a result.
     pub(crate) fn terms(&self, result: usize) -> impl Iterator<Item = (usize, usize)> + use<A> {
         let (count, left, right) = match self.shape {
@@ -62,6 +67,60 @@ impl<A: Atom> Product<A> {
             Shape::Matrix { inner, columns, .. } => (inner, (result / columns * inner, 1), (result % columns, columns)),
         };
         (0..count).map(move |k| (left.0 + k * left.1, right.0 + k * right.1))
+    }
+}
+
+/// What of a vector of products is public.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Which factors go into which result.
+    pub(crate) shape: Shape,
+    /// Left factors.
+    pub(crate) left: usize,
+    /// Results.
+    pub(crate) results: usize,
+}
+
+impl Size {
+    /// Of products element by element.
+    pub(crate) const fn each(len: usize) -> Self {
+        Self { shape: Shape::Each, left: len, results: len }
+    }
+
+    /// Of inner products of stretches of so many left factors in all.
+    pub(crate) const fn dot(left: usize, groups: usize) -> Self {
+        Self { shape: Shape::Dot { groups }, left, results: groups }
+    }
+}
+
+/// The sizes of a check's records, by ring: all that its cost depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sizes {
+    /// Over Z_2^64.
+    pub(crate) ring64: Vec<Size>,
+    /// Over Z_2^128.
+    pub(crate) ring128: Vec<Size>,
+    /// Of words of bits.
+    pub(crate) bits: Vec<Size>,
+}
+
+impl Sizes {
+    /// Those of a ring.
+    pub(crate) fn ring(&mut self, domain: Domain) -> &mut Vec<Size> {
+        if domain == Domain::Ring128 { &mut self.ring128 } else { &mut self.ring64 }
+    }
+
+    /// Those of records.
+    pub(crate) fn of(records: &[Record]) -> Self {
+        let mut sizes = Self::default();
+        for record in records {
+            match record {
+                Record::Ring64(product) => sizes.ring64.push(product.size()),
+                Record::Ring128(product) => sizes.ring128.push(product.size()),
+                Record::Bits(product) => sizes.bits.push(product.size()),
+            }
+        }
+        sizes
     }
 }
 
@@ -95,11 +154,6 @@ pub(crate) trait Verifier {
     /// Where one is false: a [`crate::engine::Fault::Proof`], of a party, a pair or somebody.
     fn verify<'a>(&'a self, io: &'a mut Io, records: Vec<Record>) -> Fut<'a, ()>;
 
-    /// What verifying so many single multiplications costs.
-    fn cost(&self, multiplications: usize) -> Cost;
-
-    /// The same where they are of one domain (for bits: conjunctions).
-    fn cost_in(&self, _: Domain, multiplications: usize) -> Cost {
-        self.cost(multiplications)
-    }
+    /// What verifying records of these sizes costs, all parties together.
+    fn cost(&self, sizes: &Sizes) -> Cost;
 }

@@ -21,13 +21,11 @@ mod sacrifice;
 mod tests;
 mod wide;
 
-use std::rc::Rc;
-
-use crate::domain::Domain;
-use crate::engine::{Cost, Failure, Fut, Io, OpId, join};
+use crate::engine::{Cost, Failure, Fut, Io, join};
 use crate::kernel::galois::DEGREE;
 
-use super::{Atom, Product, Record, Replicated, Shape, Span, Verifier, Word};
+use super::record::Sizes;
+use super::{Product, Record, Verifier, Word};
 
 pub use rehearsal::Rehearsal;
 pub(crate) use sacrifice::Sacrifice;
@@ -49,26 +47,14 @@ impl Verifier for Sublinear {
         Box::pin(verify(io, records))
     }
 
-    /// As for one vector of products; several cost a little more.
-    fn cost(&self, multiplications: usize) -> Cost {
-        self.cost_in(Domain::Ring64, multiplications)
-    }
-
-    fn cost_in(&self, domain: Domain, multiplications: usize) -> Cost {
-        fn vector<A: Atom>(count: usize) -> [Product<A>; 1] {
-            let all = Span::all(&Rc::new(Replicated::zeros(count.min(LARGEST_PLANNED))));
-            [Product { op: OpId(0), left: all.clone(), right: all.clone(), out: all, shape: Shape::Each }]
-        }
-        match domain {
-            Domain::Ring128 => plan::cost::<Ring128>(&vector(multiplications)),
-            Domain::Bits => plan::cost::<Bits>(&vector(multiplications.div_ceil(64))),
-            _ => plan::cost::<Ring64>(&vector(multiplications)),
-        }
+    fn cost(&self, sizes: &Sizes) -> Cost {
+        side_by_side([
+            plan::cost::<Ring64>(&sizes.ring64),
+            plan::cost::<Ring128>(&sizes.ring128),
+            plan::cost::<Bits>(&sizes.bits),
+        ])
     }
 }
-
-/// Multiplications beyond which predictions do not grow: costs grow with the logarithm.
-const LARGEST_PLANNED: usize = 1 << 22;
 
 /// Verifies records of any rings, side by side.
 ///
@@ -84,19 +70,17 @@ pub(crate) async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Fail
     Ok(())
 }
 
-/// What verifying records costs, all parties together.
-pub(crate) fn cost(records: Vec<Record>) -> Cost {
-    let Sorted { ring64, ring128, bits } = Sorted::new(records);
-    let costs = [plan::cost::<Ring64>(&ring64), plan::cost::<Ring128>(&ring128), plan::cost::<Bits>(&bits)];
-    costs
-        .into_iter()
-        .fold(Cost::default(), |sum, cost| Cost { bytes: sum.bytes + cost.bytes, rounds: sum.rounds.max(cost.rounds) })
+/// The cost of work side by side.
+fn side_by_side(costs: [Cost; 3]) -> Cost {
+    let sum = |sum: Cost, cost: Cost| Cost { bytes: sum.bytes + cost.bytes, rounds: sum.rounds.max(cost.rounds) };
+    costs.into_iter().fold(Cost::default(), sum)
 }
 
 /// Has the checks of this thread use these kernels.
 #[cfg(test)]
 pub(crate) fn set_level(level: crate::kernel::Level) {
     wide::FORCED.set(Some(level));
+    crate::kernel::words::PLAIN.set(level.name() == "portable");
 }
 
 /// Records by ring.

@@ -12,15 +12,27 @@ const WIDE: usize = 16;
 /// Bytes of a digest of what was opened.
 const DIGEST: usize = 32;
 
+/// What an operation costs, and what it leaves to be checked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Bill {
+    pub(crate) cost: Cost,
+    /// Pairs in the inner product of a check: in the small prime field, in the large one, of bits.
+    pub(crate) pairs: [usize; 3],
+}
+
 impl Shamir {
-    pub(crate) fn stated_cost(&self, primitive: Primitive, domain: Domain, len: usize) -> Cost {
+    pub(crate) fn bill(&self, primitive: Primitive, domain: Domain, len: usize) -> Bill {
         let (n, t) = (self.seats(), self.threshold);
         let bytes = self.bytes(domain, len);
         match primitive {
-            Primitive::Input => plus(one((n - 1 - t) * bytes), self.checked_dealing(bytes)),
-            Primitive::Mul => self.reduction(bytes),
-            Primitive::Dot(groups) => self.reduction(self.bytes(domain, groups)),
-            Primitive::Matmul([rows, _, columns]) => self.reduction(self.bytes(domain, rows * columns)),
+            Primitive::Input => {
+                let dealt = plus(one((n - 1 - t) * bytes), self.checked_dealing(bytes));
+                // A bit is its own square.
+                plus(dealt, noted(domain, if domain == Domain::Bits { len.next_multiple_of(64) } else { 0 }))
+            }
+            Primitive::Mul => self.each(domain, len),
+            Primitive::Dot(groups) => self.sums(domain, groups, len),
+            Primitive::Matmul([rows, inner, columns]) => self.sums(domain, rows * columns, inner),
             Primitive::Truncate(bits, _) => self.truncation(domain, len, bits as usize),
             Primitive::ToBits(count) => {
                 self.in_batches(len, |rows| self.decomposition(domain, rows, Some(count as usize)))
@@ -29,11 +41,23 @@ impl Shamir {
             Primitive::FromBits(count) => self.composition(domain, len, count as usize),
             Primitive::Shuffle => times(one((t + 1) * (n - 1 - t) * bytes), self.sets.len()),
             Primitive::Random if self.sets.is_empty() => times(one((n - 1 - t) * bytes), t + 1),
-            Primitive::Random => Cost::default(),
-            Primitive::Check(products) => self.checking(products),
+            Primitive::Random | Primitive::HandOut => Bill::default(),
             Primitive::Open => self.opening(bytes),
             Primitive::OpenTo => one(self.senders() * bytes),
         }
+    }
+
+    /// The check of so many pairs.
+    pub(crate) fn checking(&self, pairs: [usize; 3]) -> Cost {
+        let one = |pairs: usize| {
+            if !self.is_malicious() || pairs == 0 {
+                return Bill::default();
+            }
+            let step = plus(self.reduction((2 * FOLD - 2) * WIDE), self.coin_cost());
+            let last = plus(plus(self.reduction((2 * FOLD + 1) * WIDE), self.coin_cost()), self.opening(3 * WIDE));
+            plus(self.coin_cost(), plus(times(step, levels(pairs) as usize), last))
+        };
+        pairs.into_iter().map(one).fold(Bill::default(), plus).cost
     }
 
     /// Bytes of a share.
@@ -54,7 +78,19 @@ impl Shamir {
         }
     }
 
-    fn reduction(&self, bytes: usize) -> Cost {
+    /// Products, element by element.
+    fn each(&self, domain: Domain, len: usize) -> Bill {
+        let pairs = if domain == Domain::Bits { len.next_multiple_of(64) } else { len };
+        plus(self.reduction(self.bytes(domain, len)), noted(domain, pairs))
+    }
+
+    /// So many sums of products, which become so many pairs.
+    fn sums(&self, domain: Domain, sums: usize, pairs: usize) -> Bill {
+        let noted = if sums > 0 { noted(domain, pairs.max(1)) } else { Bill::default() };
+        plus(self.reduction(self.bytes(domain, sums)), noted)
+    }
+
+    fn reduction(&self, bytes: usize) -> Bill {
         let (n, t) = (self.seats(), self.threshold);
         if !self.is_tolerant() {
             return one((2 * t + 1) * (n - 1 - t) * bytes);
@@ -64,79 +100,82 @@ impl Shamir {
     }
 
     /// The check of a dealing's degree.
-    fn checked_dealing(&self, bytes: usize) -> Cost {
+    fn checked_dealing(&self, bytes: usize) -> Bill {
         if self.is_malicious() && self.is_tolerant() && bytes > 0 {
             plus(self.coin_cost(), self.opening(WIDE))
         } else {
-            Cost::default()
+            Bill::default()
         }
     }
 
     /// All wait for each other, then open a random value.
-    fn coin_cost(&self) -> Cost {
+    fn coin_cost(&self) -> Bill {
         plus(one(self.seats() * (self.seats() - 1)), self.opening(WIDE))
     }
 
-    fn opening(&self, bytes: usize) -> Cost {
+    fn opening(&self, bytes: usize) -> Bill {
         one(self.seats() * self.senders() * bytes)
     }
 
-    fn in_batches(&self, len: usize, cost: impl Fn(usize) -> Cost) -> Cost {
-        let full = times(cost(ROWS), len / ROWS);
-        if len.is_multiple_of(ROWS) { full } else { plus(full, cost(len % ROWS)) }
+    fn in_batches(&self, len: usize, bill: impl Fn(usize) -> Bill) -> Bill {
+        let full = times(bill(ROWS), len / ROWS);
+        if len.is_multiple_of(ROWS) { full } else { plus(full, bill(len % ROWS)) }
     }
 
     /// Masked opening, carry-save additions, then the carries: of the top bit alone, or of all.
-    fn decomposition(&self, domain: Domain, rows: usize, count: Option<usize>) -> Cost {
+    fn decomposition(&self, domain: Domain, rows: usize, count: Option<usize>) -> Bill {
         let width = domain.width() as usize;
-        let both = |positions: usize| self.reduction(positions * self.bytes(Domain::Bits, rows));
-        let mut cost = self.opening(domain.bytes(rows));
+        let both = |positions: usize| self.each(Domain::Bits, positions * rows.next_multiple_of(64));
+        let mut bill = self.opening(domain.bytes(rows));
         let mut numbers = self.sets.len() + 1;
         while numbers > 2 {
-            cost = plus(cost, both(numbers / 3 * width));
+            bill = plus(bill, both(numbers / 3 * width));
             numbers -= numbers / 3;
         }
-        cost = plus(cost, both(width));
+        bill = plus(bill, both(width));
         let Some(count) = count else {
             let mut stretches = width - 1;
             while stretches > 1 {
-                cost = plus(cost, both(stretches / 2 * 2));
+                bill = plus(bill, both(stretches / 2 * 2));
                 stretches -= stretches / 2;
             }
-            return plus(cost, both(1));
+            return plus(bill, both(1));
         };
         let mut block = 1;
         while block < width {
-            cost = plus(cost, both(2 * (0..width).filter(|place| place & block != 0).count()));
+            bill = plus(bill, both(2 * (0..width).filter(|place| place & block != 0).count()));
             block *= 2;
         }
-        if count > 1 { plus(cost, both(count - 1)) } else { cost }
+        if count > 1 { plus(bill, both(count - 1)) } else { bill }
     }
 
-    fn composition(&self, domain: Domain, rows: usize, count: usize) -> Cost {
+    fn composition(&self, domain: Domain, rows: usize, count: usize) -> Bill {
         let group = (ROWS / rows.max(1)).max(1);
         let part = |columns: usize| {
             let lanes = columns * rows.div_ceil(64);
-            let mut products = Cost::default();
+            let mut products = Bill::default();
             let mut factors = self.sets.len();
             while factors > 1 {
-                products = plus(products, self.reduction(factors / 2 * domain.bytes(lanes * 64)));
+                products = plus(products, self.each(domain, factors / 2 * lanes * 64));
                 factors -= factors / 2;
             }
             let opening = self.opening(self.bytes(Domain::Bits, lanes * 64));
-            Cost { bytes: opening.bytes + products.bytes, rounds: opening.rounds.max(products.rounds) }
+            // Side by side.
+            let rounds = opening.cost.rounds.max(products.cost.rounds);
+            let both = plus(opening, products);
+            Bill { cost: Cost { rounds, ..both.cost }, ..both }
         };
         if rows == 0 {
-            return Cost::default();
+            return Bill::default();
         }
         let full = times(part(group), count / group);
         if count.is_multiple_of(group) { full } else { plus(full, part(count % group)) }
     }
 
-    fn truncation(&self, domain: Domain, len: usize, bits: usize) -> Cost {
+    fn truncation(&self, domain: Domain, len: usize, bits: usize) -> Bill {
         let offset = domain.width() as usize - 2;
         if bits == 0 {
-            return Cost::default();
+            return Bill::default();
         }
         let split = |end: usize, count: usize| {
             let low = self.in_batches(len, |rows| self.decomposition(domain, rows, Some(end)));
@@ -151,25 +190,33 @@ impl Shamir {
             split(offset + 1, offset + 1 - bits)
         }
     }
+}
 
-    fn checking(&self, products: usize) -> Cost {
-        if !self.is_malicious() || products == 0 {
-            return Cost::default();
-        }
-        let step = plus(self.reduction((2 * FOLD - 2) * WIDE), self.coin_cost());
-        let last = plus(plus(self.reduction((2 * FOLD + 1) * WIDE), self.coin_cost()), self.opening(3 * WIDE));
-        plus(self.coin_cost(), plus(times(step, levels(products) as usize), last))
+/// Nothing sent; so many pairs to be checked.
+const fn noted(domain: Domain, pairs: usize) -> Bill {
+    let cost = Cost { bytes: 0, rounds: 0 };
+    match domain {
+        Domain::M61 => Bill { cost, pairs: [pairs, 0, 0] },
+        Domain::P127 => Bill { cost, pairs: [0, pairs, 0] },
+        _ => Bill { cost, pairs: [0, 0, pairs] },
     }
 }
 
-const fn one(bytes: usize) -> Cost {
-    Cost { bytes: bytes as u64, rounds: (bytes > 0) as u32 }
+const fn one(bytes: usize) -> Bill {
+    Bill { cost: Cost { bytes: bytes as u64, rounds: (bytes > 0) as u32 }, pairs: [0; 3] }
 }
 
-const fn plus(left: Cost, right: Cost) -> Cost {
-    Cost { bytes: left.bytes + right.bytes, rounds: left.rounds + right.rounds }
+fn plus(left: Bill, right: Bill) -> Bill {
+    let (x, y) = (left.cost, right.cost);
+    Bill {
+        cost: Cost { bytes: x.bytes + y.bytes, rounds: x.rounds + y.rounds },
+        pairs: std::array::from_fn(|place| left.pairs[place] + right.pairs[place]),
+    }
 }
 
-const fn times(cost: Cost, count: usize) -> Cost {
-    Cost { bytes: cost.bytes * count as u64, rounds: cost.rounds * count as u32 }
+fn times(bill: Bill, count: usize) -> Bill {
+    Bill {
+        cost: Cost { bytes: bill.cost.bytes * count as u64, rounds: bill.cost.rounds * count as u32 },
+        pairs: bill.pairs.map(|pairs| pairs * count),
+    }
 }

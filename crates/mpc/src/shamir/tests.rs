@@ -6,8 +6,10 @@ mod byzantine;
 mod costs;
 mod dropouts;
 mod handout;
+mod page;
 mod privacy;
 mod renewal;
+mod transcripts;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -36,6 +36,6 @@ fn ten_thousand_sessions() {
 }
 
 #[test]
-fn a_thousand_sessions_verified_by_sacrifice() {
-    assert!(suffer(Protocol::Sacrifice, 20_000..21_000, any).failed > 300);
+fn ten_thousand_sessions_verified_by_sacrifice() {
+    assert!(suffer(Protocol::Sacrifice, 20_000..30_000, any).failed > 3000);
 }

@@ -121,6 +121,37 @@ fn shamir_sessions_go_on_after_crashes() {
     }
 }
 
+/// What `docs/spec/mpc/sessions.md` states: bytes and rounds at the beginning, and at each cut.
+#[test]
+fn keeping_costs_what_the_page_states() {
+    let run = |sample: &Sample, every: Option<usize>| {
+        let disks: Vec<Rc<Disk>> = (0..3).map(|_| Rc::default()).collect();
+        let (sample, stores) = (sample.clone(), disks.clone());
+        let results = local::run(3, 5, move |io| {
+            let (sample, store) = (sample.clone(), Rc::clone(&stores[usize::from(io.index())]));
+            async move {
+                let backend = (SEMI_HONEST.make)(&io);
+                let (lengths, inputs) = (sample.lengths(), sample.held(io.index()));
+                let session = Session::new(&sample.program, &*backend, &lengths);
+                let session = if let Some(every) = every { session.keep(&*store, every) } else { session };
+                session.run(io, inputs).await.map(|_| ())
+            }
+        });
+        assert!(results.iter().all(|(result, _)| result.is_ok()));
+        let bytes: u64 = results.iter().map(|(_, stats)| stats.payload_sent).sum();
+        let rounds = results.iter().map(|(_, stats)| stats.rounds).max().unwrap_or(0);
+        (bytes, rounds, disks[0].saved.borrow().len())
+    };
+    for (seed, every) in [(1, 3), (2, 2), (3, 5)] {
+        let sample = random::sample(seed, Domain::Ring64, 7, 16);
+        let ((bytes, rounds, cuts), (least, fewest, _)) = (run(&sample, Some(every)), run(&sample, None));
+        assert!(cuts > 0);
+        assert_eq!(bytes - least, (80 + 44) * 6 + 6 * cuts as u64, "{cuts} cuts");
+        // Where it is cut, what was side by side may come one after the other.
+        assert!(rounds - fewest >= 2 + cuts as u32, "{rounds} rounds, {fewest} without {cuts} cuts");
+    }
+}
+
 /// Runs one session over given stores until the network stops after so many frames.
 fn cut(sample: &Sample, stores: &[Rc<Disk>], seed: u64, frames: usize) -> Vec<Result<(), Failure>> {
     let (sample, stores, mut sent) = (sample.clone(), stores.to_vec(), 0);

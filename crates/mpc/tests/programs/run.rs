@@ -70,6 +70,13 @@ pub(crate) const SHAMIR: Protocol = Protocol {
     },
 };
 
+pub(crate) const SHAMIR_MALICIOUS: Protocol = Protocol {
+    name: "shamir malicious",
+    make: |_| Box::new(against_liars()),
+    predict: |_, sample| predict(&sample.program, against_liars(), &sample.lengths()),
+    ..SHAMIR
+};
+
 fn semi_honest(io: &Io) -> Rep3 {
     Rep3::semi_honest(io).expect("three parties")
 }
@@ -80,6 +87,10 @@ fn malicious(io: &Io) -> Rep3 {
 
 fn minority() -> Shamir {
     Shamir::new(3, 1, Adversary::SemiHonest).expect("a threshold below half")
+}
+
+fn against_liars() -> Shamir {
+    Shamir::new(3, 1, Adversary::Malicious).expect("a threshold below half")
 }
 
 /// What the reference opens.

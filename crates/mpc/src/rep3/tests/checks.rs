@@ -124,7 +124,7 @@ fn a_check_costs_what_is_stated() {
         let between = io.stats();
         rep3.check(&mut io).await?;
         assert_eq!(io.stats().payload_sent, between.payload_sent);
-        let stated = rep3.cost(Primitive::Check(5000), Domain::Ring64, 0);
+        let stated = rep3.cost_of_check(&[(Primitive::Mul, Domain::Ring64, 5000)]);
         Ok((between.payload_sent - before.payload_sent, between.rounds - before.rounds, stated))
     });
     let results: Vec<_> = results.into_iter().map(|(result, _)| result.unwrap()).collect();

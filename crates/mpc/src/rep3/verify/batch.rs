@@ -2,20 +2,27 @@
 
 use std::borrow::Cow;
 
+use crate::rep3::record::Size;
 use crate::rep3::{Atom, Product, Shape};
 
 use super::extension::OCTET;
 
-/// Products of one kind: results that are each a sum of as many terms.
-pub(crate) struct Batch<'a, A: Atom> {
+/// Results that are each a sum of as many terms, and how these are laid out.
+pub(crate) struct Kind {
     /// `L`.
-    pub(crate) terms: usize,
+    terms: usize,
     /// `G`.
-    pub(crate) results: usize,
+    results: usize,
     /// Rows are stretches of a result's terms, rather than of results.
     pub(crate) by_term: bool,
     /// `2^t`.
     rows: usize,
+}
+
+/// Products of one kind.
+pub(crate) struct Batch<'a, A: Atom> {
+    /// What they have in common.
+    pub(crate) kind: Kind,
     segments: Vec<Segment<'a, A>>,
 }
 
@@ -40,32 +47,23 @@ pub(crate) struct Tile<'a, A: Atom> {
     pub(crate) blocks: usize,
 }
 
-impl<'a, A: Atom> Batch<'a, A> {
-    /// The kinds among records, but for matrices, for `t` variables.
-    pub(crate) fn sort(products: &'a [Product<A>], t: u32) -> Vec<Self> {
-        let mut batches: Vec<Self> = Vec::new();
-        for (record, product) in products.iter().enumerate() {
-            let results = product.out.len();
-            let terms = match product.shape {
-                _ if results == 0 => continue,
-                Shape::Each => 1,
-                Shape::Dot { .. } => product.left.len() / results,
-                Shape::Matrix { .. } => continue,
-            };
-            let at = batches.iter().position(|batch| batch.terms == terms).unwrap_or_else(|| {
-                batches.push(Self { terms, results: 0, by_term: false, rows: 1 << t, segments: Vec::new() });
-                batches.len() - 1
-            });
-            let batch = &mut batches[at];
-            batch.segments.push(Segment { product, record, first: batch.results });
-            batch.results += results;
+impl Kind {
+    /// The kinds among records of these sizes, but for matrices, for `t` variables.
+    pub(crate) fn sort(sizes: &[Size], t: u32) -> Vec<Self> {
+        let mut kinds: Vec<Self> = Vec::new();
+        for size in sizes {
+            let Some(terms) = terms(size) else { continue };
+            match kinds.iter_mut().find(|kind| kind.terms == terms) {
+                Some(kind) => kind.results += size.results,
+                None => kinds.push(Self { terms, results: size.results, by_term: false, rows: 1 << t }),
+            }
         }
-        for batch in &mut batches {
-            let pad = |len: usize| len.next_multiple_of(batch.size());
+        for kind in &mut kinds {
+            let pad = |len: usize| len.next_multiple_of(kind.size());
             // Whichever pads less.
-            batch.by_term = batch.terms > 1 && batch.results * pad(batch.terms) < pad(batch.results) * batch.terms;
+            kind.by_term = kind.terms > 1 && kind.results * pad(kind.terms) < pad(kind.results) * kind.terms;
         }
-        batches
+        kinds
     }
 
     /// Words of a block.
@@ -87,16 +85,45 @@ impl<'a, A: Atom> Batch<'a, A> {
     pub(crate) const fn blocks(&self) -> usize {
         self.units() * self.blocks_of_unit()
     }
+}
+
+/// Terms of each result of a record that makes one of a kind.
+const fn terms(size: &Size) -> Option<usize> {
+    match size.shape {
+        _ if size.results == 0 => None,
+        Shape::Each => Some(1),
+        Shape::Dot { .. } => Some(size.left / size.results),
+        Shape::Matrix { .. } => None,
+    }
+}
+
+impl<'a, A: Atom> Batch<'a, A> {
+    /// Records by kind, but for matrices, for `t` variables.
+    pub(crate) fn sort(products: &'a [Product<A>], t: u32) -> Vec<Self> {
+        let sizes: Vec<Size> = products.iter().map(Product::size).collect();
+        let batch = |kind: Kind| {
+            let mut segments: Vec<Segment<'a, A>> = Vec::new();
+            let mut first = 0;
+            for (record, product) in products.iter().enumerate() {
+                if terms(&product.size()) == Some(kind.terms) {
+                    segments.push(Segment { product, record, first });
+                    first += product.out.len();
+                }
+            }
+            Self { kind, segments }
+        };
+        Kind::sort(&sizes, t).into_iter().map(batch).collect()
+    }
 
     /// Calls `visit` with all blocks in order, at most `limit` at a time.
     pub(crate) fn tiles(&self, limit: usize, mut visit: impl FnMut(Tile<'_, A>)) {
         let mut first = 0;
-        while first < self.blocks() {
-            let blocks = (self.blocks() - first).min(limit);
+        while first < self.kind.blocks() {
+            let blocks = (self.kind.blocks() - first).min(limit);
             if let Some(tile) = self.borrow(first, blocks) {
                 visit(tile);
             } else {
-                let mut gathered: [Vec<A>; 4] = std::array::from_fn(|_| Vec::with_capacity(blocks * self.size()));
+                let mut gathered: [Vec<A>; 4] = std::array::from_fn(|_| Vec::with_capacity(blocks * self.kind.size()));
                 (first..first + blocks).for_each(|block| self.gather(block, &mut gathered));
                 let [x_own, x_next, y_own, y_next] = gathered.map(Cow::Owned);
                 visit(Tile { left: [x_own, x_next], right: [y_own, y_next], first, blocks });
@@ -107,21 +134,21 @@ impl<'a, A: Atom> Batch<'a, A> {
 
     /// Blocks in place, where they are one stretch of one record.
     fn borrow(&self, first: usize, blocks: usize) -> Option<Tile<'_, A>> {
-        let size = self.size();
-        let (result, from, len) = if self.by_term {
-            let (unit, block) = (first / self.blocks_of_unit(), first % self.blocks_of_unit());
-            if block * size + blocks * size > self.terms {
+        let size = self.kind.size();
+        let (result, from, len) = if self.kind.by_term {
+            let (unit, block) = (first / self.kind.blocks_of_unit(), first % self.kind.blocks_of_unit());
+            if block * size + blocks * size > self.kind.terms {
                 return None;
             }
             (unit, block * size, blocks * size)
         } else {
-            if self.terms != 1 || (first + blocks) * size > self.results {
+            if self.kind.terms != 1 || (first + blocks) * size > self.kind.results {
                 return None;
             }
             (first * size, 0, blocks * size)
         };
         let (segment, at) = self.locate(result);
-        let begin = at * self.terms + from;
+        let begin = at * self.kind.terms + from;
         if begin + len > segment.product.left.len() {
             return None;
         }
@@ -139,8 +166,8 @@ impl<'a, A: Atom> Batch<'a, A> {
 
     /// Appends one block, with zeros for what there is not.
     fn gather(&self, block: usize, sides: &mut [Vec<A>; 4]) {
-        let size = self.size();
-        let (unit, step) = (block / self.blocks_of_unit(), block % self.blocks_of_unit());
+        let size = self.kind.size();
+        let (unit, step) = (block / self.kind.blocks_of_unit(), block % self.kind.blocks_of_unit());
         let end = sides[0].len() + size;
         let mut append = |segment: &Segment<'_, A>, begin: usize, len: usize| {
             let (left, right) = (&segment.product.left, &segment.product.right);
@@ -148,18 +175,18 @@ impl<'a, A: Atom> Batch<'a, A> {
                 out.extend_from_slice(&side[begin..begin + len]);
             }
         };
-        if self.by_term {
+        if self.kind.by_term {
             let (segment, at) = self.locate(unit);
-            append(segment, at * self.terms + step * size, (self.terms - step * size).min(size));
+            append(segment, at * self.kind.terms + step * size, (self.kind.terms - step * size).min(size));
         } else {
-            let (mut result, last) = (unit * size, (unit * size + size).min(self.results));
+            let (mut result, last) = (unit * size, (unit * size + size).min(self.kind.results));
             while result < last {
                 let (segment, at) = self.locate(result);
                 let count = (last - result).min(segment.product.out.len() - at);
-                if self.terms == 1 {
+                if self.kind.terms == 1 {
                     append(segment, at, count);
                 } else {
-                    (at..at + count).for_each(|at| append(segment, at * self.terms + step, 1));
+                    (at..at + count).for_each(|at| append(segment, at * self.kind.terms + step, 1));
                 }
                 result += count;
             }

@@ -28,7 +28,7 @@ impl First {
         let bits = E::Scalar::CHALLENGE_BITS;
         let codes = batches
             .iter()
-            .map(|batch| challenges.codes(batch.units() * Self::each::<E::Scalar>(batch), bits))
+            .map(|batch| challenges.codes(batch.kind.units() * Self::each::<E::Scalar>(batch), bits))
             .collect();
         let mut matrices = Vec::new();
         if plan.matrices {
@@ -42,7 +42,7 @@ impl First {
 
     /// Codes of a unit.
     pub(crate) const fn each<S: Scalar>(batch: &Batch<'_, S::Atom>) -> usize {
-        if batch.by_term { 1 } else { OCTET / S::LANES }
+        if batch.kind.by_term { 1 } else { OCTET / S::LANES }
     }
 }
 
@@ -123,19 +123,19 @@ impl Claim {
         let mut by_term = zero;
         for (batch, codes) in batches.iter().zip(&self.first.codes) {
             let results = batch.results_of(results);
-            if batch.by_term {
+            if batch.kind.by_term {
                 let terms = results.iter().zip(codes);
                 by_term = terms
                     .fold(by_term, |sum, (z, code)| sum.add(E::Scalar::embed(*z).mul(E::Scalar::challenge(*code))));
                 continue;
             }
             let each = First::each::<E::Scalar>(batch);
-            let whole = results.len() / batch.size();
-            let (head, tail) = results.split_at(whole * batch.size());
+            let whole = results.len() / batch.kind.size();
+            let (head, tail) = results.split_at(whole * batch.kind.size());
             E::absorb(&mut sums, rows, head, &codes[..whole * each]);
             if !tail.is_empty() {
                 let mut tail = tail.to_vec();
-                tail.resize(batch.size(), E::Atom::ZERO);
+                tail.resize(batch.kind.size(), E::Atom::ZERO);
                 E::absorb(&mut sums, rows, &tail, &codes[whole * each..]);
             }
         }

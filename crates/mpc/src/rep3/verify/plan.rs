@@ -1,9 +1,10 @@
 //! How a check goes, from public lengths alone: the same at all parties.
 
 use crate::engine::Cost;
+use crate::rep3::record::Size;
 use crate::rep3::{Atom, Product, Shape};
 
-use super::batch::Batch;
+use super::batch::{Batch, Kind};
 use super::extension::{Extension, OCTET, Scalar};
 
 /// Variables of the last step: eight elements are left.
@@ -31,15 +32,23 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan for records, and these sorted.
     pub(crate) fn new<'a, E: Extension>(products: &'a [Product<E::Atom>]) -> (Self, Vec<Batch<'a, E::Atom>>) {
-        let words: usize = products.iter().map(|product| product.left.len().max(product.out.len())).sum();
+        let sizes: Vec<Size> = products.iter().map(Product::size).collect();
+        let plan = Self::of::<E>(&sizes);
+        let batches = Batch::sort(products, plan.first);
+        (plan, batches)
+    }
+
+    /// The plan for records of these sizes.
+    pub(crate) fn of<E: Extension>(sizes: &[Size]) -> Self {
+        let words: usize = sizes.iter().map(|size| size.left.max(size.results)).sum();
         let first = first_variables::<E>(words);
-        let batches = Batch::sort(products, first);
-        let inner = products.iter().filter_map(|product| match product.shape {
-            Shape::Matrix { inner, .. } if states(product) => Some(inner),
+        let kinds = Kind::sort(sizes, first);
+        let inner = sizes.iter().filter_map(|size| match size.shape {
+            Shape::Matrix { inner, .. } if size.results > 0 => Some(inner),
             _ => None,
         });
         let matrices: Vec<usize> = inner.map(|inner| inner.div_ceil(OCTET)).collect();
-        let blocks: usize = batches.iter().map(Batch::blocks).sum();
+        let blocks: usize = kinds.iter().map(Kind::blocks).sum();
         let lifted = (blocks + matrices.iter().sum::<usize>()) * E::Scalar::VALUES;
         let mut packs = lifted;
         let mut reductions = Vec::new();
@@ -48,15 +57,14 @@ impl Plan {
             reductions.push(variables);
             packs = packs.div_ceil(1 << variables);
         }
-        let plan = Self {
+        Self {
             first,
-            by_result: batches.iter().any(|batch| !batch.by_term),
-            by_term: batches.iter().any(|batch| batch.by_term),
+            by_result: kinds.iter().any(|kind| !kind.by_term),
+            by_term: kinds.iter().any(|kind| kind.by_term),
             matrices: !matrices.is_empty(),
             packs: lifted,
             reductions,
-        };
-        (plan, batches)
+        }
     }
 
     /// Elements that a party sends in the first reduction, by result and by term.
@@ -94,9 +102,9 @@ fn first_variables<E: Extension>(words: usize) -> u32 {
     variables.min(E::FIRST)
 }
 
-/// What verifying records of one ring costs.
-pub(crate) fn cost<E: Extension>(products: &[Product<E::Atom>]) -> Cost {
-    if products.iter().any(states) { Plan::new::<E>(products).0.cost::<E::Scalar>() } else { Cost::default() }
+/// What verifying records of one ring, of these sizes, costs.
+pub(crate) fn cost<E: Extension>(sizes: &[Size]) -> Cost {
+    if sizes.iter().any(|size| size.results > 0) { Plan::of::<E>(sizes).cost::<E::Scalar>() } else { Cost::default() }
 }
 
 /// Whether a record states anything.

@@ -264,11 +264,11 @@ fn first_products<E: Extension>(plan: &Plan, batches: &[Batch<'_, E::Atom>], fir
     let mut by_result = E::sums(points);
     let mut by_term = vec![E::Scalar::ZERO; points];
     for (batch, codes) in batches.iter().zip(&first.codes) {
-        let of_unit = batch.blocks_of_unit();
+        let of_unit = batch.kind.blocks_of_unit();
         batch.tiles(TILE, |Tile { left: [x_own, x_next], right: [y_own, y_next], first, blocks }| {
             let rows = &mut rows[..blocks * size];
-            E::expand([&x_own, &x_next], [&y_own, &y_next], t, batch.by_term, rows);
-            if of_unit == 1 && !batch.by_term {
+            E::expand([&x_own, &x_next], [&y_own, &y_next], t, batch.kind.by_term, rows);
+            if of_unit == 1 && !batch.kind.by_term {
                 let each = First::each::<E::Scalar>(batch);
                 E::absorb(&mut by_result, points, rows, &codes[first * each..(first + blocks) * each]);
                 return;
@@ -305,7 +305,7 @@ fn first_unit<E: Extension>(
 ) {
     let each = First::each::<E::Scalar>(batch);
     let codes = &codes[unit * each..(unit + 1) * each];
-    if !batch.by_term {
+    if !batch.kind.by_term {
         E::absorb(by_result, rows.len() / OCTET, rows, codes);
         return;
     }
@@ -328,7 +328,7 @@ fn lift<E: Extension>(
     let (mut u, mut v): (Side<E::Pack>, Side<E::Pack>) = (side(), side());
     let chi = multilinear::<E::Scalar>(&point.first);
     for (batch, codes) in batches.iter().zip(&first.codes) {
-        let kind = E::Scalar::challenge(if batch.by_term { point.by_term } else { 1 });
+        let kind = E::Scalar::challenge(if batch.kind.by_term { point.by_term } else { 1 });
         let left: Vec<E::Scalar> = chi.iter().map(|weight| weight.mul(kind)).collect();
         let each = First::each::<E::Scalar>(batch);
         batch.tiles(TILE, |tile| {
@@ -336,9 +336,9 @@ fn lift<E: Extension>(
                 let begin = side.len();
                 E::lift(words, &left, side);
                 for (block, packs) in (tile.first..).zip(side[begin..].chunks_mut(E::Scalar::VALUES)) {
-                    let unit = block / batch.blocks_of_unit();
+                    let unit = block / batch.kind.blocks_of_unit();
                     let codes = &codes[unit * each..(unit + 1) * each];
-                    E::scale(packs, if batch.by_term { Weights::Whole(codes[0]) } else { Weights::Lanes(codes) });
+                    E::scale(packs, if batch.kind.by_term { Weights::Whole(codes[0]) } else { Weights::Lanes(codes) });
                 }
             }
             for (side, words) in v.iter_mut().zip(&tile.right) {

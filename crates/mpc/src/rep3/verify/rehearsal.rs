@@ -5,8 +5,9 @@ use std::rc::Rc;
 use crate::domain::Domain;
 use crate::engine::{Cost, Failure, Io, OpId};
 use crate::prg::Prg;
+use crate::rep3::record::Sizes;
 use crate::rep3::share::Span;
-use crate::rep3::{Atom, Product, Record, Replicated, Shape, Word};
+use crate::rep3::{Atom, Product, Record, Replicated, Shape, Verifier as _, Word};
 
 use crate::rep3::seat::Seat;
 
@@ -41,7 +42,7 @@ impl Rehearsal {
 
     /// What that costs.
     pub fn cost(&self) -> Cost {
-        super::cost(self.records.clone())
+        super::Sublinear.cost(&Sizes::of(&self.records))
     }
 }
 

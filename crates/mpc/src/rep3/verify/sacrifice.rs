@@ -10,11 +10,12 @@ mod words;
 use crypto::{Label, hash};
 
 use crate::engine::{Cost, Failure, Fault, Fut, Io, join};
+use crate::rep3::record::Sizes;
 use crate::rep3::seat::Seat;
 use crate::rep3::{Record, Verifier};
 
-use super::Sorted;
 use super::proof::Honest;
+use super::{Sorted, side_by_side};
 
 use larger::Long;
 
@@ -27,9 +28,12 @@ impl Verifier for Sacrifice {
         Box::pin(verify(io, records))
     }
 
-    /// As for one vector of products over Z_2^64.
-    fn cost(&self, multiplications: usize) -> Cost {
-        rings::lengths_cost::<u128>(multiplications, multiplications)
+    fn cost(&self, sizes: &Sizes) -> Cost {
+        side_by_side([
+            rings::cost::<u128>(&sizes.ring64),
+            rings::cost::<Long>(&sizes.ring128),
+            words::cost(&sizes.bits),
+        ])
     }
 }
 
@@ -44,16 +48,6 @@ async fn verify(io: &mut Io, records: Vec<Record>) -> Result<(), Failure> {
     join(rings, words::prove(third, &bits, words::bucket, &Honest)).await?;
     io.rejoin(strands);
     Ok(())
-}
-
-/// What verifying records costs, all parties together.
-#[cfg(test)]
-pub(super) fn cost(records: Vec<Record>) -> Cost {
-    let Sorted { ring64, ring128, bits } = Sorted::new(records);
-    let costs = [rings::cost::<u128>(&ring64), rings::cost::<Long>(&ring128), words::cost(&bits)];
-    costs
-        .into_iter()
-        .fold(Cost::default(), |sum, cost| Cost { bytes: sum.bytes + cost.bytes, rounds: sum.rounds.max(cost.rounds) })
 }
 
 /// Opens a vector: sends the parts that the party before lacks, and vouches to the party after for those that it lacks. Returns the parts that

@@ -158,7 +158,7 @@ fn cost_is_as_stated<E: Extension>() {
                     if check {
                         prove::<E>(&mut io, &products, &Honest).await?;
                     }
-                    Ok(plan::cost::<E>(&products))
+                    Ok(plan::cost::<E>(&products.iter().map(Product::size).collect::<Vec<_>>()))
                 }
             })
         };

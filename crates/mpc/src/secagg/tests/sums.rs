@@ -52,6 +52,49 @@ fn bytes_are_as_predicted() {
     }
 }
 
+/// The table of `docs/spec/mpc/secagg.md`, message by message.
+#[test]
+fn messages_are_as_long_as_the_page_states() {
+    let h = |argument: u64| match argument {
+        0..24 => 1,
+        24..256 => 2,
+        256..65_536 => 3,
+        _ => 5,
+    };
+    for (n, k, m) in [(10u32, 9, 3u32), (40, 12, 100), (300, 30, 9000)] {
+        let session = session_of(Parameters::new(n, k, k / 2 + 1, 1, n / 2).unwrap(), m, "page");
+        let mut world = World::new(session.clone());
+        let (k, t, m) = (u64::from(k), u64::from(k / 2 + 1), u64::from(m));
+        // Five round trips; to the first answer no message leads.
+        for (round, turn) in ROUNDS.into_iter().enumerate() {
+            assert_eq!(world.server.turn(), turn);
+            for client in 0..n {
+                let neighbours = session.neighbours(client);
+                let indices =
+                    |count: u64| neighbours[..count as usize].iter().map(|peer| h((*peer).into())).sum::<u64>();
+                let (i, i_t, map) = (indices(k), indices(t), u64::from(n.div_ceil(8)));
+                let shares = 37 + h(k) + 134 * k + i;
+                let (received, sent) = match turn {
+                    Turn::Advertise => (0, 206 + h(client.into())),
+                    Turn::Share => (37 + h(k) + 169 * k + i, shares),
+                    Turn::Mask => (shares, 37 + h(8 * m) + 8 * m),
+                    Turn::Consent => (37 + h(map) + map, 103),
+                    _ => (37 + h(t) + 67 * t + i_t, 37 + h(k) + 43 * k + i),
+                };
+                let before = world.bytes[client as usize];
+                let answer = world.answer(client).unwrap();
+                world.server.accept(client, &answer).unwrap();
+                let found = (world.bytes[client as usize].1 - before.1, answer.len() as u64);
+                assert_eq!(found, (received, sent), "client {client} of {n}, round {round}");
+            }
+            if turn != Turn::Reveal {
+                world.server.close().unwrap();
+            }
+        }
+        assert_eq!(world.server.finish().unwrap(), expected(&session, 0..n));
+    }
+}
+
 #[test]
 fn a_masked_vector_alone_says_nothing() {
     // 4,096 zeros under masks: bits look like coin flips (five standard deviations around half of 262,144).

@@ -82,6 +82,27 @@ fn columns_of_many_tiles_are_as_in_the_clear() {
     }
 }
 
+#[test]
+fn sums_and_products_of_a_million_values_are_as_in_the_clear() {
+    let work = script(|backend, io, inputs| {
+        Box::pin(async move {
+            let columns = share(backend, io, inputs).await?;
+            let (x, y) = (&columns[0], &columns[1]);
+            let sum = backend.linear(&[(3, x), (-5, y)], Some(&inputs[0]))?;
+            let results = [sum, backend.mul(io, x, y).await?, backend.dot(io, x, y, 1).await?];
+            open(backend, io, &results).await
+        })
+    });
+    for (domain, bits, parties, threshold) in
+        [(Domain::M61, 61, 3, 1), (Domain::M61, 61, 4, 1), (Domain::M61, 61, 5, 2), (Domain::P127, 127, 3, 1)]
+    {
+        let inputs = [numbers(domain, 1_000_000, bits, 1), numbers(domain, 1_000_000, bits, 2)];
+        for adversary in BOTH {
+            same(parties, threshold, adversary, 5, &inputs, &work);
+        }
+    }
+}
+
 /// For the nightly script: a million values of each domain.
 #[test]
 #[ignore = "a million values: minutes"]
@@ -94,6 +115,14 @@ fn a_million_values_are_as_in_the_clear() {
             }
         }
     }
+}
+
+/// For the nightly script: the operations that are not products alone.
+#[test]
+#[ignore = "a million values: minutes"]
+fn a_million_values_are_converted_as_in_the_clear() {
+    same(3, 1, Adversary::SemiHonest, 3, &[numbers(Domain::M61, 1_000_000, 60, 4)], &conversions(61, &[16]));
+    same(3, 1, Adversary::Malicious, 3, &[numbers(Domain::M61, 100_000, 60, 4)], &conversions(61, &[16]));
 }
 
 fn conversions(width: u32, shifts: &'static [u32]) -> Script {

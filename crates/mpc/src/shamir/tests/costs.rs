@@ -34,6 +34,18 @@ fn script(work: impl for<'a> Fn(&'a Shamir, &'a mut Io, &'a [Column]) -> Fut<'a,
     Rc::new(work)
 }
 
+/// The same, and the check of what it leaves to be checked.
+fn and_check(work: &Script) -> Script {
+    let work = Rc::clone(work);
+    script(move |shamir, io, columns| {
+        let work = Rc::clone(&work);
+        Box::pin(async move {
+            work(shamir, io, columns).await?;
+            shamir.check(io).await
+        })
+    })
+}
+
 #[track_caller]
 fn is_stated(primitive: Primitive, domain: Domain, len: usize, work: &Script) {
     for (parties, threshold) in [(3, 1), (4, 1), (5, 2), (17, 8)] {
@@ -48,8 +60,17 @@ fn is_stated(primitive: Primitive, domain: Domain, len: usize, work: &Script) {
                 continue;
             }
             let inputs = [numbers(domain, len, 20, 1), numbers(domain, len, 20, 2)];
-            let measured = measure(parties, threshold, adversary, inputs, Rc::clone(work));
+            let measured = measure(parties, threshold, adversary, inputs.clone(), Rc::clone(work));
             let stated = shamir.cost(primitive, domain, len);
+            if adversary == Adversary::Malicious {
+                let checked = measure(parties, threshold, adversary, inputs, and_check(work));
+                let check = shamir.cost_of_check(&[(primitive, domain, len)]);
+                assert_eq!(
+                    checked,
+                    Cost { bytes: measured.bytes + check.bytes, rounds: measured.rounds + check.rounds },
+                    "{primitive:?} of {len} {domain:?} among {parties}, and its check"
+                );
+            }
             // What awaits nothing leaves early: the passes of a shuffle may overlap.
             let overlaps = primitive == Primitive::Shuffle && measured.rounds < stated.rounds;
             let stated = if overlaps { Cost { rounds: measured.rounds, ..stated } } else { stated };
@@ -223,11 +244,8 @@ fn checks() {
                     )
                 };
                 let (with, without) = (both(true), both(false));
-                let stated = Shamir::new(parties, threshold, Adversary::Malicious).unwrap().cost(
-                    Primitive::Check(len),
-                    domain,
-                    len,
-                );
+                let shamir = Shamir::new(parties, threshold, Adversary::Malicious).unwrap();
+                let stated = shamir.cost_of_check(&[(Primitive::Mul, domain, len)]);
                 assert_eq!(with.bytes - without.bytes, stated.bytes, "{len} {domain:?} among {parties}");
                 assert_eq!(with.rounds - without.rounds, stated.rounds, "{len} {domain:?} among {parties}");
             }

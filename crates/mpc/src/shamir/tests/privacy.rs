@@ -11,16 +11,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::Bits;
 use crate::engine::{Frame, Truncation};
-use crate::net::sim::Sections;
+use crate::net::sim::{Dice, Sections};
+use crate::views::{ROWS, Track, WORDS, joint, parity};
 
-/// Executions, a multiple of 64.
-const ROWS: usize = 100_032;
-const WORDS: usize = ROWS / 64;
 /// Bits of a view that are looked at, at most.
 const TRACKS: usize = 1200;
-
-/// One bit of the view in every execution.
-type Track = Vec<u64>;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
@@ -116,66 +111,19 @@ fn tracks(bytes: &[u8]) -> Vec<Track> {
     words.chunks_exact(degree * WORDS).flat_map(|vector| (0..degree).map(move |place| plane(vector, place))).collect()
 }
 
-/// Pearson's statistic of two samples of equal size over the joint values of tracks, and its degrees of freedom.
-fn statistic(real: &[&Track], simulated: &[&Track]) -> (f64, f64) {
-    let count = |view: &[&Track]| {
-        let mut cells = vec![0u32; 1 << view.len()];
-        for row in 0..ROWS {
-            let bit = |track: &Track| (track[row / 64] >> (row % 64) & 1) as usize;
-            cells[view.iter().fold(0, |cell, track| cell << 1 | bit(track))] += 1;
-        }
-        cells
-    };
-    let (mut sum, mut used) = (0.0, 0.0);
-    for (x, y) in count(real).into_iter().zip(count(simulated)).filter(|(x, y)| x + y > 0) {
-        let (x, y) = (f64::from(x), f64::from(y));
-        sum += (x - y) * (x - y) / (x + y);
-        used += 1.0;
-    }
-    (sum, f64::max(used - 1.0, 1.0))
-}
-
-/// Six standard deviations above the mean, by Wilson and Hilferty: exceeded once in 10^9.
-fn threshold(freedom: f64) -> f64 {
-    let spread = 2.0 / (9.0 * freedom);
-    freedom * (1.0 - spread + 6.0 * spread.sqrt()).powi(3)
-}
-
 /// The largest excess over its threshold.
 fn excess(real: &[Track], simulated: &[Track]) -> f64 {
     assert_eq!(real.len(), simulated.len());
     assert!(!real.is_empty());
-    let mut state = real.len() as u64;
-    let mut draw = |bound: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % bound
-    };
+    let mut dice = Dice::new(real.len() as u64);
+    let mut draw = |bound: usize| dice.below(bound as u64) as usize;
     let some: Vec<usize> =
         (0..real.len().min(TRACKS)).map(|place| if real.len() <= TRACKS { place } else { draw(real.len()) }).collect();
-    let singles = some.iter().map(|track| vec![*track]);
-    let pairs: Vec<_> = (0..4 * TRACKS).map(|_| vec![some[draw(some.len())], some[draw(some.len())]]).collect();
-    let mut worst = f64::MIN;
-    for chosen in singles.chain(pairs) {
-        let ones = |view: &[Track]| {
-            let parity = |word: usize| match *chosen {
-                [x, y] if x != y => view[x][word] ^ view[y][word],
-                _ => view[chosen[0]][word],
-            };
-            f64::from((0..WORDS).map(|word| parity(word).count_ones()).sum::<u32>())
-        };
-        let (x, y) = (ones(real), ones(simulated));
-        let (ones, zeros) = (x + y, 2.0 * ROWS as f64 - x - y);
-        let square = (x - y) * (x - y);
-        worst = worst.max(if ones * zeros > 0.0 { square / ones + square / zeros } else { square } - threshold(1.0));
-    }
-    for _ in 0..30 {
-        let chosen: Vec<usize> = (0..6).map(|_| some[draw(some.len())]).collect();
-        let of = |view: &'_ [Track]| chosen.iter().map(|track| view[*track].clone()).collect::<Vec<_>>();
-        let (real, simulated) = (of(real), of(simulated));
-        let (statistic, freedom) = statistic(&real.iter().collect::<Vec<_>>(), &simulated.iter().collect::<Vec<_>>());
-        worst = worst.max(statistic - threshold(freedom));
-    }
-    worst
+    let singles = some.iter().map(|track| [*track; 2]);
+    let pairs: Vec<_> = (0..4 * TRACKS).map(|_| [some[draw(some.len())], some[draw(some.len())]]).collect();
+    let worst = singles.chain(pairs).map(|pair| parity(real, simulated, pair)).fold(f64::MIN, f64::max);
+    let six = (0..30).map(|_| [(); 6].map(|()| some[draw(some.len())]));
+    six.map(|chosen| joint(real, simulated, &chosen)).fold(worst, f64::max)
 }
 
 #[track_caller]

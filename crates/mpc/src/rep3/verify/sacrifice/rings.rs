@@ -3,6 +3,7 @@
 
 use crate::engine::{Cost, Failure, Io, OpId};
 use crate::rep3::Product;
+use crate::rep3::record::Size;
 use crate::rep3::seat::Seat;
 use crate::rep3::share::Atom;
 use crate::rep3::verify::coin::Coins;
@@ -133,17 +134,13 @@ impl<'a, L: Larger> Twin<'a, L> {
     }
 }
 
-/// What verifying records of one ring costs.
-#[cfg(test)]
-pub(super) fn cost<L: Larger>(products: &[Product<L::Base>]) -> Cost {
-    let stated = || products.iter().filter(|product| states(*product));
-    lengths_cost::<L>(stated().map(|product| product.left.len()).sum(), stated().map(|product| product.out.len()).sum())
-}
-
-/// For so many left factors and results.
-pub(super) const fn lengths_cost<L: Larger>(factors: usize, results: usize) -> Cost {
+/// What verifying records of one ring, of these sizes, costs.
+pub(super) fn cost<L: Larger>(sizes: &[Size]) -> Cost {
+    let stated = || sizes.iter().filter(|size| size.results > 0);
+    let (factors, results): (usize, usize) =
+        (stated().map(|size| size.left).sum(), stated().map(|size| size.results).sum());
     if results == 0 {
-        return Cost { bytes: 0, rounds: 0 };
+        return Cost::default();
     }
     // Twins; the coin's digest and part; the opening and its digest; two digests of zeros.
     let each = size_of::<L>() * (2 * results + factors) + 64 + 32 + 64;

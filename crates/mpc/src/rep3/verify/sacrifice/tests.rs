@@ -19,7 +19,7 @@ fn run<A: Atom>(seed: u64, shapes: &[(Shape, usize)], errors: &[Error<A>]) -> Ve
         async move {
             let products = multiply::<A>(&mut io, &shapes, &errors).await?;
             let records: Vec<Record> = products.into_iter().map(A::record).collect();
-            let (stated, before) = (cost(records.clone()), io.stats());
+            let (stated, before) = (Sacrifice.cost(&Sizes::of(&records)), io.stats());
             verify(&mut io, records).await?;
             let after = io.stats();
             Ok((stated, after.payload_sent - before.payload_sent, after.rounds - before.rounds))

@@ -1,9 +1,8 @@
 //! Sacrifice of words of bits by cut and choose (Furukawa, Lindell, Nof, Weinstein, EUROCRYPT 2017, eprint 2016/944, section 3; Araki et al.,
 //! S&P 2017).
 
-#[cfg(test)]
-use crate::engine::Cost;
-use crate::engine::{Failure, Fault, Io, OpId};
+use crate::engine::{Cost, Failure, Fault, Io, OpId};
+use crate::rep3::record::Size;
 use crate::rep3::seat::{Seat, noise};
 use crate::rep3::share::Atom;
 use crate::rep3::verify::coin::Coins;
@@ -122,10 +121,9 @@ pub(super) fn bucket(count: usize) -> usize {
     (1..).find(enough).expect("it grows with the bucket")
 }
 
-/// What verifying records of words costs.
-#[cfg(test)]
-pub(super) fn cost(products: &[Product<Word>]) -> Cost {
-    let count: usize = products.iter().map(|product| product.out.len()).sum();
+/// What verifying records of words, of these sizes, costs.
+pub(super) fn cost(sizes: &[Size]) -> Cost {
+    let count: usize = sizes.iter().map(|size| size.results).sum();
     if count == 0 {
         return Cost::default();
     }

@@ -5,13 +5,13 @@
 
 use std::cell::RefCell;
 
-use super::super::super::privacy::{ROWS, Track, excess};
 use super::super::super::tests::Numbers;
 use super::super::super::{Rep3, Share};
 use super::*;
 use crate::domain::{Bits as Packed, Domain, Values};
 use crate::engine::Backend as _;
 use crate::net::sim::Sections;
+use crate::views::{excess, executed};
 
 /// What a party received in one execution, but for the greeting of the check (public), and at party 2 its part of the first factor.
 type View = Vec<u64>;
@@ -52,43 +52,16 @@ fn execution(seed: u64, secrets: [u64; 2]) -> [View; 3] {
 
 const MEETING: u64 = 4;
 
-/// As many tracks as bits that are looked at: the lowest and the highest of each word.
-fn tracks(rows: usize, views: impl Iterator<Item = View>) -> Vec<Track> {
-    let mut tracks: Vec<Track> = Vec::new();
-    for (row, view) in views.enumerate() {
-        tracks.resize(2 * view.len(), vec![0; rows / 64]);
-        for (word, tracks) in view.iter().zip(tracks.chunks_exact_mut(2)) {
-            tracks[0][row / 64] |= (word & 1) << (row % 64);
-            tracks[1][row / 64] |= (word >> 63) << (row % 64);
-        }
-    }
-    tracks
-}
-
 #[test]
 fn the_checks_views_are_simulated() {
-    compare(6400);
-}
-
-#[test]
-#[ignore = "nightly: 10^5 executions, about a minute"]
-fn a_hundred_thousand_views_of_the_check_are_simulated() {
-    compare(ROWS);
-}
-
-fn compare(rows: usize) {
-    let mut all: [Vec<View>; 3] = Default::default();
-    for seed in 0..rows as u64 {
-        for (all, view) in all.iter_mut().zip(execution(seed, [u64::MAX, 0x8000_0000_0000_0001])) {
-            all.push(view);
-        }
-    }
-    let mut numbers = Numbers(77);
-    for (party, views) in all.into_iter().enumerate() {
-        let words = views[0].len();
-        assert!(words > 100 && views.iter().all(|view| view.len() == words));
-        let real = tracks(rows, views.into_iter());
-        let simulated = tracks(rows, (0..rows).map(|_| (0..words).map(|_| numbers.word()).collect()));
+    let real = executed(|seed| execution(seed, [u64::MAX, 0x8000_0000_0000_0001]));
+    for (party, real) in real.into_iter().enumerate() {
+        let words = real.len() / 2;
+        assert!(words > 100);
+        let [simulated] = executed(|seed| {
+            let mut numbers = Numbers(seed << 2 | party as u64);
+            [(0..words).map(|_| numbers.word()).collect()]
+        });
         let excess = excess(&real, &simulated);
         assert!(excess < 0.0, "party {party}: {excess}");
     }

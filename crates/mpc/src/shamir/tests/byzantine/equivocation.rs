@@ -12,6 +12,12 @@ fn no_wrong_result() {
 }
 
 #[test]
+fn no_wrong_result_of_a_small_program() {
+    let failed = suffer_small(|seed| Equivocation { to: (seed % 3) as u16 });
+    assert!(failed > 200, "{failed}");
+}
+
+#[test]
 #[ignore = "nightly: 10,000 sessions"]
 fn no_wrong_result_in_many_sessions() {
     suffer(NIGHTLY, |seed| Equivocation { to: (seed % 3) as u16 });

@@ -1,6 +1,40 @@
 //! Its dealing lies on no polynomial.
 
 use super::*;
+use crate::net::sim::Dice;
+
+/// Changes what it deals to one party in one operation: its input, the masks and dealings of products after it, their openings.
+struct OtherDealing {
+    victim: u16,
+    op: u64,
+}
+
+impl Behaviour for OtherDealing {
+    fn send(&mut self, frame: crate::engine::Frame, dice: &mut Dice) -> Vec<crate::engine::Frame> {
+        if frame.to != self.victim {
+            return vec![frame];
+        }
+        let (place, bit) = (dice.draw() as usize, dice.below(8));
+        let flip = |bytes: &mut [u8]| {
+            if let Some(place) = place.checked_rem(bytes.len()) {
+                bytes[place] ^= 1 << bit;
+            }
+        };
+        vec![change(&frame, |op| op == self.op, flip)]
+    }
+}
+
+#[test]
+fn no_wrong_result_of_a_small_program() {
+    let failed = suffer_small(|seed| OtherDealing { victim: (seed / 7 % 4) as u16, op: 2 + seed / 3 % 16 });
+    assert!(failed > 100, "{failed}");
+}
+
+#[test]
+#[ignore = "nightly: 10,000 sessions"]
+fn no_wrong_result_in_many_sessions() {
+    suffer(NIGHTLY, |seed| OtherDealing { victim: (seed / 7 % 4) as u16, op: 2 + seed / 5 % 200 });
+}
 
 #[test]
 fn with_more_members_an_input_is_refused_at_once() {

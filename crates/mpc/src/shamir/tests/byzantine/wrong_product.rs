@@ -47,6 +47,11 @@ fn no_wrong_result() {
 }
 
 #[test]
+fn no_wrong_result_of_many_more() {
+    sessions(SMALL);
+}
+
+#[test]
 #[ignore = "nightly: 10,000 sessions"]
 fn no_wrong_result_in_many_sessions() {
     sessions(NIGHTLY);
