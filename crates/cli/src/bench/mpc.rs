@@ -203,7 +203,12 @@ struct Seat {
 impl Seat {
     fn start(assignment: &Assignment) -> Result<Self, Failure> {
         let start = || {
-            Command::new(std::env::current_exe()?)
+            let mut party = Command::new(std::env::current_exe()?);
+            if assignment.parties > MANY {
+                // Each link has threads of its own, and pages of 2 MiB for each would be zeroed for little use.
+                party.env("MIMALLOC_ALLOW_THP", "0");
+            }
+            party
                 .args(["bench", "mpc-party"])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -277,3 +282,6 @@ impl Net {
         }
     }
 }
+
+/// More parties than this take small pages.
+const MANY: u16 = 5;
