@@ -119,8 +119,8 @@ pub(crate) fn cancel(node: &Arc<Node>, request: &Digest) -> Result<bool, ApiErro
     for ((_, attempt), run) in &attempts {
         run.cancel();
         let ask = ComputeFinish { request: *request, attempt: *attempt };
-        for member in parties.members.iter().filter(|member| **member != node.member).cloned() {
-            let (node, ask) = (Arc::clone(node), ask.clone());
+        for member in parties.members.iter().filter(|member| **member != node.member) {
+            let (node, ask, member) = (Arc::clone(node), ask.clone(), member.clone());
             // Who does not hear of it misses this party before long.
             tokio::spawn(async move { node.call::<_, Done>(&member, "/peer/v1/compute/cancel", &ask).await.ok() });
         }

@@ -36,6 +36,9 @@ struct Seat {
     since: u64,
 }
 
+/// What a party begins with: its messages, and what its part is known by.
+pub(super) type Begun = (mpsc::Receiver<Envelope>, Arc<Run>);
+
 /// Something under way: how far it is, whether it is to end, how it ended.
 pub(crate) struct Run {
     progress: watch::Sender<Progress>,
@@ -116,11 +119,7 @@ impl Run {
 
 impl Computations {
     /// Takes part in an attempt: what has come in for it so far and will, unless it has been started before.
-    pub(super) fn begin(
-        &self,
-        attempt: Attempt,
-        now: u64,
-    ) -> Result<Option<(mpsc::Receiver<Envelope>, Arc<Run>)>, ApiError> {
+    pub(super) fn begin(&self, attempt: Attempt, now: u64) -> Result<Option<Begun>, ApiError> {
         self.seat(attempt, now, |seat| Some((seat.waiting.take()?, Arc::clone(&seat.run))))
     }
 
