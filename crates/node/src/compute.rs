@@ -20,6 +20,7 @@ use contracts::read;
 use contracts::record::{Phase, Request, Standing};
 use crypto::{Digest, Secret};
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use minicbor::{Decode, Encode};
 use mpc::additive::{Envelope, Party, Status};
 use query::{Program, Table};
@@ -81,8 +82,11 @@ pub(crate) async fn coordinate(node: &Arc<Node>, request: &Digest) -> Result<Com
     if new {
         let (node, request, errand) = (Arc::clone(node), *request, Arc::clone(&errand));
         tokio::spawn(async move {
-            let outcome = run_errand(&node, &request, &errand).await;
-            errand.end(outcome);
+            let run = {
+                let (node, errand) = (Arc::clone(&node), Arc::clone(&errand));
+                tokio::spawn(async move { run_errand(&node, &request, &errand).await })
+            };
+            errand.end(run.await.unwrap_or_else(|panicked| Err(ApiError::internal(panicked))));
             // Who asked has the time to hear of it; then it is forgotten, so that asking again begins anew.
             tokio::time::sleep(ERRAND_LIFE).await;
             node.computations.forget(&request, &errand);
@@ -154,41 +158,51 @@ async fn run_errand(node: &Node, request: &Digest, errand: &Run) -> Result<(), A
     let finish = ComputeFinish { request: *request, attempt };
     let finished =
         parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
-    enough(&parties, "finish", join_all(finished).await)?;
+    enough(&parties, "finish", parties.members.iter().zip(join_all(finished).await).collect())?;
     Ok(())
 }
 
-/// The first phase at all parties: the attempt that they hold shares of.
+/// The first phase at all parties: the attempt that they hold shares of. Ends as soon as too many have failed.
 async fn have_started(node: &Node, parties: &Parties) -> Result<Fixed<16>, ApiError> {
     let (request, attempt) = (parties.request.id, Fixed(crypto::random()));
     let start = ComputeStart { request, attempt, height: node.replica.height() };
-    let started =
-        parties.members.iter().map(|member| node.call::<_, ComputeStarted>(member, "/peer/v1/compute/start", &start));
-    let started = join_all(started).await;
     let ask = ComputeFinish { request, attempt };
-    // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one is of no use then.
-    if let Some(earlier) = started.iter().flatten().find_map(|started| started.recorded) {
-        let told = parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/cancel", &ask));
-        join_all(told).await;
-        return Ok(earlier);
+    let (start, at) = (&start, &ask);
+    let begun = parties.members.iter().map(|member| async move { (member, begin(node, member, start, at).await) });
+    let mut begun: FuturesUnordered<_> = begun.collect();
+    let mut answers = Vec::new();
+    let can_fail = parties.members.len() - parties.protocol.enough();
+    while let Some((member, answer)) = begun.next().await {
+        // Where an earlier attempt was recorded by some, the others hold their shares of it and finish it; this one is of no use then.
+        if let Ok(Some(earlier)) = answer {
+            let cancel = "/peer/v1/compute/cancel";
+            join_all(parties.members.iter().map(|member| node.call::<_, Done>(member, cancel, &ask))).await;
+            return Ok(earlier);
+        }
+        answers.push((member, answer));
+        if answers.iter().filter(|(_, answer)| answer.is_err()).count() > can_fail {
+            break;
+        }
     }
-    let held = parties.members.iter().zip(started).map(|(member, started)| attend(node, member, &ask, started));
-    enough(parties, "start", join_all(held).await)?;
+    enough(parties, "start", answers)?;
     Ok(attempt)
 }
 
-/// Waits until a party that has started holds its share.
-async fn attend(
+/// Has a party start, and waits until it holds its share, unless it has recorded that of an earlier attempt.
+async fn begin(
     node: &Node,
     member: &str,
+    start: &ComputeStart,
     ask: &ComputeFinish,
-    started: Result<ComputeStarted, ApiError>,
-) -> Result<(), ApiError> {
-    started?;
+) -> Result<Option<Fixed<16>>, ApiError> {
+    let started: ComputeStarted = node.call(member, "/peer/v1/compute/start", start).await?;
+    if started.recorded.is_some() {
+        return Ok(started.recorded);
+    }
     let mut misses = 0;
     loop {
         match node.call::<_, ComputeState>(member, "/peer/v1/compute/wait", ask).await {
-            Ok(state) if state.held => return Ok(()),
+            Ok(state) if state.held => return Ok(None),
             Ok(_) => misses = 0,
             // One that was out of reach for a moment may still be at it.
             Err(error) if error.code == code::PEER_UNREACHABLE.code && misses < MISSES => {
@@ -223,9 +237,12 @@ pub(crate) async fn start(node: &Arc<Node>, start: ComputeStart) -> Result<Compu
         .computations
         .begin(attempt, node.now())?
         .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
-    let node = Arc::clone(node);
+    let part = {
+        let (node, run) = (Arc::clone(node), Arc::clone(&run));
+        tokio::spawn(async move { part(&node, &parties, attempt, inbox, &run).await })
+    };
     tokio::spawn(async move {
-        let outcome = part(&node, &parties, attempt, inbox, &run).await;
+        let outcome = part.await.unwrap_or_else(|panicked| Err(ApiError::internal(panicked)));
         if let Err(error) = &outcome {
             tracing::warn!(request = %attempt.0, %error, "a computation ended without a result");
         }
@@ -509,12 +526,12 @@ async fn send(
     node.call(to, "/peer/v1/compute/frame", &frame).await
 }
 
-/// The answers, where as many parties as it takes gave one.
-fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) -> Result<Vec<T>, ApiError> {
-    let (mut good, mut away, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    for (member, answer) in parties.members.iter().zip(answers) {
+/// Refuses to go on where fewer parties than it takes answered well.
+fn enough<T>(parties: &Parties, phase: &str, answers: Vec<(&String, Result<T, ApiError>)>) -> Result<(), ApiError> {
+    let (mut good, mut away, mut failures) = (0, Vec::new(), Vec::new());
+    for (member, answer) in answers {
         match answer {
-            Ok(answer) => good.push(answer),
+            Ok(_) => good += 1,
             Err(error) if error.code == code::PEER_UNREACHABLE.code => away.push(error.to_string()),
             Err(error) if error.code == code::COMPUTATION_CANCELLED.code => return Err(error),
             Err(error) => failures.push(format!("{member}: {error}")),
@@ -522,13 +539,13 @@ fn enough<T>(parties: &Parties, phase: &str, answers: Vec<Result<T, ApiError>>) 
     }
     // Where somebody is away, the others' failures are for want of it.
     let failures = if away.is_empty() { failures.join("; ") } else { away.join("; ") };
-    if good.len() < parties.protocol.enough() {
+    if good < parties.protocol.enough() {
         return Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {failures}")));
     }
     if !failures.is_empty() {
         tracing::warn!(request = %parties.request.id, phase, failures, "a computation goes on without a party");
     }
-    Ok(good)
+    Ok(())
 }
 
 fn failed(error: impl ToString) -> ApiError {
