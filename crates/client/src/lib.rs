@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`]);
+//! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
 //! [`wallet`], a principal's home directory; [`verify`], which needs no network; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`tls`], [`http`].
 
@@ -32,6 +32,7 @@ mod client;
 pub mod fetch;
 pub mod flow;
 pub mod http;
+pub mod plan;
 pub mod result;
 pub mod signature;
 pub mod tls;

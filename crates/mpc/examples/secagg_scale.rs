@@ -22,6 +22,11 @@ fn main() {
         Some("malicious") => Adversary::Malicious,
         Some(other) => panic!("{other}: semi-honest or malicious"),
     };
+    aggregate(n, length, dropouts, adversary);
+}
+
+/// A session of `n` clients with vectors of `length`, of whom so many per thousand leave; its sum is compared.
+pub fn aggregate(n: u32, length: u32, dropouts: u16, adversary: Adversary) {
     let threat = Threat { adversary, corrupt: 50, dropouts, security: 40, correctness: 20 };
     let started = Instant::now();
     let parameters = Parameters::derive(n, &threat).expect("parameters for this threat");

@@ -6,11 +6,13 @@ use std::time::Duration;
 use client::Client;
 use client::api::{Explanation, Judgement, RequestView};
 use client::flow::Applying;
+use client::plan::Plan;
 use client::wallet::Wallet;
 use contracts::message::ContractVersion;
 use contracts::record::{Contract, Phase, Request};
 use crypto::Digest;
 use crypto::kem::Suite;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Surroundings, credential, find};
@@ -121,7 +123,10 @@ pub(super) async fn run(command: RequestCommand, surroundings: &Surroundings, ou
         RequestCommand::Show { request } => {
             let view = client.request(&find::request(client, &request).await?).await?;
             let id = view.request.id.to_string();
-            output.result(&view, &id, &describe(&view));
+            // Contracts that cannot be read say nothing of it.
+            let computation = client.plan(&view.request).await.ok().flatten();
+            let text = describe(&view, computation.as_ref());
+            output.result(&Shown { view: &view, computation }, &id, &text);
         }
         RequestCommand::Watch { request } => watch(client, &find::request(client, &request).await?, output).await?,
         RequestCommand::Cancel { request } => {
@@ -168,7 +173,7 @@ async fn watch(client: &Client, id: &Digest, output: &Output) -> Result<(), Fail
         }
         if view.request.phase != Phase::Pending {
             drop(waiting);
-            output.result(&view, &phase(&view.request.phase), &describe(&view));
+            output.result(&view, &phase(&view.request.phase), &describe(&view, None));
             return Ok(());
         }
         tokio::time::sleep(POLL).await;
@@ -193,7 +198,7 @@ pub(super) fn print_list(views: &[RequestView], nothing: &str, output: &Output) 
     output.result(&json!({ "requests": views }), &ids.join("\n"), &text);
 }
 
-fn describe(view: &RequestView) -> String {
+fn describe(view: &RequestView, computation: Option<&Plan>) -> String {
     let request = &view.request;
     let approvals = request.approvals.iter().filter(|one| one.approve).count();
     let mut rows = vec![
@@ -208,7 +213,26 @@ fn describe(view: &RequestView) -> String {
     ];
     rows.extend(view.applicant.clone().map(|applicant| ("applicant", applicant)));
     rows.extend(view.justification.clone().map(|justification| ("because", justification)));
+    rows.extend(computation.into_iter().flat_map(planned));
     fields(&rows)
+}
+
+/// A request, and how its computation runs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    view: &'a RequestView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    computation: Option<Plan>,
+}
+
+fn planned(plan: &Plan) -> [(&'static str, String); 2] {
+    let Plan { protocol, adversary, parties, corrupt, dropouts, bytes, rounds } = plan;
+    let vanish = if *dropouts > 0 { format!(", {dropouts} may vanish") } else { String::new() };
+    [
+        ("computed by", format!("{protocol} ({adversary}): {parties} parties, {corrupt} may be corrupt{vanish}")),
+        ("predicted", format!("{bytes} bytes sent by all parties together, {rounds} rounds")),
+    ]
 }
 
 fn tell(explanation: &Explanation) -> String {
