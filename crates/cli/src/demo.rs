@@ -8,7 +8,7 @@ mod samples;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use client::Client;
 use client::api::{Computation, GrantToken};
@@ -212,6 +212,8 @@ async fn perform(
         let computation = play.allowed(&dropout_contracts).await?;
         play.without(stage, member, &computation, &inputs).await?;
         chains.push(("compute-without-one", computation.0));
+        let computation = play.allowed(&play.compute_contracts.clone()).await?;
+        play.withdrawn(stage, member, &computation).await?;
     }
     refusals.extend(play.refused_requests().await?);
     refusals.push(play.changed_verdict(stage, &first).await?);
@@ -413,6 +415,33 @@ impl Play<'_, '_> {
         Ok(told)
     }
 
+    /// A computation that was cut short and is not wanted any more: what the parties had kept of it is destroyed, and that is recorded.
+    async fn withdrawn(
+        &mut self,
+        stage: &mut Stage,
+        member: &str,
+        (request, ephemeral): &(Digest, Ephemeral),
+    ) -> Result<(), Failure> {
+        self.teller.say(&format!("{member} dies once more; now the researcher withdraws the request"));
+        stage.restart(member, DIES).await?;
+        let researcher = &self.people.researcher.client;
+        if researcher.compute_and_collect(request, ephemeral, |_| ()).await.is_ok() {
+            return Err(Failure::new("a computation that needs all parties ended well without one"));
+        }
+        stage.restart(member, &[]).await?;
+        let begun = Instant::now();
+        researcher.cancel(request).await?;
+        while researcher.request(request).await?.request.destroyed.len() < HOSPITALS.len() {
+            if begun.elapsed() > DESTROYED {
+                return Err(Failure::new("a party keeps what it holds of a request that was withdrawn"));
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.teller.timed("compute_destroyed", begun);
+        self.teller.say("all three have destroyed what they had kept of it, and the ledger says so");
+        Ok(())
+    }
+
     /// A computation that goes on without one party that dies in the middle. Its node is back afterwards.
     async fn without(
         &mut self,
@@ -534,6 +563,8 @@ const REGULATOR: &str = "health-authority";
 const HELP: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__HELP", "true")];
 /// Environment of a node that is to die in the middle of its next computation, when all are to verify and give out what they have.
 const DIES: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "release")];
+/// Nodes look every ten seconds at what they hold.
+const DESTROYED: Duration = Duration::from_secs(60);
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
 /// The refusals, in the order in which they are told.
 const CASES: [&str; 7] = [

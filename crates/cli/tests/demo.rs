@@ -52,7 +52,8 @@ fn it_shows_what_becomes_of_a_party_that_dies() {
     assert!(aborted.contains("computation_failed") && aborted.contains("riverside"), "{aborted}");
     assert_eq!(told["dropped"]["resumed"], "after 5 operations that an earlier run had kept");
     assert!(told["timings_ms"]["compute_cancelled"].as_u64().unwrap() < 10_000, "{told}");
-    // What a computation keeps on the way is gone when it is done; the keys that could read it are, too.
+    assert!(told["timings_ms"]["compute_destroyed"].is_u64(), "{told}");
+    // What a computation keeps on the way is gone when it is done, or withdrawn; the keys that could read it are, too.
     let left = |member: &str| fs::read_dir(kept.path().join(member).join("node/compute")).unwrap().count();
     assert_eq!(["st-anna", "riverside", "northgate"].map(left), [0; 3]);
     // The result without riverside has three shares, one of them the helper's: both readers follow.

@@ -26,7 +26,7 @@ fn main() {
 }
 
 /// A session of `n` clients with vectors of `length`, of whom so many per thousand leave; its sum is compared.
-pub fn aggregate(n: u32, length: u32, dropouts: u16, adversary: Adversary) {
+pub(crate) fn aggregate(n: u32, length: u32, dropouts: u16, adversary: Adversary) {
     let threat = Threat { adversary, corrupt: 50, dropouts, security: 40, correctness: 20 };
     let started = Instant::now();
     let parameters = Parameters::derive(n, &threat).expect("parameters for this threat");

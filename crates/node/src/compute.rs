@@ -529,12 +529,13 @@ async fn send(
 /// Refuses to go on where fewer parties than it takes answered well.
 fn enough<T>(parties: &Parties, phase: &str, answers: Vec<(&String, Result<T, ApiError>)>) -> Result<(), ApiError> {
     let (mut good, mut away, mut failures) = (0, Vec::new(), Vec::new());
-    for (member, answer) in answers {
+    for (_, answer) in answers {
         match answer {
             Ok(_) => good += 1,
             Err(error) if error.code == code::PEER_UNREACHABLE.code => away.push(error.to_string()),
             Err(error) if error.code == code::COMPUTATION_CANCELLED.code => return Err(error),
-            Err(error) => failures.push(format!("{member}: {error}")),
+            // The detail begins with the member that it is of.
+            Err(error) => failures.push(error.detail),
         }
     }
     // Where somebody is away, the others' failures are for want of it.

@@ -131,7 +131,8 @@ fn dropped(Dropped { member, told, resumed }: &Dropped) -> String {
         "\nThe node of {member} died in the middle of it the first time, and the computation ended:\n  {told}\n  \
          {member} came back, and the same request went on {resumed}: the result is above\n\
          It died again in a computation with the regulator's help (shamir over four parties: one may cheat, one may vanish):\n  \
-         the other three finished, and the result is the same\n"
+         the other three finished, and the result is the same\n\
+         A third computation was withdrawn after its death: all parties destroyed what they had kept, and recorded that\n"
     )
 }
 
