@@ -91,7 +91,7 @@ impl Drop for Solo {
 }
 
 /// Least time from one block to the next.
-const PACE: Duration = Duration::from_millis(8);
+const PACE: Duration = Duration::from_millis(12);
 
 fn run(ledger: &Ledger, clock: &dyn Fn() -> u64, waiting: &Receiver<Waiting>) {
     let mut next = None;

@@ -1,5 +1,6 @@
 //! What a principal signs, and the proof that it was checked.
 
+use std::sync::LazyLock;
 use std::thread;
 
 use crypto::{Digest, Label, PublicKey, Signature, SigningKey, hash};
@@ -160,8 +161,9 @@ impl VerifiedTransaction {
 
     /// [`VerifiedTransaction::verify`] for many, on all cores; results in the same order.
     pub fn verify_all(signed: Vec<SignedTransaction>, chain: &Digest) -> Vec<Result<Self, Refusal>> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let share = signed.len().div_ceil(threads).max(MIN_SHARE);
+        // Asked once: the answer is read from files of the system.
+        static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+        let share = signed.len().div_ceil(*CORES).max(MIN_SHARE);
         if signed.len() <= share {
             return signed.into_iter().map(|signed| Self::verify(signed, chain)).collect();
         }

@@ -346,7 +346,10 @@ async fn advance(node: &Arc<Node>, leader: &str, cosigned: &mut u64) -> Result<(
         Err(error) => return Err(Setback::Diverged(error.to_string())),
     }
     if cosign > *cosigned && cosign <= replica.ledger.head().height {
-        if let Some(cosignature) = replica.cosign(node, cosign)? {
+        // It waits for the disk.
+        let own = Arc::clone(node);
+        let made = tokio::task::spawn_blocking(move || own.replica.cosign(&own, cosign));
+        if let Some(cosignature) = made.await.map_err(ApiError::internal)?? {
             let _: Done = node.call(leader, "/peer/v1/cosignature", &cosignature).await?;
         }
         *cosigned = cosign;
@@ -368,7 +371,7 @@ fn raise(known: &mut u64, to: u64) -> bool {
 }
 
 /// Least time between two heights to cosign.
-const COSIGN_PAUSE: Duration = Duration::from_millis(100);
+const COSIGN_PAUSE: Duration = Duration::from_millis(200);
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

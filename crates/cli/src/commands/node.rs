@@ -66,6 +66,10 @@ pub(super) async fn run(command: NodeCommand, surroundings: &Surroundings, outpu
     match command {
         NodeCommand::Run { stop_with_stdin } => {
             configuration(&surroundings.home)?;
+            // A node's many small allocations come and go: huge pages are zeroed for a few of their kilobytes. Where the
+            // kernel has no such switch, it is only slower.
+            #[cfg(target_os = "linux")]
+            let _ = rustix::thread::disable_transparent_huge_pages(true);
             let passphrase = surroundings.passphrase()?;
             serve(&surroundings.home, passphrase, stop(stop_with_stdin)?, announce).await
         }
