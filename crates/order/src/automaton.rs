@@ -13,7 +13,7 @@ use commonware_runtime::{Clock, Metrics, Spawner};
 use commonware_utils::SystemTimeExt as _;
 use crypto::Digest;
 use futures_util::StreamExt as _;
-use ledger::{MAX_SKEW, SignedTransaction};
+use ledger::MAX_SKEW;
 
 use crate::docket::Docket;
 use crate::slate::{Claims, Slate, SlateHeader};
@@ -69,7 +69,7 @@ impl Automaton {
         let mut ordered = HashSet::new();
         let mut slate = parent;
         while slate.inner().header().height > executed {
-            ordered.extend(slate.inner().transactions().iter().map(SignedTransaction::id));
+            ordered.extend(slate.inner().ids());
             if slate.inner().header().height == executed + 1 {
                 break;
             }

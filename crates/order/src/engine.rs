@@ -271,7 +271,7 @@ impl Engine {
                 automaton: automaton.clone(),
                 relay: automaton.clone(),
                 reporter: Reporters::from((automaton, witness)),
-                track_historical_votes: false,
+                track_historical_votes: true,
                 strategy: Sequential,
                 partition: format!("{partition}-votes"),
                 mailbox_size: MAILBOX,

@@ -211,6 +211,7 @@ impl Pool {
         self.lanes.iter().fold((0, 0), |(count, bytes), lane| (count + lane.transactions, bytes + lane.bytes))
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.bundles.is_empty()
     }

@@ -126,6 +126,7 @@ impl Slate {
         &self.0.header
     }
 
+    #[cfg(test)]
     pub(crate) fn identity(&self) -> Digest {
         self.0.digest
     }
@@ -144,6 +145,14 @@ impl Slate {
         debug_assert!(verified.iter().map(VerifiedTransaction::signed).eq(self.transactions()));
         // Whoever was first kept the same.
         let _ = self.0.verified.set(verified);
+    }
+
+    /// The transactions' ids.
+    pub(crate) fn ids(&self) -> Vec<Digest> {
+        match self.verified() {
+            Some(verified) => verified.iter().map(VerifiedTransaction::id).collect(),
+            None => self.transactions().iter().map(SignedTransaction::id).collect(),
+        }
     }
 
     /// Bytes that the slate takes on disk and on the wire.

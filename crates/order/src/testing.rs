@@ -9,14 +9,12 @@ use ledger::{
     Validator, VerifiedTransaction, Write,
 };
 use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use wire::{Bytes, Fixed};
 
 /// A chain of four validators.
 pub(crate) struct Chain {
     pub(crate) genesis: Genesis,
     pub(crate) epoch: Epoch,
-    pub(crate) keys: Vec<SigningKey>,
 }
 
 impl Chain {
@@ -25,21 +23,16 @@ impl Chain {
     }
 
     pub(crate) fn of(validators: u8) -> Self {
-        let keys: Vec<_> = (1..=validators).map(|seed| SigningKey::from_seed(&[seed; 32])).collect();
-        let validators =
-            keys.iter().enumerate().map(|(at, key)| Validator { name: format!("v{at}"), key: key.public() }).collect();
+        let key = |at| SigningKey::from_seed(&[at + 1; 32]).public();
+        let validators = (0..validators).map(|at| Validator { name: format!("v{at}"), key: key(at) }).collect();
         let epoch = Epoch { number: 0, validators };
         let genesis =
             Genesis { name: "test".into(), created: 0, application: Bytes(wire::to_vec(&epoch)), nonce: Fixed([1; 16]) };
-        Self { genesis, epoch, keys }
+        Self { genesis, epoch }
     }
 
     pub(crate) fn id(&self) -> Digest {
         self.genesis.chain()
-    }
-
-    pub(crate) fn ledger(&self) -> Arc<Ledger> {
-        self.ledger_on(InMemoryBackend::new())
     }
 
     pub(crate) fn ledger_on(&self, backend: impl StorageBackend) -> Arc<Ledger> {

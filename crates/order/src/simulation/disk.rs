@@ -58,6 +58,11 @@ impl Disk {
         Self::of(image)
     }
 
+    /// A copy of what was synced.
+    pub(super) fn synced(&self) -> Self {
+        Self::of(self.lock().synced.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Platter> {
         self.0.lock().expect("no panic holds the disk")
     }

@@ -1,4 +1,4 @@
-//! A leader that shows one slate to some and another to the rest, and votes for both.
+//! A leader that shows one slate to some and another to the rest; as a voter it votes for two, always.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -23,9 +23,11 @@ impl Equivocate {
         Self { hand, others: Mutex::default() }
     }
 
-    fn other(&self, proposal: &Proposal<sha256::Digest>) -> Option<Proposal<sha256::Digest>> {
-        let payload = *self.others.lock().expect("no panic").get(&proposal.payload)?;
-        Some(Proposal { payload, ..proposal.clone() })
+    /// The other slate of the same view; where this validator has shown none, one that does not exist.
+    fn other(&self, proposal: &Proposal<sha256::Digest>) -> Proposal<sha256::Digest> {
+        let shown = self.others.lock().expect("no panic").get(&proposal.payload).copied();
+        let payload = shown.unwrap_or_else(|| sha256::Digest(proposal.payload.0.map(|byte| !byte)));
+        Proposal { payload, ..proposal.clone() }
     }
 }
 
@@ -49,13 +51,9 @@ impl Twist for Equivocate {
                 other.encode()
             }),
             VOTES => match Vote::<Scheme, sha256::Digest>::decode(bytes) {
-                Ok(Vote::Notarize(vote)) => self
-                    .other(&vote.proposal)
-                    .and_then(|other| Notarize::sign(&self.hand.scheme, other))
+                Ok(Vote::Notarize(vote)) => Notarize::sign(&self.hand.scheme, self.other(&vote.proposal))
                     .map(|vote| Vote::Notarize(vote).encode()),
-                Ok(Vote::Finalize(vote)) => self
-                    .other(&vote.proposal)
-                    .and_then(|other| Finalize::sign(&self.hand.scheme, other))
+                Ok(Vote::Finalize(vote)) => Finalize::sign(&self.hand.scheme, self.other(&vote.proposal))
                     .map(|vote| Vote::Finalize(vote).encode()),
                 _ => None,
             },

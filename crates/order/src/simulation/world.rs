@@ -256,6 +256,15 @@ impl World {
         self.context.sleep(Duration::from_millis(1)).await;
     }
 
+    /// What a backup of a validator's ledger would hold now.
+    pub(super) fn copy_disk(&self, at: usize) -> Disk {
+        self.nodes[at].disk.synced()
+    }
+
+    pub(super) fn restore_disk(&mut self, at: usize, disk: Disk) {
+        self.nodes[at].disk = disk;
+    }
+
     /// Submits a new transaction of `sender` at a validator; what is acknowledged is remembered.
     pub(super) fn submit(&mut self, at: usize, sender: u8) -> Option<Digest> {
         self.submitted += 1;
