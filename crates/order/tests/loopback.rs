@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crypto::{Secret, SigningKey};
 use ledger::{
-    Application, Committed, Context, Effects, Epoch, Failure, Genesis, Ledger, Ordering as _, Refusal, State, Submit,
+    Application, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Ordering as _, Refusal, State, Submit,
     Transaction, Validator, VerifiedTransaction, Write,
 };
-use order::{Committee, Config, Endpoint, Pace, PoolLimits, Quorum, StartError};
+use order::{Certificate, Committee, Config, Endpoint, Pace, PoolLimits, Quorum, StartError};
 use wire::{Bytes, Fixed};
 
 struct Records;
@@ -91,6 +92,38 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The independent reader (`interop/verify_certificate.py`) accepts it, and refuses what is not quite it.
+    fn read_in_python(&self, certificate: &Certificate) {
+        let mut consortium = Consortium::new(&self.genesis);
+        consortium.epochs.push(self.epoch.clone().pinned(0));
+        let file = |name: &str| self.directory.path().join(name);
+        std::fs::write(file("consortium.toml"), consortium.to_toml()).unwrap();
+        let mut others = vec![certificate.clone(); 5];
+        others[1].header.time += 1;
+        others[2].view += 1;
+        others[3].votes.remove(0);
+        others[4].votes.reverse();
+        let read = |certificate: &Certificate| {
+            std::fs::write(file("certificate"), certificate.to_bytes()).unwrap();
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/verify_certificate.py");
+            let python = std::env::var("SOTTO_PYTHON").unwrap_or_else(|_| "python3".into());
+            let mut command = Command::new(python);
+            command.arg("-B").arg(script).arg(file("certificate")).arg("--consortium").arg(file("consortium.toml"));
+            let output = command.output().expect("python3 is needed by this test");
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!errors.contains("Traceback"), "{errors}");
+            (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &errors)
+        };
+        let (good, told) = read(&others[0]);
+        assert!(good && told.contains(&certificate.header.executed_header.to_string()), "{told}");
+        for other in &others[1..] {
+            let (good, told) = read(other);
+            assert!(!good && told.starts_with("refused: "), "{told}");
+        }
+    }
+}
+
 fn key(at: u8) -> SigningKey {
     SigningKey::from_seed(&[at + 1; 32])
 }
@@ -147,6 +180,7 @@ fn four_validators_order_survive_a_loss_and_take_it_back() {
     let certificate = runtime.block_on(quorums[3].as_ref().unwrap().certificate()).expect("there are final slates");
     certificate.verify(&committee).unwrap();
     assert_eq!(certificate.header.epoch, 3);
+    network.read_in_python(&certificate);
     for quorum in quorums.iter().flatten() {
         assert!(quorum.status().fault.is_none() && quorum.offences().is_empty());
     }

@@ -23,7 +23,9 @@ impl Twist for Waver {
             && let Ok(Vote::Finalize(vote)) = Vote::<Scheme, sha256::Digest>::decode(Bytes::from(message))
             && let Some(nullify) = Nullify::sign::<sha256::Digest>(&self.0.scheme, vote.proposal.round)
         {
-            all.push((recipients, Vote::<Scheme, sha256::Digest>::Nullify(nullify).encode().to_vec()));
+            let nullify = Vote::<Scheme, sha256::Digest>::Nullify(nullify).encode().to_vec();
+            // Whichever comes first, the second gives it away.
+            all.insert((self.0.seed % 2) as usize, (recipients, nullify));
         }
         all
     }
