@@ -56,6 +56,12 @@ pub struct Proposed {
     pub results: Vec<Result<Committed, Refusal>>,
 }
 
+/// A new block's header, if there is one, and what became of each transaction.
+struct Made {
+    header: Option<Header>,
+    results: Vec<Result<Committed, Refusal>>,
+}
+
 impl Ledger {
     /// Opens the ledger in a file, or founds it there. A file left by a crash opens at its last durable block.
     ///
@@ -137,12 +143,16 @@ impl Ledger {
     /// # Errors
     /// [`Error::BlockSize`], [`Error::Application`], [`Error::Store`]: nothing was committed.
     pub fn propose(&self, batch: Vec<VerifiedTransaction>, now: u64) -> Result<Proposed, Error> {
-        self.make(batch, now, None, true)
+        let Made { header, results } = self.make(batch, now, None, true)?;
+        let committed = results.iter().flatten().map(|committed| committed.transaction.clone());
+        let block = header.map(|header| Block { header, transactions: committed.collect() });
+        Ok(Proposed { block, results })
     }
 
     /// Makes the next block from what others and this node have agreed on: a batch that stands at `place` in their order,
     /// with the agreed `time`. The same batches at the same places give the same blocks on every node, since expiry and
-    /// replays are judged by the time and the log alone. Where every transaction is refused no block is made.
+    /// replays are judged by the time and the log alone. Where every transaction is refused no block is made. Returns what
+    /// became of each transaction, in the batch's order.
     ///
     /// With `durable` false a crash may lose what was executed, and all after it, until [`Ledger::flush`]; it is then to be
     /// executed again. [`Ledger::executed`] tells how far this ledger is.
@@ -156,8 +166,8 @@ impl Ledger {
         time: u64,
         place: u64,
         durable: bool,
-    ) -> Result<Proposed, Error> {
-        self.make(batch, time, Some(place), durable)
+    ) -> Result<Vec<Result<Committed, Refusal>>, Error> {
+        Ok(self.make(batch, time, Some(place), durable)?.results)
     }
 
     fn make(
@@ -166,7 +176,7 @@ impl Ledger {
         time: u64,
         place: Option<u64>,
         durable: bool,
-    ) -> Result<Proposed, Error> {
+    ) -> Result<Made, Error> {
         check_size(&batch)?;
         let mut tip = self.lock();
         let time = time.max(tip.header.time);
@@ -190,12 +200,11 @@ impl Ledger {
         }
         drop((replays, read));
         let mut committed = Vec::new().into_iter();
-        let mut block = None;
+        let mut header = None;
         if !accepted.is_empty() {
             let prepared = Prepared { place, ..self.prepare(&tip, time, accepted)? };
             let late = prepared.header.height - self.durable_height() >= MAX_UNFLUSHED;
-            let transactions = prepared.entries.iter().map(|entry| entry.transaction.clone()).collect();
-            block = Some(Block { header: prepared.header.clone(), transactions });
+            header = Some(prepared.header.clone());
             committed = self.commit(&mut tip, prepared, durable || late)?.into_iter();
         } else if let Some(place) = place {
             store_place(&self.database, place, durable)?;
@@ -208,9 +217,9 @@ impl Ledger {
             Some(refusal) => Err(refusal),
             None => Ok(committed.next().expect("every accepted transaction was committed")),
         });
-        let proposed = Proposed { block, results: results.collect() };
-        self.announce(proposed.block.as_ref());
-        Ok(proposed)
+        let results = results.collect();
+        self.announce(header.as_ref());
+        Ok(Made { header, results })
     }
 
     /// Checks a block made elsewhere, executes it and commits it: every signature is verified and every header field
@@ -260,7 +269,7 @@ impl Ledger {
         let late = height - self.durable_height() >= MAX_UNFLUSHED;
         self.commit(&mut tip, prepared, durable || late)?;
         drop(tip);
-        self.announce(Some(block));
+        self.announce(Some(&block.header));
         Ok(())
     }
 
@@ -319,10 +328,10 @@ impl Ledger {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, block: Option<&Block>) {
-        if let Some(block) = block {
+    fn announce(&self, header: Option<&Header>) {
+        if let Some(header) = header {
             let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
-            observers.iter().for_each(|observer| observer(block.header.height));
+            observers.iter().for_each(|observer| observer(header.height));
         }
     }
 

@@ -367,8 +367,15 @@ fn what_was_ordered_elsewhere_gives_the_same_blocks_everywhere() {
         assert_eq!(one.executed().unwrap(), Some(place));
     }
     for (place, batch) in places {
-        let results = other.execute(batch, NOW + place, place, false).unwrap().results;
-        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), match place { 3 => 2, 9 => 1, _ => 0 });
+        let results = other.execute(batch, NOW + place, place, false).unwrap();
+        assert_eq!(
+            results.iter().filter(|result| result.is_ok()).count(),
+            match place {
+                3 => 2,
+                9 => 1,
+                _ => 0,
+            }
+        );
     }
     other.flush().unwrap();
     assert_eq!(one.head(), other.head());

@@ -26,6 +26,10 @@ use ledger::{
 use order::{Config, Endpoint, Pace, PoolLimits, Quorum};
 use wire::{Bytes, Fixed};
 
+/// The one that `sotto` uses.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Registers a data record that must be new.
 struct Records;
 
@@ -198,8 +202,8 @@ impl Drop for Process {
 
 /// One validator with its clients.
 fn validate(options: &Options, place: u8) -> Result<(), Box<dyn Error>> {
-    let validators =
-        (0..options.validators).map(|at| Validator { name: format!("v{at}"), key: SigningKey::from_seed(&[at + 1; 32]).public() });
+    let validators = (0..options.validators)
+        .map(|at| Validator { name: format!("v{at}"), key: SigningKey::from_seed(&[at + 1; 32]).public() });
     let epoch = Epoch { number: 0, validators: validators.collect() };
     let application = Bytes(wire::to_vec(&epoch));
     let genesis = Genesis { name: "bench".into(), created: 0, application, nonce: Fixed([7; 16]) };

@@ -59,6 +59,11 @@ impl Answers {
         self.0.entry(id).or_default().push((batch.clone(), at));
     }
 
+    /// Whether as many wait for this transaction as may.
+    pub(crate) fn crowded(&self, id: &Digest) -> bool {
+        self.0.get(id).is_some_and(|waiting| waiting.len() >= MAX_WAITING)
+    }
+
     /// Those who wait for this transaction, no longer waiting.
     pub(crate) fn take(&mut self, id: &Digest) -> Vec<(Batch, usize)> {
         self.0.remove(id).unwrap_or_default()
@@ -72,3 +77,6 @@ impl Answers {
         }
     }
 }
+
+/// Submissions of one transaction that are answered with it.
+const MAX_WAITING: usize = 64;

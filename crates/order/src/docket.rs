@@ -39,8 +39,11 @@ pub(crate) struct Docket {
     swept: Mutex<u64>,
     /// Is shown each final slate before it is executed.
     #[cfg(test)]
-    pub(crate) watcher: std::sync::OnceLock<Box<dyn Fn(&Slate) + Send + Sync>>,
+    pub(crate) watcher: std::sync::OnceLock<Watcher>,
 }
+
+#[cfg(test)]
+type Watcher = Box<dyn Fn(&Slate) + Send + Sync>;
 
 /// What executing a slate gave, to be told once it is on disk.
 pub(crate) struct Outcomes {
@@ -139,6 +142,10 @@ impl Docket {
             // Under the answers' lock: once this is seen, nobody closes them before it is written there.
             if self.closed.load(SeqCst) {
                 return Err(Submit::Stopped);
+            }
+            // Who submits one transaction again and again takes no room in the pool, but some here.
+            if passing.iter().any(|transaction| answers.crowded(&transaction.id())) {
+                return Err(Submit::Busy);
             }
             self.pool().insert(self.own, passing.clone()).map_err(|Full| Submit::Busy)?;
             for (at, transaction) in &fresh {
@@ -282,7 +289,7 @@ impl Docket {
         self.check(slate).map_err(|source| Fault::Invalid { height, source })?;
         let verified = slate.verified().expect("a slate that was checked holds the proof");
         let ids = verified.iter().map(VerifiedTransaction::id).collect();
-        let results = self.ledger.execute(verified.to_vec(), time, height, false)?.results;
+        let results = self.ledger.execute(verified.to_vec(), time, height, false)?;
         Ok(Some(Outcomes { height, time, ids, results }))
     }
 

@@ -120,9 +120,23 @@ pub(crate) struct Parts<A, B, P> {
 impl<A, B, P> Parts<A, B, P> {
     /// The same with another application.
     pub(crate) fn with<O>(self, application: O) -> Parts<O, B, P> {
-        let Self { docket, outbound, scheme, me, blocker, provider, pace, keep, partition, offences, finalised, .. } =
-            self;
-        Parts { docket, outbound, scheme, me, application, blocker, provider, pace, keep, partition, offences, finalised }
+        let Self {
+            docket, outbound, scheme, me, blocker, provider, pace, keep, partition, offences, finalised, ..
+        } = self;
+        Parts {
+            docket,
+            outbound,
+            scheme,
+            me,
+            application,
+            blocker,
+            provider,
+            pace,
+            keep,
+            partition,
+            offences,
+            finalised,
+        }
     }
 }
 

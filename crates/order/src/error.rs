@@ -71,7 +71,9 @@ pub enum Fault {
         executed: u64,
     },
     /// The ledger is older than what was ordered, and the slates between are no longer kept.
-    #[error("the ledger has executed slate {executed}, the next one is gone: restore a newer ledger or sync it from a member")]
+    #[error(
+        "the ledger has executed slate {executed}, the next one is gone: restore a newer ledger or sync it from a member"
+    )]
     Behind {
         /// The newest that was executed.
         executed: u64,

@@ -54,7 +54,8 @@ pub(crate) async fn receive<E: Clock + Spawner + Metrics>(
         let docket = docket.clone();
         let taking = context.child("page").shared(true).spawn(move |_| async move {
             let page: Vec<Vec<SignedTransaction>> =
-                wire::from_slice(page.as_ref(), Limits { bytes: MAX_PAGE, depth: 24 }).map_err(|why| why.to_string())?;
+                wire::from_slice(page.as_ref(), Limits { bytes: MAX_PAGE, depth: 24 })
+                    .map_err(|why| why.to_string())?;
             docket.take(origin, page, time).map_err(|why| why.to_string())
         });
         match taking.await {

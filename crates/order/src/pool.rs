@@ -102,8 +102,12 @@ impl Pool {
         let held = lane.senders.get(&sender).map_or((0, 0), |queue| (queue.transactions, queue.bytes));
         let over = |limit: usize, used: usize, more: usize| used + more > limit;
         // A quarter, or one bundle of any size where nothing else of the sender waits.
-        let greedy = held.0 > 0 && (over(self.limits.transactions / 4, held.0, count) || over(self.limits.bytes / 4, held.1, bytes));
-        if greedy || over(self.limits.transactions, lane.transactions, count) || over(self.limits.bytes, lane.bytes, bytes) {
+        let greedy = held.0 > 0
+            && (over(self.limits.transactions / 4, held.0, count) || over(self.limits.bytes / 4, held.1, bytes));
+        if greedy
+            || over(self.limits.transactions, lane.transactions, count)
+            || over(self.limits.bytes, lane.bytes, bytes)
+        {
             return Err(Full);
         }
         let number = self.next;

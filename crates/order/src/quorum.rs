@@ -105,7 +105,8 @@ impl Quorum {
         let committee = Committee::new(ledger.chain(), &config.epoch);
         let keys = committee.keys().ok_or(StartError::Keys)?;
         // The engine signs with the key itself; its type wipes it on drop.
-        let key = config.key.expose(|seed| PrivateKey::decode(Copying(seed.as_slice()))).map_err(|_| StartError::Keys)?;
+        let key =
+            config.key.expose(|seed| PrivateKey::decode(Copying(seed.as_slice()))).map_err(|_| StartError::Keys)?;
         let own = crate::committee::own_key(&key.public_key());
         let place = committee.place(&own).ok_or(StartError::NotValidator { epoch: committee.epoch() })?;
         let scheme = Scheme::signer(&committee.namespace(), keys, key.clone()).ok_or(StartError::Keys)?;
@@ -293,10 +294,7 @@ impl Running {
 }
 
 /// Every validator's address; a validator without one, or one who is no validator, is refused.
-fn addresses(
-    committee: &Committee,
-    peers: &BTreeMap<String, Endpoint>,
-) -> Result<Map<PublicKey, Address>, StartError> {
+fn addresses(committee: &Committee, peers: &BTreeMap<String, Endpoint>) -> Result<Map<PublicKey, Address>, StartError> {
     let unknown = |name: &String| StartError::Address { name: name.clone() };
     if let Some(name) = peers.keys().find(|name| committee.validators().iter().all(|one| one.name != **name)) {
         return Err(unknown(name));

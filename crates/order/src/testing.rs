@@ -26,8 +26,12 @@ impl Chain {
         let key = |at| SigningKey::from_seed(&[at + 1; 32]).public();
         let validators = (0..validators).map(|at| Validator { name: format!("v{at}"), key: key(at) }).collect();
         let epoch = Epoch { number: 0, validators };
-        let genesis =
-            Genesis { name: "test".into(), created: 0, application: Bytes(wire::to_vec(&epoch)), nonce: Fixed([1; 16]) };
+        let genesis = Genesis {
+            name: "test".into(),
+            created: 0,
+            application: Bytes(wire::to_vec(&epoch)),
+            nonce: Fixed([1; 16]),
+        };
         Self { genesis, epoch }
     }
 
@@ -49,8 +53,14 @@ impl Application for Counter {
         Ok(vec![Write::put("epoch", application)])
     }
 
-    fn execute(&self, state: &dyn State, context: &Context, transaction: &VerifiedTransaction) -> Result<Effects, Failure> {
-        let count = state.get(b"count")?.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))).unwrap_or(0);
+    fn execute(
+        &self,
+        state: &dyn State,
+        context: &Context,
+        transaction: &VerifiedTransaction,
+    ) -> Result<Effects, Failure> {
+        let count =
+            state.get(b"count")?.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?))).unwrap_or(0);
         let transaction = transaction.transaction();
         let record = [b"record/".as_slice(), transaction.nonce.as_bytes()].concat();
         let writes = vec![

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crypto::{Secret, SigningKey};
 use ledger::{
-    Application, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Ordering as _, Refusal, State, Submit,
-    Transaction, Validator, VerifiedTransaction, Write,
+    Application, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Ordering as _, Refusal,
+    State, Submit, Transaction, Validator, VerifiedTransaction, Write,
 };
 use order::{Certificate, Committee, Config, Endpoint, Pace, PoolLimits, Quorum, StartError};
 use wire::{Bytes, Fixed};
@@ -147,8 +147,11 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 fn four_validators_order_survive_a_loss_and_take_it_back() {
     let network = Network::new();
     let ledgers: Vec<_> = (0..4).map(|at| network.ledger(at)).collect();
-    let mut quorums: Vec<_> =
-        ledgers.iter().zip(0..).map(|(ledger, at)| Some(Quorum::start(network.config(at), ledger.clone()).unwrap())).collect();
+    let mut quorums: Vec<_> = ledgers
+        .iter()
+        .zip(0..)
+        .map(|(ledger, at)| Some(Quorum::start(network.config(at), ledger.clone()).unwrap()))
+        .collect();
     let mut number = 0;
     let mut next = || {
         number += 1;
@@ -171,8 +174,7 @@ fn four_validators_order_survive_a_loss_and_take_it_back() {
     quorums[3] = Some(Quorum::start(network.config(3), ledgers[3].clone()).unwrap());
     let last = order(quorums[3].as_ref().unwrap(), next()).unwrap();
     until("catching up", || ledgers.iter().all(|ledger| ledger.head().height >= last.height));
-    let digests: Vec<_> =
-        ledgers.iter().map(|ledger| ledger.header(last.height).unwrap().unwrap().digest()).collect();
+    let digests: Vec<_> = ledgers.iter().map(|ledger| ledger.header(last.height).unwrap().unwrap().digest()).collect();
     assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
 
     let committee = Committee::new(network.genesis.chain(), &network.epoch);
@@ -189,8 +191,11 @@ fn four_validators_order_survive_a_loss_and_take_it_back() {
     drop(quorums);
     drop(ledgers);
     let ledgers: Vec<_> = (0..4).map(|at| network.ledger(at)).collect();
-    let quorums: Vec<_> =
-        ledgers.iter().zip(0..).map(|(ledger, at)| Quorum::start(network.config(at), ledger.clone()).unwrap()).collect();
+    let quorums: Vec<_> = ledgers
+        .iter()
+        .zip(0..)
+        .map(|(ledger, at)| Quorum::start(network.config(at), ledger.clone()).unwrap())
+        .collect();
     assert!(order(&quorums[2], next()).unwrap().height > last.height);
     // What was ordered in the run before is refused at once.
     assert!(matches!(order(&quorums[0], network.call(1)), Err(Refusal::Replayed { .. })));

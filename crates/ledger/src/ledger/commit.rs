@@ -9,7 +9,8 @@ use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::state::{self, Change};
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE, TREE, decode,
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE, TREE,
+    decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 

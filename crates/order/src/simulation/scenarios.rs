@@ -64,6 +64,9 @@ fn a_batch_shares_a_block_in_its_order_and_an_id_is_ordered_once() {
         // Once it stands there, it is refused everywhere.
         assert!(world.submit_all(0, batch[..1].to_vec()));
         assert_eq!(world.refused(), [(ids[0], Refusal::Replayed { id: ids[0] })]);
+        // So many may ask for one that is on its way, and no more.
+        let one = vec![signed_by(&world.chain, 7, 2, expires)];
+        assert_eq!((0..100).filter(|_| world.submit_all(1, one.clone())).count(), 64);
         // Too far ahead is refused at once.
         let far = signed_by(&world.chain, 7, 1, now(&world.context) + ledger::EXPIRY_WINDOW + 1);
         assert!(world.submit_all(0, vec![far.clone()]));
@@ -104,7 +107,6 @@ fn a_validator_that_was_away_catches_up() {
         assert!(world.acknowledged().len() > 350);
         world.start(3).await;
         world.must_recover().await;
-        // One that never ran finds everything too.
         assert!(world.running(3).unwrap().ledger.head().height > 100);
     });
 }
@@ -239,7 +241,7 @@ fn thirty_seeds() {
 }
 
 #[test]
-#[ignore = "an hour of seeds, for the night: ORDER_SEEDS=from..to chooses others"]
+#[ignore = "minutes of seeds, for the night; ORDER_SEEDS=from..to chooses others"]
 fn a_thousand_seeds() {
     let chosen = std::env::var("ORDER_SEEDS").ok();
     let parse = |text: &str| Some((text.split_once("..")?.0.parse().ok()?, text.split_once("..")?.1.parse().ok()?));

@@ -323,7 +323,12 @@ impl World {
         let mut waited = 0;
         while !ids.iter().all(|id| self.acknowledged().contains_key(id)) {
             waited += 1;
-            assert!(waited < 1_200, "seed {}: no progress in two minutes after the faults healed: {}", self.seed, self.describe());
+            assert!(
+                waited < 1_200,
+                "seed {}: no progress in two minutes after the faults healed: {}",
+                self.seed,
+                self.describe()
+            );
             self.pass(Duration::from_millis(100)).await;
         }
         let heights = || honest.iter().map(|at| self.ledger(*at).head().height).collect::<BTreeSet<_>>();
@@ -363,7 +368,11 @@ impl World {
 
 async fn run<A>(
     context: Context,
-    parts: Parts<A, impl commonware_p2p::Blocker<PublicKey = PublicKey>, impl commonware_p2p::Provider<PublicKey = PublicKey>>,
+    parts: Parts<
+        A,
+        impl commonware_p2p::Blocker<PublicKey = PublicKey>,
+        impl commonware_p2p::Provider<PublicKey = PublicKey>,
+    >,
     channels: Channels<Sender, commonware_p2p::simulated::Receiver<PublicKey>>,
     told: watch::Sender<Option<Marshal>>,
     honest: bool,
