@@ -1,6 +1,6 @@
 //! Measures validators as processes on this machine's loopback, each with its own clients:
 //!
-//! `cargo run --release -p sottovoce-order --example throughput -- [--validators 4] [--seconds 20] [--rate R] [--bytes 256]
+//! `cargo run --release -p sottovoce-order --example quorum-throughput -- [--validators 4] [--seconds 20] [--rate R] [--bytes 256]
 //! [--window 1500] [--directory DIR] [--json]`
 //!
 //! Transactions are signed beforehand, verified when they are submitted, and register one record each. With a rate, they are
