@@ -15,6 +15,10 @@ impl Label {
     pub const EVENTS: Self = Self("sottovoce/v1/events");
     /// Leaf of the transaction log.
     pub const OUTCOME: Self = Self("sottovoce/v1/outcome");
+    /// Digest of a slate's header: what validators vote on.
+    pub const SLATE: Self = Self("sottovoce/v1/slate");
+    /// Digest of a slate's transactions.
+    pub const SLATE_BODY: Self = Self("sottovoce/v1/slate-body");
     /// Hash of a key in the world state.
     pub const STATE_KEY: Self = Self("sottovoce/v1/state-key");
     /// Salted commitment to a payload that stays off the ledger.

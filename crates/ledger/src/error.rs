@@ -46,6 +46,17 @@ pub enum Error {
         /// Header digest of the block kept.
         kept: Digest,
     },
+    /// What was ordered elsewhere has been executed before.
+    #[error("place {found} is not after {newest}, the newest that was executed")]
+    Place {
+        /// The place.
+        found: u64,
+        /// The newest that was executed.
+        newest: u64,
+    },
+    /// The ordering stopped before the transaction was committed; it may still be, later.
+    #[error("the ordering stopped; ask later whether the transaction was committed")]
+    Stopped,
     /// A header field is not what executing the block gives.
     #[error("block {height} states another {field} than executing it gives")]
     Diverged {

@@ -6,10 +6,10 @@ mod commit;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use commit::{Prepared, found, store_block};
+use commit::{Prepared, found, store_block, store_place};
 use crypto::Digest;
 use crypto::merkle::Frontier;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
@@ -30,6 +30,8 @@ pub struct Ledger {
     writer: Mutex<Tip>,
     head: RwLock<Header>,
     durable: AtomicU64,
+    /// Whether a place was executed that a crash could lose.
+    loose: AtomicBool,
     observers: RwLock<Vec<Observer>>,
     expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
     newest: Mutex<Option<Arc<View>>>,
@@ -52,6 +54,12 @@ pub struct Proposed {
     pub block: Option<Block>,
     /// What became of each transaction, in the batch's order.
     pub results: Vec<Result<Committed, Refusal>>,
+}
+
+/// A new block's header, if there is one, and what became of each transaction.
+struct Made {
+    header: Option<Header>,
+    results: Vec<Result<Committed, Refusal>>,
 }
 
 impl Ledger {
@@ -120,6 +128,7 @@ impl Ledger {
             genesis,
             chain,
             durable: AtomicU64::new(header.height),
+            loose: AtomicBool::new(false),
             head: RwLock::new(header.clone()),
             writer: Mutex::new(Tip { header, frontier, epoch }),
             observers: RwLock::default(),
@@ -134,12 +143,51 @@ impl Ledger {
     /// # Errors
     /// [`Error::BlockSize`], [`Error::Application`], [`Error::Store`]: nothing was committed.
     pub fn propose(&self, batch: Vec<VerifiedTransaction>, now: u64) -> Result<Proposed, Error> {
+        let Made { header, results } = self.make(batch, now, None, true)?;
+        let committed = results.iter().flatten().map(|committed| committed.transaction.clone());
+        let block = header.map(|header| Block { header, transactions: committed.collect() });
+        Ok(Proposed { block, results })
+    }
+
+    /// Makes the next block from what others and this node have agreed on: a batch that stands at `place` in their order,
+    /// with the agreed `time`. The same batches at the same places give the same blocks on every node, since expiry and
+    /// replays are judged by the time and the log alone. Where every transaction is refused no block is made. Returns what
+    /// became of each transaction, in the batch's order.
+    ///
+    /// With `durable` false a crash may lose what was executed, and all after it, until [`Ledger::flush`]; it is then to be
+    /// executed again. [`Ledger::executed`] tells how far this ledger is.
+    ///
+    /// # Errors
+    /// [`Error::Place`] where this place or a later one was executed, [`Error::BlockSize`], [`Error::Application`],
+    /// [`Error::Store`]: nothing was committed.
+    pub fn execute(
+        &self,
+        batch: Vec<VerifiedTransaction>,
+        time: u64,
+        place: u64,
+        durable: bool,
+    ) -> Result<Vec<Result<Committed, Refusal>>, Error> {
+        Ok(self.make(batch, time, Some(place), durable)?.results)
+    }
+
+    fn make(
+        &self,
+        batch: Vec<VerifiedTransaction>,
+        time: u64,
+        place: Option<u64>,
+        durable: bool,
+    ) -> Result<Made, Error> {
         check_size(&batch)?;
         let mut tip = self.lock();
-        let time = now.max(tip.header.time);
+        let time = time.max(tip.header.time);
         let mut accepted = Vec::new();
         let mut refusals = Vec::new();
         let read = self.database.begin_read()?;
+        if let Some(found) = place
+            && let Some(newest) = store::executed(&read)?.filter(|newest| *newest >= found)
+        {
+            return Err(Error::Place { found, newest });
+        }
         let mut replays = Replays::new(&read)?;
         for transaction in batch {
             match transaction.check_expiry(time).and(replays.check(&transaction)?) {
@@ -152,21 +200,26 @@ impl Ledger {
         }
         drop((replays, read));
         let mut committed = Vec::new().into_iter();
-        let mut block = None;
+        let mut header = None;
         if !accepted.is_empty() {
-            let prepared = self.prepare(&tip, time, accepted)?;
-            let transactions = prepared.entries.iter().map(|entry| entry.transaction.clone()).collect();
-            block = Some(Block { header: prepared.header.clone(), transactions });
-            committed = self.commit(&mut tip, prepared, true)?.into_iter();
+            let prepared = Prepared { place, ..self.prepare(&tip, time, accepted)? };
+            let late = prepared.header.height - self.durable_height() >= MAX_UNFLUSHED;
+            header = Some(prepared.header.clone());
+            committed = self.commit(&mut tip, prepared, durable || late)?.into_iter();
+        } else if let Some(place) = place {
+            store_place(&self.database, place, durable)?;
+        }
+        if place.is_some() {
+            self.loose.store(!durable, Ordering::Release);
         }
         drop(tip);
         let results = refusals.into_iter().map(|refusal| match refusal {
             Some(refusal) => Err(refusal),
             None => Ok(committed.next().expect("every accepted transaction was committed")),
         });
-        let proposed = Proposed { block, results: results.collect() };
-        self.announce(proposed.block.as_ref());
-        Ok(proposed)
+        let results = results.collect();
+        self.announce(header.as_ref());
+        Ok(Made { header, results })
     }
 
     /// Checks a block made elsewhere, executes it and commits it: every signature is verified and every header field
@@ -216,7 +269,7 @@ impl Ledger {
         let late = height - self.durable_height() >= MAX_UNFLUSHED;
         self.commit(&mut tip, prepared, durable || late)?;
         drop(tip);
-        self.announce(Some(block));
+        self.announce(Some(&block.header));
         Ok(())
     }
 
@@ -237,8 +290,9 @@ impl Ledger {
     /// [`Error::Store`].
     pub fn flush(&self) -> Result<(), Error> {
         let tip = self.lock();
-        if self.durable_height() < tip.header.height {
+        if self.durable_height() < tip.header.height || self.loose.load(Ordering::Acquire) {
             self.database.begin_write()?.commit()?;
+            self.loose.store(false, Ordering::Release);
             self.durable.store(tip.header.height, Ordering::Release);
         }
         Ok(())
@@ -274,10 +328,10 @@ impl Ledger {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn announce(&self, block: Option<&Block>) {
-        if let Some(block) = block {
+    fn announce(&self, header: Option<&Header>) {
+        if let Some(header) = header {
             let observers = self.observers.read().unwrap_or_else(PoisonError::into_inner);
-            observers.iter().for_each(|observer| observer(block.header.height));
+            observers.iter().for_each(|observer| observer(header.height));
         }
     }
 
@@ -364,7 +418,7 @@ impl Ledger {
         };
         let (ids, entries) = entries.into_iter().unzip();
         let turns = epoch != tip.epoch;
-        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns })
+        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns, place: None })
     }
 
     fn commit(&self, tip: &mut Tip, prepared: Prepared, durable: bool) -> Result<Vec<Committed>, Error> {

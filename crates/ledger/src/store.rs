@@ -1,12 +1,13 @@
 //! The tables, and reading single things from them.
 
 use crypto::{Digest, merkle::Frontier};
-use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
 
 use crate::{Committed, Epoch, Error, Genesis, Header};
 
-/// `genesis` → its CBOR.
+/// `genesis` → its CBOR; [`EXECUTED`] → the newest place that was executed, eight bytes, big-endian.
 pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+pub(crate) const EXECUTED: &str = "executed";
 /// Height → header.
 pub(crate) const HEADERS: TableDefinition<u64, &[u8]> = TableDefinition::new("headers");
 /// Leaf index → [`Committed::to_bytes`].
@@ -26,6 +27,8 @@ pub(crate) const PAST: TableDefinition<(u64, &[u8]), Option<&[u8]>> = TableDefin
 pub(crate) const STALE: TableDefinition<u64, &[u8]> = TableDefinition::new("stale");
 /// Number → epoch.
 pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epochs");
+/// Place in an order made elsewhere → height of the block that was made from it. See [`crate::Ledger::execute`].
+pub(crate) const PLACES: TableDefinition<u64, u64> = TableDefinition::new("places");
 /// (Height, validator) → cosignature.
 pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("cosignatures");
 /// Log size → height, where a quorum cosigned.
@@ -45,6 +48,33 @@ pub(crate) fn newest(read: &ReadTransaction) -> Result<Header, Error> {
 
 pub(crate) fn header(read: &ReadTransaction, height: u64) -> Result<Option<Header>, Error> {
     read.open_table(HEADERS)?.get(height)?.map(|bytes| decode(bytes.value())).transpose()
+}
+
+/// The newest place that was executed.
+pub(crate) fn executed(read: &ReadTransaction) -> Result<Option<u64>, Error> {
+    let table = read.open_table(META)?;
+    let Some(bytes) = table.get(EXECUTED)? else { return Ok(None) };
+    let bytes = bytes.value().try_into().map_err(|_| Error::Damaged("a place"))?;
+    Ok(Some(u64::from_be_bytes(bytes)))
+}
+
+/// The last block that was made from a place up to `place`: its place and height.
+pub(crate) fn place(read: &ReadTransaction, place: u64) -> Result<Option<(u64, u64)>, Error> {
+    match read.open_table(PLACES) {
+        Ok(table) => {
+            let last = table.range(..=place)?.next_back().transpose()?;
+            Ok(last.map(|(place, height)| (place.value(), height.value())))
+        }
+        // Nothing was ever executed here.
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(source) => Err(source.into()),
+    }
+}
+
+/// Which of these transactions are on the ledger.
+pub(crate) fn known(read: &ReadTransaction, ids: &[Digest]) -> Result<Vec<bool>, Error> {
+    let table = read.open_table(IDS)?;
+    ids.iter().map(|id| Ok(table.get(id.as_bytes())?.is_some())).collect()
 }
 
 pub(crate) fn index(read: &ReadTransaction, id: &Digest) -> Result<Option<u64>, Error> {

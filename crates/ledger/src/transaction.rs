@@ -205,7 +205,7 @@ impl VerifiedTransaction {
     ///
     /// # Errors
     /// [`Refusal::Expired`], [`Refusal::ExpiryTooFar`].
-    pub(crate) fn check_expiry(&self, time: u64) -> Result<(), Refusal> {
+    pub fn check_expiry(&self, time: u64) -> Result<(), Refusal> {
         let expires = self.transaction().expires;
         if expires <= time {
             return Err(Refusal::Expired { expires, time });

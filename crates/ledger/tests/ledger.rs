@@ -350,3 +350,39 @@ fn a_fatal_failure_commits_nothing() {
     assert_eq!(ledger.head().height, 0);
     assert!(ledger.propose(batch, NOW).unwrap().results.iter().all(Result::is_ok));
 }
+
+#[test]
+fn what_was_ordered_elsewhere_gives_the_same_blocks_everywhere() {
+    let (one, other) = (memory(), memory());
+    let places = [
+        (3, vec![put(b"a", b"1", 1), put(b"b", b"2", 2)]),
+        // Nothing new: no block, but the place counts.
+        (4, vec![put(b"a", b"1", 1)]),
+        (5, vec![]),
+        (9, vec![put(b"b", b"2", 2), put(b"c", b"3", 3)]),
+    ];
+    assert_eq!(one.executed().unwrap(), None);
+    for (place, batch) in places.clone() {
+        one.execute(batch, NOW + place, place, true).unwrap();
+        assert_eq!(one.executed().unwrap(), Some(place));
+    }
+    for (place, batch) in places {
+        let results = other.execute(batch, NOW + place, place, false).unwrap();
+        assert_eq!(
+            results.iter().filter(|result| result.is_ok()).count(),
+            match place {
+                3 => 2,
+                9 => 1,
+                _ => 0,
+            }
+        );
+    }
+    other.flush().unwrap();
+    assert_eq!(one.head(), other.head());
+    assert_eq!((one.head().height, one.head().time), (2, NOW + 9));
+    let places = [2, 3, 4, 8, 9, u64::MAX].map(|place| one.place(place).unwrap());
+    assert_eq!(places, [None, Some((3, 1)), Some((3, 1)), Some((3, 1)), Some((9, 2)), Some((9, 2))]);
+    assert!(matches!(one.execute(vec![], NOW + 9, 9, true), Err(Error::Place { found: 9, newest: 9 })));
+    let known = [put(b"a", b"1", 1).id(), put(b"z", b"", 9).id()];
+    assert_eq!(one.known(&known).unwrap(), [true, false]);
+}

@@ -88,6 +88,30 @@ impl Ledger {
         entry.map(Some).ok_or(Error::Damaged("a missing entry"))
     }
 
+    /// The newest place given to [`Ledger::execute`].
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn executed(&self) -> Result<Option<u64>, Error> {
+        store::executed(&self.database.begin_read()?)
+    }
+
+    /// Which of these transactions are on the ledger.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
+        store::known(&self.database.begin_read()?, ids)
+    }
+
+    /// The last block that [`Ledger::execute`] made from a place up to `place`, as `(its place, height)`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn place(&self, place: u64) -> Result<Option<(u64, u64)>, Error> {
+        store::place(&self.database.begin_read()?, place)
+    }
+
     /// The epoch of this number, once it was in force.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::state::{self, Change};
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, STALE, STATE, TREE, decode,
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE, TREE,
+    decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -26,6 +27,8 @@ pub(super) struct Prepared {
     pub(super) epoch: Epoch,
     /// Whether it is another than this block's.
     pub(super) turns: bool,
+    /// Where its transactions stood in an order made elsewhere.
+    pub(super) place: Option<u64>,
 }
 
 /// Stores the genesis.
@@ -50,7 +53,8 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     };
     let frontier = Frontier::default();
     let (ids, entries, subtrees) = (vec![], vec![], vec![]);
-    let prepared = Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true };
+    let prepared =
+        Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true, place: None };
     store_block(database, &prepared, Some(genesis), true)
 }
 
@@ -72,6 +76,10 @@ pub(super) fn store_block(
     }
     {
         write.open_table(HEADERS)?.insert(height, wire::to_vec(&block.header).as_slice())?;
+        if let Some(place) = block.place {
+            write.open_table(PLACES)?.insert(place, height)?;
+            write.open_table(META)?.insert(EXECUTED, place.to_be_bytes().as_slice())?;
+        }
         if block.turns {
             write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
         }
@@ -114,6 +122,15 @@ pub(super) fn store_block(
             past.retain_in(..(oldest + 1, [].as_slice()), |_, _| false)?;
         }
     }
+    write.commit()?;
+    Ok(())
+}
+
+/// Stores that a place was executed from which no block was made.
+pub(super) fn store_place(database: &Database, place: u64, durable: bool) -> Result<(), Error> {
+    let mut write = database.begin_write()?;
+    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    write.open_table(META)?.insert(EXECUTED, place.to_be_bytes().as_slice())?;
     write.commit()?;
     Ok(())
 }

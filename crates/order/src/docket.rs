@@ -1,0 +1,382 @@
+//! Where transactions come in and outcomes go out: the pool, the ledger and those who wait, under one roof.
+//!
+//! No network, no clock, no tasks: what time it is and what was agreed on comes in as arguments.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crypto::Digest;
+use ledger::{
+    Callback, Committed, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal, SignedTransaction, Submit,
+    VerifiedTransaction,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::answers::{Answers, Batch};
+use crate::committee::Committee;
+use crate::error::{Fault, StartError};
+use crate::pool::{Full, Pool, PoolLimits, Room};
+use crate::slate::{Claims, Slate};
+
+/// One node's part in an ordering.
+pub(crate) struct Docket {
+    ledger: Arc<Ledger>,
+    committee: Committee,
+    own: usize,
+    base: u64,
+    pool: Mutex<Pool>,
+    answers: Mutex<Answers>,
+    /// Counts arrivals, for those who wait for something to order.
+    arrivals: watch::Sender<u64>,
+    /// The newest slate whose block is on disk.
+    executed: watch::Sender<u64>,
+    /// Bundles on their way to the other validators.
+    outbound: mpsc::UnboundedSender<Vec<SignedTransaction>>,
+    fault: watch::Sender<Option<Fault>>,
+    closed: AtomicBool,
+    /// Slate time at which the pool was last swept.
+    swept: Mutex<u64>,
+    /// Is shown each final slate before it is executed.
+    #[cfg(test)]
+    pub(crate) watcher: std::sync::OnceLock<Watcher>,
+}
+
+#[cfg(test)]
+type Watcher = Box<dyn Fn(&Slate) + Send + Sync>;
+
+/// What executing a slate gave, to be told once it is on disk.
+pub(crate) struct Outcomes {
+    height: u64,
+    time: u64,
+    ids: Vec<Digest>,
+    results: Vec<Result<Committed, Refusal>>,
+}
+
+/// A validator sent transactions that no honest one passes on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it passed on a transaction that is not valid: {0}")]
+pub(crate) struct Forged(pub(crate) Refusal);
+
+/// Bundles to pass on.
+pub(crate) type Outbound = mpsc::UnboundedReceiver<Vec<SignedTransaction>>;
+
+impl Docket {
+    /// For the validator at place `own`; the ordering begins after ledger block `base`.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        committee: Committee,
+        own: usize,
+        base: u64,
+        limits: PoolLimits,
+    ) -> Result<(Arc<Self>, Outbound), StartError> {
+        let executed = ledger.executed()?;
+        let found = ledger.head().height;
+        if found < base || (executed.is_none() && found != base) {
+            return Err(StartError::Base { found, expected: base });
+        }
+        let (outbound, passing) = mpsc::unbounded_channel();
+        let pool = Pool::new(committee.validators().len(), own, limits);
+        let docket = Self {
+            ledger,
+            committee,
+            own,
+            base,
+            pool: Mutex::new(pool),
+            answers: Mutex::default(),
+            arrivals: watch::Sender::new(0),
+            executed: watch::Sender::new(executed.unwrap_or(0)),
+            outbound,
+            fault: watch::Sender::new(None),
+            closed: AtomicBool::new(false),
+            swept: Mutex::new(0),
+            #[cfg(test)]
+            watcher: Default::default(),
+        };
+        Ok((Arc::new(docket), passing))
+    }
+
+    pub(crate) fn committee(&self) -> &Committee {
+        &self.committee
+    }
+
+    /// Slate 0, on which all agree without being told.
+    pub(crate) fn genesis(&self) -> Result<Slate, ledger::Error> {
+        let header = self.ledger.header(self.base)?.ok_or(ledger::Error::UnknownBlock(self.base))?;
+        let claims = Claims {
+            chain: self.ledger.chain(),
+            epoch: self.committee.epoch(),
+            height: 0,
+            parent: Digest::from([0; 32]),
+            time: header.time,
+            executed: 0,
+            executed_header: header.digest(),
+        };
+        Ok(Slate::new(claims, vec![]))
+    }
+
+    /// As [`ledger::Ordering::submit`]; `now` in Unix milliseconds.
+    pub(crate) fn submit(&self, batch: Vec<VerifiedTransaction>, callback: Callback, now: u64) -> Result<(), Submit> {
+        let bytes: usize = batch.iter().map(VerifiedTransaction::size).sum();
+        if batch.len() > MAX_BLOCK_TRANSACTIONS || bytes > MAX_BLOCK_BYTES {
+            return Err(Submit::TooLarge);
+        }
+        if batch.is_empty() {
+            callback(Ok(vec![]));
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        let (mut fresh, mut refused) = (Vec::new(), Vec::new());
+        for (at, transaction) in batch.iter().enumerate() {
+            let id = transaction.id();
+            let replayed = if seen.insert(id) { Ok(()) } else { Err(Refusal::Replayed { id }) };
+            match transaction.check_expiry(now).and(replayed) {
+                Ok(()) => fresh.push((at, transaction.clone())),
+                Err(refusal) => refused.push((at, refusal)),
+            }
+        }
+        let waiting = Batch::new(batch.len(), callback);
+        let passing: Vec<VerifiedTransaction> = fresh.iter().map(|(_, transaction)| transaction.clone()).collect();
+        {
+            let mut answers = self.answers();
+            // Under the answers' lock: once this is seen, nobody closes them before it is written there.
+            if self.closed.load(SeqCst) {
+                return Err(Submit::Stopped);
+            }
+            // Who submits one transaction again and again takes no room in the pool, but some here.
+            if passing.iter().any(|transaction| answers.crowded(&transaction.id())) {
+                return Err(Submit::Busy);
+            }
+            self.pool().insert(self.own, passing.clone()).map_err(|Full| Submit::Busy)?;
+            for (at, transaction) in &fresh {
+                answers.wait(transaction.id(), &waiting, *at);
+            }
+        }
+        refused.into_iter().for_each(|(at, refusal)| waiting.set(at, Err(refusal)));
+        if !passing.is_empty() {
+            let signed = passing.iter().map(|transaction| transaction.signed().clone()).collect();
+            // Nobody takes them only when the ordering stops, which closes the answers.
+            let _ = self.outbound.send(signed);
+            self.arrivals.send_modify(|count| *count += 1);
+        }
+        // After they are written down: what is executed from here on finds them.
+        self.settle_known(&passing.iter().map(VerifiedTransaction::id).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Transactions among these that this node does not have yet, waiting or ordered.
+    pub(crate) fn unknown(&self, bundle: Vec<SignedTransaction>) -> Vec<SignedTransaction> {
+        let ids: Vec<Digest> = bundle.iter().map(SignedTransaction::id).collect();
+        let Ok(known) = self.ledger.known(&ids) else { return vec![] };
+        let pool = self.pool();
+        let fresh = bundle.into_iter().zip(ids).zip(known);
+        fresh.filter(|((_, id), known)| !known && !pool.holds(id)).map(|((signed, _), _)| signed).collect()
+    }
+
+    /// Checks and keeps bundles that the validator at `origin` passed on. `now` in Unix milliseconds.
+    pub(crate) fn take(&self, origin: usize, page: Vec<Vec<SignedTransaction>>, now: u64) -> Result<(), Forged> {
+        let chain = self.committee.chain();
+        let page: Vec<Vec<SignedTransaction>> = page.into_iter().map(|bundle| self.unknown(bundle)).collect();
+        let lengths: Vec<usize> = page.iter().map(Vec::len).collect();
+        let mut verified = VerifiedTransaction::verify_all(page.into_iter().flatten().collect(), &chain).into_iter();
+        let mut ids = Vec::new();
+        for length in lengths {
+            let bundle = verified.by_ref().take(length).collect::<Result<Vec<_>, _>>().map_err(Forged)?;
+            // Clocks differ: what is merely too early or too late is nobody's offence.
+            let timely: Vec<_> =
+                bundle.into_iter().filter(|transaction| transaction.check_expiry(now).is_ok()).collect();
+            ids.extend(timely.iter().map(VerifiedTransaction::id));
+            // A flood ends here; its sender proposes it itself, or not.
+            let _ = self.pool().insert(origin, timely);
+        }
+        self.settle_known(&ids);
+        if !ids.is_empty() {
+            self.arrivals.send_modify(|count| *count += 1);
+        }
+        Ok(())
+    }
+
+    /// Whatever was executed and is on disk while it came in waits no longer.
+    fn settle_known(&self, ids: &[Digest]) {
+        let Ok(known) = self.ledger.known(ids) else { return };
+        let known: Vec<Digest> = ids.iter().zip(known).filter_map(|(id, known)| known.then_some(*id)).collect();
+        if known.is_empty() {
+            return;
+        }
+        let durable = self.ledger.durable_height();
+        for id in &known {
+            // One that is not on disk yet is answered when it is, by who executes it.
+            let safe = self.ledger.committed(id).ok().flatten().is_some_and(|committed| committed.height <= durable);
+            if safe {
+                let waiting = self.answers().take(id);
+                waiting.into_iter().for_each(|(batch, at)| batch.set(at, Err(Refusal::Replayed { id: *id })));
+            }
+        }
+        self.pool().settle(&known);
+    }
+
+    /// What to put on a slate of this time, leaving out what is `ordered` already.
+    pub(crate) fn pick(&self, time: u64, ordered: &HashSet<Digest>) -> Vec<VerifiedTransaction> {
+        let room = Room { transactions: MAX_BLOCK_TRANSACTIONS, bytes: MAX_BLOCK_BYTES };
+        self.pool().pick(room, time, ordered)
+    }
+
+    pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.arrivals.subscribe()
+    }
+
+    /// Checks a slate's transactions: signatures (only of those not checked before), expiry, no id twice.
+    pub(crate) fn check(&self, slate: &Slate) -> Result<(), Refusal> {
+        let time = slate.header().time;
+        let mut seen = HashSet::new();
+        let mut check = |transaction: &VerifiedTransaction| {
+            let id = transaction.id();
+            transaction.check_expiry(time)?;
+            if seen.insert(id) { Ok(()) } else { Err(Refusal::Replayed { id }) }
+        };
+        if let Some(verified) = slate.verified() {
+            return verified.iter().try_for_each(check);
+        }
+        let mut found = Vec::with_capacity(slate.transactions().len());
+        let mut rest = Vec::new();
+        {
+            let ids: Vec<Digest> = slate.transactions().iter().map(SignedTransaction::id).collect();
+            let pool = self.pool();
+            for (signed, id) in slate.transactions().iter().zip(ids) {
+                let known = pool.verified(&id, signed);
+                if known.is_none() {
+                    rest.push(signed.clone());
+                }
+                found.push(known);
+            }
+        }
+        let mut rest = VerifiedTransaction::verify_all(rest, &self.committee.chain()).into_iter();
+        let verified = found
+            .into_iter()
+            .map(|found| found.map_or_else(|| rest.next().expect("every unknown one was verified"), Ok))
+            .collect::<Result<Vec<_>, _>>()?;
+        verified.iter().try_for_each(&mut check)?;
+        slate.keep(verified);
+        Ok(())
+    }
+
+    /// The digest of the ledger's newest header once the slates up to `height` are executed, which must be so.
+    pub(crate) fn header_after(&self, height: u64) -> Result<Digest, ledger::Error> {
+        let block = self.ledger.place(height)?.map_or(self.base, |(_, block)| block);
+        Ok(self.ledger.header(block)?.ok_or(ledger::Error::UnknownBlock(block))?.digest())
+    }
+
+    /// Executes the next final slate; nothing where it was executed before. It is not on disk yet.
+    pub(crate) fn execute(&self, slate: &Slate) -> Result<Option<Outcomes>, Fault> {
+        let header = slate.header();
+        let (height, time) = (header.height, header.time);
+        #[cfg(test)]
+        if let Some(watcher) = self.watcher.get() {
+            watcher(slate);
+        }
+        let executed = self.ledger.executed()?.unwrap_or(0);
+        if height <= executed {
+            return Ok(None);
+        }
+        if height != executed + 1 {
+            return Err(Fault::Gap { found: height, executed });
+        }
+        let found = self.header_after(header.executed)?;
+        if header.executed > executed || header.executed_header != found {
+            let (executed, stated) = (header.executed, header.executed_header);
+            return Err(Fault::Diverged { height, executed, stated, found });
+        }
+        self.check(slate).map_err(|source| Fault::Invalid { height, source })?;
+        let verified = slate.verified().expect("a slate that was checked holds the proof");
+        let ids = verified.iter().map(VerifiedTransaction::id).collect();
+        let results = self.ledger.execute(verified.to_vec(), time, height, false)?;
+        Ok(Some(Outcomes { height, time, ids, results }))
+    }
+
+    /// Forces what was executed to disk, then tells those who wait.
+    pub(crate) fn conclude(&self, all: Vec<Outcomes>) -> Result<(), Fault> {
+        let Some((height, time)) = all.last().map(|last| (last.height, last.time)) else { return Ok(()) };
+        self.ledger.flush()?;
+        for Outcomes { ids, results, .. } in all {
+            self.pool().settle(&ids);
+            for (id, result) in ids.into_iter().zip(results) {
+                // One that an earlier slate held was answered with it.
+                let waiting = self.answers().take(&id);
+                waiting.into_iter().for_each(|(batch, at)| batch.set(at, result.clone()));
+            }
+        }
+        self.executed.send_replace(height);
+        self.sweep(time);
+        Ok(())
+    }
+
+    /// Once the chain's time has reached a transaction's expiry no slate can hold it any more.
+    fn sweep(&self, time: u64) {
+        {
+            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            if time < swept.saturating_add(SWEEP) {
+                return;
+            }
+            *swept = time;
+        }
+        let expired = self.pool().expire(time);
+        for (id, expires) in expired {
+            let waiting = self.answers().take(&id);
+            waiting.into_iter().for_each(|(batch, at)| batch.set(at, Err(Refusal::Expired { expires, time })));
+        }
+    }
+
+    /// The newest slate whose block is on disk.
+    pub(crate) fn executed(&self) -> u64 {
+        *self.executed.borrow()
+    }
+
+    /// Waits until the slates up to `height` are executed; false when the ordering stops.
+    pub(crate) async fn wait_for(&self, height: u64) -> bool {
+        self.executed.subscribe().wait_for(|executed| *executed >= height).await.is_ok()
+    }
+
+    /// Transactions that wait, and their bytes.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        self.pool().load()
+    }
+
+    pub(crate) fn fault(&self) -> watch::Receiver<Option<Fault>> {
+        self.fault.subscribe()
+    }
+
+    /// Stops for good.
+    pub(crate) fn fail(&self, fault: Fault) {
+        tracing::error!(%fault, "the ordering stops");
+        self.fault.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(fault);
+            }
+            first
+        });
+        self.close();
+    }
+
+    /// Takes nothing more in, and tells those who wait that they will learn nothing more.
+    pub(crate) fn close(&self) {
+        let abandoned = {
+            let mut answers = self.answers();
+            self.closed.store(true, SeqCst);
+            std::mem::take(&mut *answers)
+        };
+        abandoned.close(ledger::Error::Stopped);
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        // A panic in the pool's code would leave counts wrong, not transactions.
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Least slate time between two sweeps of the pool, in milliseconds.
+const SWEEP: u64 = 1_000;
