@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use wire::Limits;
 
 use crate::record::{Duty, MemberKey, Notice};
-use crate::{assets, code, grants, key, members, offers, oracles, read, requests, verdicts};
+use crate::{assets, code, grants, key, members, offers, oracles, ordering, read, requests, verdicts};
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +24,7 @@ impl Application for Contracts {
         let mut world = World {
             state,
             chain: context.chain,
+            height: context.height,
             now: context.time,
             sender: transaction.sender,
             id: tx.id(),
@@ -40,6 +41,8 @@ impl Application for Contracts {
             ("members", "issuer_accredit") => members::issuer_accredit(w, decode(bytes)?),
             ("members", "issuer_revoke") => members::issuer_revoke(w, &decode(bytes)?),
             ("oracles", "confirm") => oracles::confirm(w, decode(bytes)?),
+            ("ordering", "seat") => ordering::seat(w, &decode(bytes)?),
+            ("ordering", "begin") => ordering::begin(w, &decode(bytes)?),
             ("assets", "register") => assets::register(w, decode(bytes)?),
             ("assets", "retire") => assets::retire(w, &decode(bytes)?),
             ("contracts", "offer") => offers::offer(w, decode(bytes)?),
@@ -71,6 +74,8 @@ impl Application for Contracts {
 pub(crate) struct World<'a> {
     pub(crate) state: &'a dyn State,
     pub(crate) chain: Digest,
+    /// The block's height.
+    pub(crate) height: u64,
     /// The block's time, Unix milliseconds.
     pub(crate) now: u64,
     pub(crate) sender: PublicKey,

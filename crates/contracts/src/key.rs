@@ -12,6 +12,7 @@ pub(crate) const EPOCHS: &str = "validators/epoch/";
 pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
 pub(crate) const ORACLES: &str = "oracles/current";
+pub(crate) const QUORUM: &str = "ordering/quorum";
 
 pub(crate) fn member(name: &str) -> String {
     format!("{MEMBERS}{name}")
@@ -34,6 +35,11 @@ pub(crate) fn invitation(token: &Digest) -> String {
 /// The validators of an epoch; numbers are padded so that their order is the keys' order.
 pub(crate) fn epoch(number: u64) -> String {
     format!("{EPOCHS}{number:020}")
+}
+
+/// Where a member's node takes part in the ordering.
+pub(crate) fn seat(member: &str) -> String {
+    format!("ordering/seat/{member}")
 }
 
 pub(crate) fn principal(key: &PublicKey) -> String {

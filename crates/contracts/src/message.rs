@@ -139,6 +139,25 @@ pub struct OraclesConfirm {
     pub group: Bytes,
 }
 
+/// `ordering.seat`, by a member's node key: where the node takes part in the ordering.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OrderingSeat {
+    /// `host:port`, for the other validators.
+    #[n(0)]
+    pub address: String,
+}
+
+/// `ordering.begin`, by the operator of a regulator or of the founder: from the next block on, the validators of the
+/// current epoch order the ledger together.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OrderingBegin {
+    /// The ledger's epoch when this takes effect.
+    #[n(0)]
+    pub epoch: u64,
+}
+
 /// `assets.register`, by the owner's node key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]

@@ -6,8 +6,8 @@ use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion};
 use crate::record::{
-    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Request,
-    ValidatorSet, Version,
+    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Quorum,
+    Request, ValidatorSet, Version,
 };
 use crate::{assets, key};
 
@@ -195,6 +195,16 @@ pub fn epoch(state: &dyn State) -> Result<Epoch, Error> {
     let number = get(state, key::EPOCH)?.unwrap_or(0);
     let set: ValidatorSet = need(state, &key::epoch(number))?;
     Ok(Epoch { number, validators: set.validators })
+}
+
+/// The validators that order the ledger; none while one node does.
+pub fn quorum(state: &dyn State) -> Result<Option<Quorum>, Error> {
+    get(state, key::QUORUM)
+}
+
+/// Where a member's node takes part in the ordering, as `host:port`.
+pub fn seat(state: &dyn State, member: &str) -> Result<Option<String>, Error> {
+    get(state, &key::seat(member))
 }
 
 /// The consortium with all its epochs so far: what a reader pins to check receipts offline. `start` tells the log's size at

@@ -422,6 +422,18 @@ pub struct Notice {
     pub detail: String,
 }
 
+/// Who orders the ledger, once it is no longer one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Quorum {
+    /// The epoch of the ledger whose validators order.
+    #[n(0)]
+    pub epoch: u64,
+    /// The last block that one node ordered.
+    #[n(1)]
+    pub base: u64,
+}
+
 /// The validators of an epoch of the ledger, in the order of joining.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]

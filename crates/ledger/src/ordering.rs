@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::{Committed, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal, VerifiedTransaction};
+use crate::{Block, Committed, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal, VerifiedTransaction};
 
 /// Brings transactions into the one agreed order.
 pub trait Ordering: Send + Sync {
@@ -57,10 +57,21 @@ struct Waiting {
 impl Solo {
     /// Starts the thread. `clock` gives Unix milliseconds; at most `capacity` batches wait.
     pub fn start(ledger: Arc<Ledger>, clock: Arc<dyn Fn() -> u64 + Send + Sync>, capacity: usize) -> Self {
+        Self::start_until(ledger, clock, capacity, |_| false)
+    }
+
+    /// As [`Solo::start`]; the first block that is `last` is the last that it orders. Whose batches wait then learns
+    /// nothing more of them, and what is submitted later is refused: [`Submit::Stopped`].
+    pub fn start_until(
+        ledger: Arc<Ledger>,
+        clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+        capacity: usize,
+        last: impl Fn(&Block) -> bool + Send + 'static,
+    ) -> Self {
         let (queue, waiting) = sync_channel(capacity);
         let worker = thread::Builder::new()
             .name("ordering".into())
-            .spawn(move || run(&ledger, &*clock, &waiting))
+            .spawn(move || run(&ledger, &*clock, &waiting, &last))
             .expect("the operating system provides a thread at start");
         Self { queue: Some(queue), worker: Some(worker) }
     }
@@ -93,7 +104,7 @@ impl Drop for Solo {
 /// Least time from one block to the next.
 const PACE: Duration = Duration::from_millis(12);
 
-fn run(ledger: &Ledger, clock: &dyn Fn() -> u64, waiting: &Receiver<Waiting>) {
+fn run(ledger: &Ledger, clock: &dyn Fn() -> u64, waiting: &Receiver<Waiting>, last: &dyn Fn(&Block) -> bool) {
     let mut next = None;
     let mut begun: Option<Instant> = None;
     while let Some(first) = next.take().or_else(|| waiting.recv().ok()) {
@@ -122,6 +133,9 @@ fn run(ledger: &Ledger, clock: &dyn Fn() -> u64, waiting: &Receiver<Waiting>) {
                 let mut results = proposed.results.into_iter();
                 for (callback, length) in callbacks.into_iter().zip(lengths) {
                     callback(Ok(results.by_ref().take(length).collect()));
+                }
+                if proposed.block.as_ref().is_some_and(last) {
+                    return;
                 }
             }
             Err(error) => {

@@ -49,11 +49,11 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (at.clone(), 0..3usize).prop_map(|(a, b)| Deed::Result(a, b)),
         1 => prop::bool::weighted(0.05).prop_map(|yes| if yes { Deed::Retire } else { Deed::Wait(1) }),
         2 => (0..4000u64).prop_map(Deed::Wait),
-        1 => (0..23usize, prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(a, b)| Deed::Noise(a, b)),
+        1 => (0..26usize, prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(a, b)| Deed::Noise(a, b)),
     ]
 }
 
-const METHODS: [&str; 24] = [
+const METHODS: [&str; 26] = [
     "members.invite",
     "members.join",
     "members.principal_add",
@@ -61,6 +61,8 @@ const METHODS: [&str; 24] = [
     "members.issuer_accredit",
     "members.issuer_revoke",
     "oracles.confirm",
+    "ordering.seat",
+    "ordering.begin",
     "assets.register",
     "assets.retire",
     "contracts.offer",

@@ -5,5 +5,6 @@ mod histories;
 mod ledgers;
 mod members;
 mod offers;
+mod ordering;
 mod spine;
 mod world;

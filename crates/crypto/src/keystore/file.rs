@@ -198,6 +198,14 @@ impl FileKeys {
         }
     }
 
+    /// The RFC 8032 seed of a signing key, for an engine that signs by itself. Whoever holds it is that key.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Kind`].
+    pub fn danger_seed(&self, handle: &str) -> Result<Secret<[u8; 32]>, Error> {
+        self.with_signing(handle, SigningKey::seed)
+    }
+
     /// Forgets a key, on disk too. Backups of the file are beyond its reach.
     ///
     /// # Errors
