@@ -119,6 +119,8 @@ pub(crate) struct InitArgs {
     /// Where others reach your node [default: https://ADDR]
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
+    #[command(flatten)]
+    pub seat: SeatArgs,
     /// The founder may accredit issuers and establish oracles
     #[arg(long)]
     pub regulator: bool,
@@ -149,6 +151,17 @@ pub(crate) struct InviteArgs {
     pub out: PathBuf,
 }
 
+/// A node's seat among the validators.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SeatArgs {
+    /// Where your node listens for the other validators, on a port of its own, once they order the ledger together
+    #[arg(long, value_name = "ADDR")]
+    pub order_listen: Option<SocketAddr>,
+    /// Where the other validators reach it [default: ADDR of --order-listen]
+    #[arg(long, value_name = "HOST:PORT", requires = "order_listen")]
+    pub order_address: Option<String>,
+}
+
 /// `sotto join`.
 #[derive(Debug, Args)]
 pub(crate) struct JoinArgs {
@@ -160,6 +173,8 @@ pub(crate) struct JoinArgs {
     /// Where others reach your node [default: https://ADDR]
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
+    #[command(flatten)]
+    pub seat: SeatArgs,
     /// The consortium's fingerprint as you were told it by another way; without it you are asked
     #[arg(long, value_name = "FP")]
     pub fingerprint: Option<String>,
@@ -212,6 +227,9 @@ pub(crate) enum MemberCommand {
     /// The oracles, which decide together
     #[command(subcommand)]
     Oracles(OraclesCommand),
+    /// The validators, and who orders the ledger
+    #[command(subcommand)]
+    Validators(ValidatorsCommand),
 }
 
 /// `sotto member principal`.
@@ -288,6 +306,15 @@ pub(crate) struct IssueArgs {
     /// Where to write the credential
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// `sotto member validators`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ValidatorsCommand {
+    /// Have the validators order the ledger together from now on; for the operator of a regulator or of the founder
+    Begin,
+    /// Show the validators, and who orders the ledger
+    Show,
 }
 
 /// `sotto member oracles`.
@@ -504,6 +531,9 @@ pub(crate) struct DemoArgs {
     /// Show what happens when this hospital's node dies in the middle of a computation. (st-anna's node coordinates: without it a run begins anew)
     #[arg(long, value_name = "MEMBER", value_parser = ["riverside", "northgate"])]
     pub drop: Option<String>,
+    /// Show what happens when the node of the member that founded the consortium is killed: the other validators go on
+    #[arg(long, value_name = "MEMBER", value_parser = ["health-authority"])]
+    pub kill: Option<String>,
     /// Show what happens when the link between riverside's and northgate's nodes fails: a third one carries
     #[arg(long)]
     pub cut: bool,

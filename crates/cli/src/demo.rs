@@ -37,6 +37,7 @@ pub(crate) struct Report {
     answer: Answer,
     dropped: Option<Dropped>,
     cut: Option<Cut>,
+    killed: Option<Killed>,
     refusals: Vec<Refusal>,
     timings: Vec<(String, u128)>,
     receipts: Vec<PathBuf>,
@@ -58,6 +59,13 @@ pub(crate) struct Dropped {
 pub(crate) struct Cut {
     members: [&'static str; 2],
     carriers: BTreeSet<String>,
+}
+
+/// A validator that was killed, and how far it had to catch up.
+pub(crate) struct Killed {
+    member: String,
+    /// The newest block when it was killed, and when it was back.
+    blocks: [u64; 2],
 }
 
 /// The release that was received.
@@ -95,7 +103,7 @@ async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), 
     let Cast { mut stage, people } = cast;
     let performed = perform(&mut stage, &people, directory, args, &mut teller).await;
     // A node that has died says more than what failed for want of it, unless it was meant to.
-    if args.drop.is_none() {
+    if args.drop.is_none() && args.kill.is_none() {
         stage.check()?;
     }
     let report = performed?;
@@ -132,6 +140,11 @@ impl Cast {
         let begun = Instant::now();
         let stage = Stage::raise(directory, "ACTG 175 consortium", REGULATOR, &HOSPITALS, HELP, &mut say).await?;
         teller.timed("found_and_join", begun);
+
+        let begun = Instant::now();
+        teller.say("the four nodes begin to order the ledger together");
+        stage.order_together().await?;
+        teller.timed("order_together", begun);
 
         let begun = Instant::now();
         teller.say("the hospitals make the oracles' key together");
@@ -198,6 +211,14 @@ async fn perform(
     }
     teller.timed("offer", begun);
 
+    let mut killed = None;
+    if let Some(member) = &args.kill {
+        let height = stage.caught_up(member).await?;
+        teller.say(&format!("the node of {member} is killed; the other three go on"));
+        stage.kill(member)?;
+        killed = Some(Killed { member: member.clone(), blocks: [height, height] });
+    }
+
     let mut play = Play { people, directory, release_contract, compute_contracts, teller, refused: Vec::new() };
     let (first, token, release) = play.release(&inputs).await?;
     let mut refusals = vec![play.used_twice(&token).await?];
@@ -233,6 +254,13 @@ async fn perform(
     refusals.extend(play.refused_requests().await?);
     refusals.push(play.changed_verdict(stage, &first).await?);
     refusals.push(play.after_window(&second).await?);
+    if let Some(Killed { member, blocks: [_, height] }) = &mut killed {
+        let begun = Instant::now();
+        stage.restart(member, &[]).await?;
+        *height = stage.caught_up(member).await?;
+        play.teller.say(&format!("the node of {member} is back, and holds every block"));
+        play.teller.timed("catch_up", begun);
+    }
     samples::nowhere_in(&directory.join("northgate"), &inputs.join("northgate.csv"))?;
 
     let begun = Instant::now();
@@ -250,6 +278,7 @@ async fn perform(
         answer,
         dropped,
         cut,
+        killed,
         refusals,
         timings,
         receipts,

@@ -15,6 +15,7 @@ use client::wallet::Wallet;
 use contracts::record::Role;
 use crypto::{Digest, Secret};
 use ledger::Consortium;
+use node::setup::Seat;
 use rustix::process::Signal;
 
 use crate::commands::{credential, members, setup};
@@ -73,14 +74,15 @@ impl Stage {
 
         tell(&format!("{founder} founds the consortium"));
         let (home, listen) = (stage.home(founder), free_port()?);
-        setup::found(&home, founder, title, listen, &format!("https://{listen}"), true, &stage.passphrase)?;
+        setup::found(&home, founder, title, listen, &format!("https://{listen}"), Some(seat()?), true, &stage.passphrase)?;
         stage.start(founder, &home, &passphrase_file, settings).await?;
         for name in others {
             tell(&format!("{name} joins"));
             let inviting = stage.home(founder);
             let invitation = setup::invite(&inviting, &mut stage.members[0].operator, name, false, 1).await?;
             let (home, listen) = (stage.home(name), free_port()?);
-            setup::join(&home, &invitation, listen, &format!("https://{listen}"), &stage.passphrase).await?;
+            let address = format!("https://{listen}");
+            setup::join(&home, &invitation, listen, &address, Some(seat()?), &stage.passphrase).await?;
             stage.start(name, &home, &passphrase_file, settings).await?;
         }
         Ok(stage)
@@ -115,9 +117,68 @@ impl Stage {
         Ok(wire::to_vec(&credential::issue(issuer, subject.wallet.key(), name, claims, 30)?))
     }
 
-    /// The consortium as the founder's node states it now.
+    /// The consortium as the founder's node states it now, or the first other one that answers.
     pub(crate) async fn consortium(&self) -> Result<Consortium, Failure> {
-        Ok(Consortium::parse(&self.members[0].operator.client.consortium().await?)?)
+        let mut failure = Failure::new("nobody is on stage");
+        for member in &self.members {
+            match member.operator.client.consortium().await {
+                Ok(text) => return Ok(Consortium::parse(&text)?),
+                Err(error) => failure = error.into(),
+            }
+        }
+        Err(failure)
+    }
+
+    /// Has the validators order the ledger together, and waits until all nodes do.
+    ///
+    /// # Errors
+    /// Where a node does not take its part.
+    pub(crate) async fn order_together(&self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let epoch = self.consortium().await?.epochs.last().map_or(0, |epoch| epoch.number);
+        // Each node says by itself where it takes part, in the moments after its start.
+        while let Err(error) = members::begin_ordering(&self.members[0].operator.client, epoch).await {
+            if error.code() != Some(contracts::code::VALIDATORS_MISSING.code) || begun.elapsed() > PATIENCE {
+                return Err(error.into());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for member in &self.members {
+            while member.operator.client.health().await?.ordering != "quorum" {
+                if begun.elapsed() > PATIENCE {
+                    return Err(Failure::new(format!("the node of {} does not order with the others", member.name)));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills a member's node, as a power cut would.
+    ///
+    /// # Errors
+    /// Where it has ended already.
+    pub(crate) fn kill(&self, name: &str) -> Result<(), Failure> {
+        self.member(name).process.signal(Signal::KILL)
+    }
+
+    /// Waits until a member's node holds what all others hold.
+    ///
+    /// # Errors
+    /// Where it does not get there.
+    pub(crate) async fn caught_up(&self, name: &str) -> Result<u64, Failure> {
+        let begun = Instant::now();
+        let mut height = 0;
+        for member in &self.members {
+            height = height.max(member.operator.client.health().await?.height);
+        }
+        while self.member(name).operator.client.health().await?.height < height {
+            if begun.elapsed() > PATIENCE {
+                return Err(Failure::new(format!("the node of {name} does not catch up with the others")));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(height)
     }
 
     /// Starts a member's node anew, with further settings in its environment, whether it still runs or not.
@@ -196,6 +257,12 @@ fn free_port() -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0");
     let found = listener.and_then(|listener| listener.local_addr());
     found.map_err(|error| Failure::of(&error).stops("no port of 127.0.0.1 can be listened on"))
+}
+
+/// A seat among the validators on this machine.
+fn seat() -> Result<Seat, Failure> {
+    let listen = free_port()?;
+    Ok(Seat { listen, address: listen.to_string() })
 }
 
 /// How long a node may take to come up.

@@ -114,6 +114,7 @@ fn state(node: &Node, status: &str) -> Health {
         status: status.to_owned(),
         member: node.member.clone(),
         height: node.replica.height(),
+        ordering: node.replica.ordering(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

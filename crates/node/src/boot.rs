@@ -16,7 +16,7 @@ use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::problem::ApiError;
-use crate::replica::{self, Replica};
+use crate::replica::{self, Own, Replica};
 use crate::server::Server;
 use crate::service::{MINT, Node, TLS};
 use crate::setup::{GENESIS_FILE, KEYS_FILE};
@@ -52,10 +52,16 @@ pub async fn run(
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
     let ledger = Arc::new(ledger.await.map_err(|_| BootError::Interrupted)??);
     let Ordering::Solo { leader } = &config.ordering;
-    let replica = match config.leads() {
-        true => Replica::leader(ledger, clock.clone()),
-        false => Replica::follower(ledger, leader.clone()),
+    let own = Own {
+        member: config.member.clone(),
+        leader: leader.clone(),
+        validator: config.validator.clone(),
+        keys: keys.clone(),
+        directory: directory.clone(),
+        clock: clock.clone(),
     };
+    let replica = tokio::task::spawn_blocking(move || Replica::open(ledger, own));
+    let replica = replica.await.map_err(|_| BootError::Interrupted)?.map_err(BootError::Ordering)?;
     let node = Arc::new(Node {
         member: config.member.clone(),
         mint: Mint::new(&keys.secret(MINT)?).map_err(BootError::Mint)?,
@@ -88,10 +94,12 @@ pub async fn run(
     ready(server.local_addr()?);
     tracing::info!(member = config.member, address = config.address, "the node serves");
     let ordering = tokio::spawn(replica::run(node.clone()));
+    let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     server.serve(guard.wrap(prompt, streaming), shutdown).await;
     node.tunnels.close();
     ordering.abort();
+    seating.abort();
     keeping.abort();
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
     node.store.close().await;
@@ -119,6 +127,9 @@ pub enum BootError {
     /// The key of the grant tokens cannot be used.
     #[error("the key of the grant tokens cannot be used")]
     Mint(#[source] ApiError),
+    /// The node cannot take its part in the ordering.
+    #[error("the node cannot take its part in the ordering of the ledger")]
+    Ordering(#[source] ApiError),
     /// The tables do not open.
     #[error("the node's tables do not open")]
     Store(#[from] StoreError),

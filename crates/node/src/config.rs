@@ -26,6 +26,8 @@ pub struct NodeConfig {
     /// The other members' nodes.
     #[serde(default)]
     pub peers: Peers,
+    /// How the node takes part once the validators order the ledger together; without it, it follows them.
+    pub validator: Option<Validator>,
     /// Computations with others.
     #[serde(default)]
     pub compute: Compute,
@@ -54,6 +56,19 @@ pub enum Ordering {
 pub struct Peers {
     /// Where this node reaches members' nodes, `https://host:port` by member, where that is elsewhere than the ledger says.
     pub addresses: BTreeMap<String, String>,
+}
+
+/// How a node takes part among the validators.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validator {
+    /// Where it listens for the other validators; a port of its own.
+    pub listen: SocketAddr,
+    /// Where the other validators reach it: `host:port`. The node puts it on the ledger.
+    pub address: String,
+    /// Whether validators may have addresses that are not public: on one machine, or in one network.
+    #[serde(default)]
+    pub private_addresses: bool,
 }
 
 /// Computations with others.
@@ -250,6 +265,21 @@ impl NodeConfig {
                 "give the address under which this node reaches that member's, without a path",
             );
         }
+        if let Some(validator) = &self.validator {
+            let port = validator.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            expect(
+                port.is_some_and(|port| port != 0) && validator.address.len() <= 255,
+                "validator.address",
+                format!("`{}` is not of the form host:port", validator.address),
+                "give the address under which the other validators reach this node",
+            );
+            expect(
+                validator.listen != self.listen,
+                "validator.listen",
+                format!("{} is where the node serves", self.listen),
+                "choose a port of its own",
+            );
+        }
         expect(
             !self.log.filter.is_empty() && self.log.filter.len() <= 1024,
             "log.filter",
@@ -373,7 +403,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 24] = [
+const KEYS: [(&str, bool); 27] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
@@ -381,6 +411,9 @@ const KEYS: [(&str, bool); 24] = [
     ("ordering__kind", true),
     ("ordering__leader", true),
     ("peers__addresses", false),
+    ("validator__listen", true),
+    ("validator__address", true),
+    ("validator__private_addresses", false),
     ("compute__help", false),
     ("compute__drill", true),
     ("limits__max_connections", false),

@@ -1,29 +1,33 @@
-//! This node's copy of the ledger: the leader orders, the others follow, check every block and cosign.
+//! This node's copy of the ledger: what it holds, how transactions get onto it, and what is proven of it.
 //!
-//! A follower fetches blocks with one question always open at the leader, executes each itself and refuses any that
-//! differs from what it computed. After its copy is durable it cosigns the newest checkpoint. So the one leader of the
-//! `solo` ordering can delay transactions, but not change, drop or fork what a quorum has cosigned.
+//! Which [`part`] the node has in the ordering the ledger itself says: one node orders and the others follow it, or the
+//! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
-use std::sync::Arc;
+mod part;
+
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use contracts::{code, read};
 use crypto::Digest;
 use crypto::keystore::Keys as _;
-use futures_util::future::BoxFuture;
-use ledger::{Block, Committed, Consortium, Ledger, Ordering as _, Refusal, Solo, Submit, VerifiedTransaction, View};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use ledger::{Committed, Consortium, Ledger, Ordering, Refusal, Submit, VerifiedTransaction, View};
+use part::Part;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::clock::Clock;
 use crate::message::{AskBlocks, AskCosigned, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed};
 use crate::problem::ApiError;
 use crate::service::{COSIGNER, Node};
 
+pub(crate) use part::{Own, run, take_seat};
+
 /// A copy of the ledger and this node's part in its ordering.
 pub(crate) struct Replica {
     ledger: Arc<Ledger>,
-    part: Part,
+    own: Own,
+    part: RwLock<Arc<Part>>,
     height: watch::Sender<u64>,
     /// The newest height that a quorum has cosigned, as far as this node knows.
     cosigned: watch::Sender<u64>,
@@ -33,24 +37,13 @@ pub(crate) struct Replica {
     fault: watch::Sender<Option<String>>,
 }
 
-enum Part {
-    Leader(Solo),
-    Follower { leader: String },
-}
-
 impl Replica {
-    /// The leader's replica, which orders transactions itself.
-    pub(crate) fn leader(ledger: Arc<Ledger>, clock: Clock) -> Self {
-        let solo = Solo::start(ledger.clone(), clock, MAX_WAITING);
-        Self::new(ledger, Part::Leader(solo))
-    }
-
-    /// A replica that follows `leader`.
-    pub(crate) fn follower(ledger: Arc<Ledger>, leader: String) -> Self {
-        Self::new(ledger, Part::Follower { leader })
-    }
-
-    fn new(ledger: Arc<Ledger>, part: Part) -> Self {
+    /// Takes the part that the ledger gives this node. May wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Part::of`].
+    pub(crate) fn open(ledger: Arc<Ledger>, own: Own) -> Result<Self, ApiError> {
+        let part = RwLock::new(Arc::new(Part::of(&ledger, &own)?));
         let height = watch::Sender::new(ledger.head().height);
         let observer = height.clone();
         ledger.observe(move |committed| {
@@ -58,7 +51,21 @@ impl Replica {
         });
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
-        Self { ledger, part, height, cosigned, target: watch::Sender::new(0), fault: watch::Sender::new(None) }
+        let (target, fault) = (watch::Sender::new(0), watch::Sender::new(None));
+        Ok(Self { ledger, own, part, height, cosigned, target, fault })
+    }
+
+    fn part(&self) -> Arc<Part> {
+        self.part.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who orders the ledger, as far as this copy goes.
+    pub(crate) fn ordering(&self) -> String {
+        match &*self.part() {
+            Part::Leader(_) => format!("solo {}", self.own.member),
+            Part::Follower { sources } if sources.len() == 1 => format!("solo {}", sources[0]),
+            Part::Follower { .. } | Part::Validator(_) => "quorum".to_owned(),
+        }
     }
 
     pub(crate) fn chain(&self) -> Digest {
@@ -108,16 +115,13 @@ impl Replica {
         transactions: Vec<VerifiedTransaction>,
     ) -> Result<Vec<Placed>, ApiError> {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
-        let placed = match &self.part {
-            Part::Leader(_) => return self.order(transactions).await,
-            Part::Follower { leader } => {
-                self.ledger.expect(&transactions);
-                let forward =
-                    Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
-                node.call::<_, Forwarded>(leader, "/peer/v1/transactions", &forward).await?.results
-            }
-        };
-        // The leader says where to look; what became of them is what this node's own copy holds.
+        let part = self.part();
+        let Part::Follower { sources } = &*part else { return self.order(transactions).await };
+        self.ledger.expect(&transactions);
+        let forward = Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
+        let placed = part::from_any(node, sources, "/peer/v1/transactions", &forward).await;
+        let placed = placed.map(|Forwarded { results }| results)?;
+        // Who took them says where to look; what became of them is what this node's own copy holds.
         self.wait_for(placed.iter().map(|placed| placed.height).max().unwrap_or(0)).await?;
         let own = ids.iter().map(|id| {
             let own = self.committed(id)?.ok_or_else(|| {
@@ -128,19 +132,26 @@ impl Replica {
         own.collect()
     }
 
-    /// Orders transactions; the leader's part.
+    /// Orders transactions: alone, or with the other validators.
     pub(crate) async fn order(&self, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
-        let Part::Leader(solo) = &self.part else {
-            return Err(ApiError::new(code::NOT_PERMITTED, "this node does not order transactions"));
+        let part = self.part();
+        let ordering: &dyn Ordering = match &*part {
+            Part::Leader(solo) => solo,
+            Part::Validator(quorum) => quorum,
+            Part::Follower { .. } => {
+                return Err(ApiError::new(code::NOT_PERMITTED, "this node does not order transactions"));
+            }
         };
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
         let (done, wait) = oneshot::channel();
         // The receiver is gone only when the caller has given up; the transactions are ordered all the same.
-        solo.submit(transactions, Box::new(move |results| drop(done.send(results)))).map_err(|error| match error {
+        ordering.submit(transactions, Box::new(move |results| drop(done.send(results)))).map_err(|error| match error {
             Submit::Busy | Submit::Stopped => ApiError::new(code::BUSY, error.to_string()).with_retry(1),
             _ => ApiError::new(code::OVERSIZE, error.to_string()),
         })?;
-        let results = wait.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+        // Dropped where the ordering passes to others: who asks again hears of the first outcome.
+        let results = wait.await.map_err(|_| ApiError::new(code::BUSY, "the ordering has ended").with_retry(1))?;
+        let results = results.map_err(ApiError::internal)?;
         let placed = ids.iter().zip(results).map(|(id, result)| self.placed(id, result));
         placed.collect()
     }
@@ -191,7 +202,11 @@ impl Replica {
     }
 
     /// The cosignatures of the oldest block at or above a height that a quorum has cosigned; waits for it.
-    pub(crate) async fn cosigned(&self, ask: AskCosigned) -> Result<Cosigned, ApiError> {
+    pub(crate) async fn cosigned(&self, node: &Arc<Node>, ask: AskCosigned) -> Result<Cosigned, ApiError> {
+        if matches!(&*self.part(), Part::Validator(_)) && *self.cosigned.borrow() < ask.height {
+            self.wait_for(ask.height).await?;
+            self.gather(node, self.height()).await?;
+        }
         let mut cosigned = self.cosigned.subscribe();
         let reached = timeout(CATCH_UP, cosigned.wait_for(|known| *known >= ask.height)).await;
         let Ok(Ok(height)) = reached.map(|reached| reached.map(|height| *height)) else {
@@ -205,8 +220,47 @@ impl Replica {
         Ok(Cosigned { height, signatures: signatures.collect() })
     }
 
+    /// This member's cosignature of a block of its copy.
+    pub(crate) async fn own_cosignature(&self, node: &Arc<Node>, ask: AskCosigned) -> Result<Cosigned, ApiError> {
+        self.wait_for(ask.height).await?;
+        let made = cosigned_apart(node, ask.height).await?;
+        made.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "this member was no validator at that height"))
+    }
+
+    /// Asks the other validators to cosign a block of this copy, until a quorum has.
+    async fn gather(&self, node: &Arc<Node>, height: u64) -> Result<(), ApiError> {
+        let Some(own) = cosigned_apart(node, height).await? else { return Ok(()) };
+        self.keep_cosigned(own)?;
+        let epoch = self.ledger.checkpoint(height)?.epoch;
+        let epoch = self.ledger.epoch(epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
+        let ask = AskCosigned { height };
+        let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
+        let mut asked: FuturesUnordered<_> = others
+            .map(|other| async {
+                let answer = timeout(CATCH_UP, node.call::<_, Cosigned>(&other.name, "/peer/v1/cosign", &ask)).await;
+                (&other.name, answer)
+            })
+            .collect();
+        while *self.cosigned.borrow() < height {
+            let Some((name, answer)) = asked.next().await else {
+                return Err(ApiError::new(code::UNAVAILABLE, "too few members have cosigned: are their nodes running?"));
+            };
+            // One that is away or answers for another block is missing, no more.
+            let kept = match answer {
+                Ok(Ok(cosigned)) if cosigned.height == height => self.keep_cosigned(cosigned).map(|Done {}| ()),
+                Ok(Ok(_)) => Err(ApiError::internal("it cosigned another block")),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(ApiError::new(code::PEER_UNREACHABLE, "no answer in time")),
+            };
+            if let Err(error) = kept {
+                tracing::debug!(%error, validator = %name, height, "a validator did not cosign");
+            }
+        }
+        Ok(())
+    }
+
     /// A receipt for these transactions.
-    pub(crate) async fn receipt(&self, node: &Node, ids: &[Digest]) -> Result<String, ApiError> {
+    pub(crate) async fn receipt(&self, node: &Arc<Node>, ids: &[Digest]) -> Result<String, ApiError> {
         let mut height = 0;
         for id in ids {
             let committed = self.committed(id)?.ok_or_else(|| {
@@ -215,9 +269,10 @@ impl Replica {
             height = height.max(committed.height);
         }
         if self.ledger.cosigned_height()?.is_none_or(|cosigned| cosigned < height) {
-            let cosigned: Cosigned = match &self.part {
-                Part::Leader(_) => self.cosigned(AskCosigned { height }).await?,
-                Part::Follower { leader } => node.call(leader, "/peer/v1/cosigned", &AskCosigned { height }).await?,
+            let ask = AskCosigned { height };
+            let cosigned: Cosigned = match &*self.part() {
+                Part::Leader(_) | Part::Validator(_) => self.cosigned(node, ask).await?,
+                Part::Follower { sources } => part::from_any(node, sources, "/peer/v1/cosigned", &ask).await?,
             };
             self.wait_for(cosigned.height).await?;
             self.keep_cosigned(cosigned)?;
@@ -251,116 +306,11 @@ impl Replica {
     }
 }
 
-/// The node's part in ordering, for as long as the node runs: the leader cosigns what it made, a follower follows.
-pub(crate) fn run(node: Arc<Node>) -> BoxFuture<'static, ()> {
-    match &node.replica.part {
-        Part::Leader(_) => Box::pin(lead(node)),
-        Part::Follower { leader } => {
-            let leader = leader.clone();
-            Box::pin(follow(node, leader))
-        }
-    }
-}
-
-/// Sets the next height to cosign when the last one has its quorum.
-async fn lead(node: Arc<Node>) {
-    let replica = &node.replica;
-    let (mut heights, mut quorums) = (replica.height.subscribe(), replica.cosigned.subscribe());
-    loop {
-        let (height, cosigned) = (*heights.borrow_and_update(), *quorums.borrow_and_update());
-        let target = *replica.target.borrow();
-        if height > target && cosigned >= target {
-            let own =
-                replica.cosign(&node, height).and_then(|own| own.map_or(Ok(Done {}), |own| replica.keep_cosigned(own)));
-            match own {
-                Ok(Done {}) => {
-                    replica.target.send_replace(height);
-                    // Each target costs every member a flush and a signature: under load one of them covers many blocks.
-                    sleep(COSIGN_PAUSE).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the leader cannot cosign its own checkpoint");
-                    sleep(LAST_PAUSE).await;
-                }
-            }
-            continue;
-        }
-        tokio::select! {
-            changed = heights.changed() => if changed.is_err() { return },
-            changed = quorums.changed() => if changed.is_err() { return },
-        }
-    }
-}
-
-async fn follow(node: Arc<Node>, leader: String) {
-    let (mut pause, mut cosigned) = (FIRST_PAUSE, 0);
-    loop {
-        match advance(&node, &leader, &mut cosigned).await {
-            Ok(()) => pause = FIRST_PAUSE,
-            Err(Setback::Diverged(reason)) => {
-                tracing::error!(reason, "the leader's ledger differs from this node's own: following stops");
-                let _ = node.audit.record("node", "ledger.diverged", &leader, "ledger_diverged", &reason).await;
-                node.replica.fault.send_replace(Some(reason));
-                return;
-            }
-            Err(Setback::Unreachable(error)) => {
-                tracing::warn!(%error, leader, "cannot follow the leader; trying again");
-                sleep(pause).await;
-                pause = (pause * 2).min(LAST_PAUSE);
-            }
-        }
-    }
-}
-
-enum Setback {
-    Unreachable(ApiError),
-    Diverged(String),
-}
-
-impl<E: Into<ApiError>> From<E> for Setback {
-    fn from(error: E) -> Self {
-        Self::Unreachable(error.into())
-    }
-}
-
-/// Fetches, checks and keeps the next blocks, then cosigns what the leader asks for. `cosigned` is the last height that
-/// the leader has this node's cosignature of.
-async fn advance(node: &Arc<Node>, leader: &str, cosigned: &mut u64) -> Result<(), Setback> {
-    let replica = &node.replica;
-    let ask = AskBlocks { after: replica.ledger.head().height, cosigned: *cosigned };
-    let Blocks { blocks, cosign } = node.call(leader, "/peer/v1/blocks", &ask).await?;
-    let (ledger, now) = (replica.ledger.clone(), node.now());
-    let applied =
-        tokio::task::spawn_blocking(move || apply(&ledger, &blocks, now)).await.map_err(ApiError::internal)?;
-    match applied {
-        Ok(()) => {}
-        // This node's disk or clock, or blocks that crossed: the same question may go well next time.
-        Err(
-            error @ (ledger::Error::Store(_)
-            | ledger::Error::Time { .. }
-            | ledger::Error::Gap { .. }
-            | ledger::Error::Application(_)),
-        ) => {
-            return Err(Setback::Unreachable(error.into()));
-        }
-        Err(error) => return Err(Setback::Diverged(error.to_string())),
-    }
-    if cosign > *cosigned && cosign <= replica.ledger.head().height {
-        // It waits for the disk.
-        let own = Arc::clone(node);
-        let made = tokio::task::spawn_blocking(move || own.replica.cosign(&own, cosign));
-        if let Some(cosignature) = made.await.map_err(ApiError::internal)?? {
-            let _: Done = node.call(leader, "/peer/v1/cosignature", &cosignature).await?;
-        }
-        *cosigned = cosign;
-    }
-    Ok(())
-}
-
-fn apply(ledger: &Ledger, blocks: &[Block], now: u64) -> Result<(), ledger::Error> {
-    // Not forced to disk each: a copy that lost blocks in a crash fetches them again, and nothing is cosigned before it
-    // is on disk.
-    blocks.iter().try_for_each(|block| ledger.apply(block, now, false))
+/// [`Replica::cosign`], which waits for the disk, on a thread of its own.
+async fn cosigned_apart(node: &Arc<Node>, height: u64) -> Result<Option<Cosigned>, ApiError> {
+    let own = Arc::clone(node);
+    let made = tokio::task::spawn_blocking(move || own.replica.cosign(&own, height));
+    made.await.map_err(ApiError::internal)?
 }
 
 /// Raises a watched number; true where it rose.
@@ -370,12 +320,6 @@ fn raise(known: &mut u64, to: u64) -> bool {
     rises
 }
 
-/// Least time between two heights to cosign.
-const COSIGN_PAUSE: Duration = Duration::from_millis(200);
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// Batches that may wait at the leader.
-const MAX_WAITING: usize = 4096;
 const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;

@@ -1,5 +1,7 @@
 //! The life of a request at a node: taken in, shown to those who decide, judged, explained, and proven.
 
+use std::sync::Arc;
+
 use client::api::{Application, ContractExplanation, Explanation, Judgement, Page, Reason, RequestView};
 use contracts::code;
 use contracts::message::{Apply, Opening, VerdictRecord};
@@ -301,7 +303,7 @@ fn awaits(node: &Node, request: &Request, approver: &PublicKey) -> Result<bool, 
 }
 
 /// The request's receipt: its whole chain, under a checkpoint that a quorum cosigned.
-pub(crate) async fn receipt(node: &Node, id: &Digest) -> Result<String, ApiError> {
+pub(crate) async fn receipt(node: &Arc<Node>, id: &Digest) -> Result<String, ApiError> {
     let view = node.replica.view()?;
     let mut ids = read::chain_ids(&view, id)?;
     if ids.is_empty() {

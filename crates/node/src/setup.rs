@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use contracts::message::{Founding, MemberCard};
@@ -15,6 +15,15 @@ use wire::Fixed;
 use crate::service::{COSIGNER, MINT, NODE, RECIPIENT, TLS};
 use crate::tls::{self, TlsError};
 
+/// Where a node takes part once the validators order the ledger together.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Where it listens for the other validators.
+    pub listen: SocketAddr,
+    /// Where they reach it: `host:port`.
+    pub address: String,
+}
+
 /// Who founds a consortium.
 #[derive(Clone, Debug)]
 pub struct Founder {
@@ -26,6 +35,8 @@ pub struct Founder {
     pub listen: SocketAddr,
     /// Where others reach it: `https://host:port`.
     pub address: String,
+    /// Its seat among the validators.
+    pub seat: Option<Seat>,
     /// Whether it may accredit issuers and start key generations.
     pub regulator: bool,
     /// The key of its operator.
@@ -41,6 +52,8 @@ pub struct Newcomer {
     pub listen: SocketAddr,
     /// Where others reach it: `https://host:port`.
     pub address: String,
+    /// Its seat among the validators.
+    pub seat: Option<Seat>,
     /// The key of its operator.
     pub operator: PublicKey,
 }
@@ -55,8 +68,14 @@ pub fn found(
     passphrase: &Secret<Vec<u8>>,
     now: u64,
 ) -> Result<(Genesis, MemberCard), SetupError> {
-    let Founder { member, listen, address, operator, .. } = founder;
-    let newcomer = Newcomer { member: member.clone(), listen: *listen, address: address.clone(), operator: *operator };
+    let Founder { member, listen, address, seat, operator, .. } = founder;
+    let newcomer = Newcomer {
+        member: member.clone(),
+        listen: *listen,
+        address: address.clone(),
+        seat: seat.clone(),
+        operator: *operator,
+    };
     let card = keys(directory, &newcomer, passphrase)?;
     let founding = Founding { founder: card.clone(), regulator: founder.regulator };
     let application = wire::to_vec(&founding).into();
@@ -112,8 +131,8 @@ fn keys(directory: &Path, newcomer: &Newcomer, passphrase: &Secret<Vec<u8>>) -> 
 }
 
 fn files(directory: &Path, newcomer: &Newcomer, genesis: &Genesis, leader: &str) -> Result<(), SetupError> {
-    let Newcomer { member, listen, address, .. } = newcomer;
-    let config = format!(
+    let Newcomer { member, listen, address, seat, .. } = newcomer;
+    let mut config = format!(
         "# One member's node; every key is described in docs/operator/configuration.md.\n\
          member = \"{member}\"\n\
          data_dir = \".\"\n\
@@ -123,6 +142,15 @@ fn files(directory: &Path, newcomer: &Newcomer, genesis: &Genesis, leader: &str)
          kind = \"solo\"\n\
          leader = \"{leader}\"\n"
     );
+    if let Some(Seat { listen, address }) = seat {
+        let private = match listen.ip() {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local(),
+        };
+        config.push_str(&format!(
+            "\n[validator]\nlisten = \"{listen}\"\naddress = \"{address}\"\nprivate_addresses = {private}\n"
+        ));
+    }
     write(&directory.join(GENESIS_FILE), &wire::to_vec(genesis))?;
     // Last, so that a node without a configuration is one whose making was cut short.
     write(&directory.join(CONFIG_FILE), config.as_bytes())

@@ -4,13 +4,13 @@ use std::fs;
 
 use client::Client;
 use client::api::{OracleSetup, OracleView};
-use contracts::message::{Issuer, PrincipalAdd, PrincipalRevoke};
+use contracts::message::{OrderingBegin, Issuer, PrincipalAdd, PrincipalRevoke};
 use contracts::record::{AccreditedIssuer, Member, Principal, Role};
 use crypto::{Digest, PublicKey};
 use serde_json::json;
 
 use super::{Surroundings, credential};
-use crate::args::{CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PrincipalCommand};
+use crate::args::{CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PrincipalCommand, ValidatorsCommand};
 use crate::error::{Doing as _, Failure};
 use crate::output::{Output, fields, moment, short, table};
 
@@ -54,6 +54,14 @@ pub(crate) async fn establish(
     operator.set_up_oracles(&setup).await.doing("the oracles were not established")
 }
 
+/// Has the validators order the ledger together from the next block on, as the operator of a regulator or of the founder.
+///
+/// # Errors
+/// The ledger's refusal: `validators_missing` while a node has not said where it takes part.
+pub(crate) async fn begin_ordering(operator: &Client, epoch: u64) -> Result<Digest, client::Error> {
+    Ok(operator.submit("ordering", "begin", &OrderingBegin { epoch }).await?.id)
+}
+
 pub(super) async fn run(command: MemberCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     match command {
         MemberCommand::List => list(surroundings, output).await,
@@ -77,6 +85,7 @@ pub(super) async fn run(command: MemberCommand, surroundings: &Surroundings, out
         MemberCommand::Issuer(command) => issuer(command, surroundings, output).await,
         MemberCommand::Credential(CredentialCommand::Issue(args)) => credential::run(args, surroundings, output),
         MemberCommand::Oracles(command) => oracles(command, surroundings, output).await,
+        MemberCommand::Validators(command) => validators(command, surroundings, output).await,
     }
 }
 
@@ -203,6 +212,33 @@ async fn oracles(command: OraclesCommand, surroundings: &Surroundings, output: &
         ("key", short(view.key)),
     ]);
     output.result(&view, &view.key.to_string(), &text);
+    Ok(())
+}
+
+async fn validators(
+    command: ValidatorsCommand,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut session = surroundings.session()?;
+    let epochs = &session.refresh().await?.epochs;
+    let epoch = epochs.last().ok_or_else(|| Failure::new("the consortium has no validators"))?;
+    let names: Vec<String> = epoch.validators.iter().map(|validator| validator.name.clone()).collect();
+    let number = epoch.number;
+    if let ValidatorsCommand::Begin = command {
+        begin_ordering(&session.client, number).await?;
+    }
+    let ordering = match command {
+        // Its node turns to it within moments.
+        ValidatorsCommand::Begin => "quorum".to_owned(),
+        ValidatorsCommand::Show => session.client.health().await?.ordering,
+    };
+    let text = fields(&[
+        ("epoch", number.to_string()),
+        ("validators", names.join(", ")),
+        ("ordered by", ordering.clone()),
+    ]);
+    output.result(&json!({ "epoch": number, "validators": names, "ordering": ordering }), &ordering, &text);
     Ok(())
 }
 

@@ -96,6 +96,7 @@ pub(super) async fn run(command: NodeCommand, surroundings: &Surroundings, outpu
                 ("member", health.member.clone()),
                 ("status", health.status.clone()),
                 ("blocks", health.height.to_string()),
+                ("ordering", health.ordering.clone()),
                 ("version", health.version.clone()),
             ]);
             output.result(&health, &health.status, &text);

@@ -13,12 +13,12 @@ use contracts::message::{Invite, Join, MemberCard};
 use crypto::{Digest, PublicKey, Secret};
 use ledger::{Consortium, Epoch, Genesis, Validator};
 use node::config::{NodeConfig, Ordering};
-use node::setup::{CONFIG_FILE, Founder, Newcomer};
+use node::setup::{CONFIG_FILE, Founder, Newcomer, Seat};
 use serde_json::json;
 use wire::{Fixed, Limits};
 
 use super::Surroundings;
-use crate::args::{InitArgs, InviteArgs, JoinArgs};
+use crate::args::{InitArgs, InviteArgs, JoinArgs, SeatArgs};
 use crate::error::{Doing as _, Failure};
 use crate::home::{Home, Session, clock, create, now, profile};
 use crate::invitation::Invitation;
@@ -43,6 +43,7 @@ pub(crate) fn found(
     title: &str,
     listen: SocketAddr,
     address: &str,
+    seat: Option<Seat>,
     regulator: bool,
     passphrase: &Secret<Vec<u8>>,
 ) -> Result<Established, Failure> {
@@ -57,6 +58,7 @@ pub(crate) fn found(
             consortium: title.to_owned(),
             listen,
             address: address.to_owned(),
+            seat: seat.clone(),
             regulator,
             operator: wallet.key(),
         };
@@ -142,6 +144,7 @@ pub(crate) async fn join(
     invitation: &Invitation,
     listen: SocketAddr,
     address: &str,
+    seat: Option<Seat>,
     passphrase: &Secret<Vec<u8>>,
 ) -> Result<Established, Failure> {
     let pending = home.directory().join(JOINING);
@@ -156,7 +159,7 @@ pub(crate) async fn join(
         }
         Err(_) => {
             home.vacant()?;
-            prepare(home, invitation, listen, address, passphrase).inspect_err(|_| clear(home))?
+            prepare(home, invitation, listen, address, seat, passphrase).inspect_err(|_| clear(home))?
         }
     };
     let wallet = Wallet::open(&home.operator(), passphrase)?;
@@ -184,12 +187,14 @@ fn prepare(
     invitation: &Invitation,
     listen: SocketAddr,
     address: &str,
+    seat: Option<Seat>,
     passphrase: &Secret<Vec<u8>>,
 ) -> Result<Join, Failure> {
     let (name, consortium) = (&invitation.name, invitation.consortium.clone());
     let provisional = profile("operator", Some(name), address, Digest::from([0; 32]));
     let mut wallet = create(&home.operator(), provisional, consortium, passphrase)?;
-    let newcomer = Newcomer { member: name.clone(), listen, address: address.to_owned(), operator: wallet.key() };
+    let newcomer =
+        Newcomer { member: name.clone(), listen, address: address.to_owned(), seat, operator: wallet.key() };
     let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
     check_config(home)?;
     wallet.set_profile(profile("operator", Some(name), address, card.tls))?;
@@ -219,6 +224,22 @@ pub(crate) fn same_fingerprint(one: &str, other: &str) -> bool {
     plain(one) == plain(other) && !plain(one).is_empty()
 }
 
+/// The seat among the validators: where others reach it as given, or made from where the node listens.
+///
+/// # Errors
+/// As [`address`].
+fn seat(args: SeatArgs) -> Result<Option<Seat>, Failure> {
+    let Some(listen) = args.order_listen else { return Ok(None) };
+    match args.order_address {
+        Some(address) => Ok(Some(Seat { listen, address })),
+        None if listen.ip().is_unspecified() => Err(Failure::new(format!(
+            "{listen} is every address of this machine, so the other validators cannot be told which to use"
+        ))
+        .hint("name it with --order-address host:port")),
+        None => Ok(Some(Seat { listen, address: listen.to_string() })),
+    }
+}
+
 pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let home = &surroundings.home;
     if let Some(name) = &args.principal {
@@ -244,9 +265,10 @@ pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Out
     }
     let (Some(member), Some(listen)) = (&args.member, args.listen) else { unreachable!("clap requires both") };
     let address = address(listen, args.address)?;
+    let seat = seat(args.seat)?;
     home.vacant()?;
     let passphrase = surroundings.new_passphrase()?;
-    let founded = found(home, member, &args.consortium, listen, &address, args.regulator, &passphrase)?;
+    let founded = found(home, member, &args.consortium, listen, &address, seat, args.regulator, &passphrase)?;
     told(&founded, "founded", output);
     Ok(())
 }
@@ -276,6 +298,7 @@ pub(super) async fn run_join(args: JoinArgs, surroundings: &Surroundings, output
     let text = fs::read_to_string(&args.invitation).map_err(|error| Failure::file(&args.invitation, &error))?;
     let invitation = Invitation::parse(&text)?;
     let address = address(args.listen, args.address)?;
+    let seat = seat(args.seat)?;
     let fingerprint = invitation.consortium.fingerprint();
     output.note(&format!(
         "`{}` invites you to `{}` as `{}`.\nIts fingerprint is\n\n  {fingerprint}\n",
@@ -288,7 +311,7 @@ pub(super) async fn run_join(args: JoinArgs, surroundings: &Surroundings, output
     let fresh = surroundings.home.vacant().is_ok();
     let passphrase = if fresh { surroundings.new_passphrase()? } else { surroundings.passphrase()? };
     let waiting = output.waiting("joining");
-    let joined = join(&surroundings.home, &invitation, args.listen, &address, &passphrase).await?;
+    let joined = join(&surroundings.home, &invitation, args.listen, &address, seat, &passphrase).await?;
     drop(waiting);
     told(&joined, "joined", output);
     Ok(())

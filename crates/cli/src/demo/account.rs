@@ -5,7 +5,7 @@ use std::time::Instant;
 use query::Cell;
 use serde_json::{Map, Value, json};
 
-use super::{Cut, Dropped, Report};
+use super::{Cut, Dropped, Killed, Report};
 use crate::error::Failure;
 use crate::output::{Output, Waiting, table};
 use crate::stage::Stage;
@@ -74,6 +74,7 @@ fn value(report: &Report) -> Value {
         "compute": groups.collect::<Map<_, _>>(),
         "dropped": report.dropped.as_ref().map(|dropped| json!({ "member": dropped.member, "aborted": dropped.told, "resumed": dropped.resumed })),
         "cut": report.cut.as_ref().map(|cut| json!({ "members": cut.members, "carriers": cut.carriers })),
+        "killed": report.killed.as_ref().map(|killed| json!({ "member": killed.member, "blocks": killed.blocks })),
         "refusals": report.refusals.iter().map(|refusal| json!({ "case": refusal.case, "code": refusal.code })).collect::<Vec<_>>(),
         "timings_ms": timings,
         "receipts": report.receipts,
@@ -112,7 +113,7 @@ fn text(report: &Report) -> String {
          Released to the researcher: {} rows, SHA-256 {}\n  \
          the root is the registered one; the key was rewrapped to an ephemeral key; no plaintext lies in northgate's directory\n\n\
          Computed by three hospitals together (rep3 over Z_2^64, every step verified: one of the three may cheat; integers exact, scale 10^0):\n{answer}\n\
-         equal to the same program run in clear\n{}{}\n\
+         equal to the same program run in clear\n{}{}{}\n\
          Refused:\n{refusals}\n\n\
          Times:\n{timings}\n\n\
          Receipts, each verified offline under three of four cosignatures, and refused with one byte flipped:\n{}\n\
@@ -122,6 +123,7 @@ fn text(report: &Report) -> String {
         report.release.sha256,
         report.dropped.as_ref().map_or(String::new(), dropped),
         report.cut.as_ref().map_or(String::new(), cut),
+        report.killed.as_ref().map_or(String::new(), killed),
         receipts.join("\n"),
         report.consortium.display(),
         report.fingerprint,
@@ -143,6 +145,13 @@ fn cut(Cut { members: [one, other], carriers }: &Cut) -> String {
     format!(
         "\nWhile the nodes of {one} and {other} could not reach each other, a computation was applied for, judged and run:\n  \
          {carriers} carried what went between them, encrypted from end to end, and the result is the same\n"
+    )
+}
+
+fn killed(Killed { member, blocks: [before, after] }: &Killed) -> String {
+    format!(
+        "\nThe node of {member} was killed after block {before}: the other three validators ordered all that is told here\n  \
+         it came back, and holds the same {after} blocks\n"
     )
 }
 

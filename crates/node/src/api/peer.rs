@@ -28,6 +28,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
     Router::new()
         .route("/peer/v1/transactions", post(transactions))
         .route("/peer/v1/cosignature", post(cosignature))
+        .route("/peer/v1/cosign", post(cosign))
         .route("/peer/v1/cosigned", post(cosigned))
         .route("/peer/v1/openings", post(openings))
         .route("/peer/v1/openings/ask", post(ask_openings))
@@ -68,8 +69,12 @@ async fn cosignature(State(node): Shared, Peer(member): Peer, Cbor(cosigned): Cb
     node.replica.keep_cosigned(cosigned).map(Cbor)
 }
 
+async fn cosign(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) -> Answer<Cosigned> {
+    node.replica.own_cosignature(&node, ask).await.map(Cbor)
+}
+
 async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) -> Answer<Cosigned> {
-    node.replica.cosigned(ask).await.map(Cbor)
+    node.replica.cosigned(&node, ask).await.map(Cbor)
 }
 
 async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Told>) -> Answer<Done> {
