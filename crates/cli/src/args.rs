@@ -504,6 +504,9 @@ pub(crate) struct DemoArgs {
     /// Show what happens when this hospital's node dies in the middle of a computation. (st-anna's node coordinates: without it a run begins anew)
     #[arg(long, value_name = "MEMBER", value_parser = ["riverside", "northgate"])]
     pub drop: Option<String>,
+    /// Show what happens when the link between riverside's and northgate's nodes fails: a third one carries
+    #[arg(long)]
+    pub cut: bool,
 }
 
 /// `sotto bench`.

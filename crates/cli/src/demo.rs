@@ -6,6 +6,7 @@ mod account;
 mod refusals;
 mod samples;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crypto::kem::Suite;
 use query::{Answer, Program, Table};
 
 use crate::args::{AssetKind, DemoArgs};
-use crate::commands::{assets, members, offers};
+use crate::commands::{assets, audit, members, offers};
 use crate::error::{Doing as _, Failure};
 use crate::home::Session;
 use crate::output::Output;
@@ -35,6 +36,7 @@ pub(crate) struct Report {
     release: Release,
     answer: Answer,
     dropped: Option<Dropped>,
+    cut: Option<Cut>,
     refusals: Vec<Refusal>,
     timings: Vec<(String, u128)>,
     receipts: Vec<PathBuf>,
@@ -50,6 +52,12 @@ pub(crate) struct Dropped {
     told: String,
     /// Where it went on when the node was back.
     resumed: String,
+}
+
+/// A link that failed, and who carried what went over it.
+pub(crate) struct Cut {
+    members: [&'static str; 2],
+    carriers: BTreeSet<String>,
 }
 
 /// The release that was received.
@@ -85,7 +93,7 @@ async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), 
     let mut teller = Teller::new(output);
     let cast = Cast::gather(directory, &mut teller).await?;
     let Cast { mut stage, people } = cast;
-    let performed = perform(&mut stage, &people, directory, args.drop.as_deref(), &mut teller).await;
+    let performed = perform(&mut stage, &people, directory, args, &mut teller).await;
     // A node that has died says more than what failed for want of it, unless it was meant to.
     if args.drop.is_none() {
         stage.check()?;
@@ -157,9 +165,10 @@ async fn perform(
     stage: &mut Stage,
     people: &People,
     directory: &Path,
-    drop: Option<&str>,
+    args: &DemoArgs,
     teller: &mut Teller<'_>,
 ) -> Result<Report, Failure> {
+    let drop = args.drop.as_deref();
     let inputs = samples::write(&directory.join("inputs"))?;
     let begun = Instant::now();
     for hospital in HOSPITALS {
@@ -215,6 +224,12 @@ async fn perform(
         let computation = play.allowed(&play.compute_contracts.clone()).await?;
         play.withdrawn(stage, member, &computation).await?;
     }
+    let mut cut = None;
+    if args.cut {
+        let (request, carried) = play.cut(stage, &inputs).await?;
+        chains.push(("compute-cut", request));
+        cut = Some(carried);
+    }
     refusals.extend(play.refused_requests().await?);
     refusals.push(play.changed_verdict(stage, &first).await?);
     refusals.push(play.after_window(&second).await?);
@@ -234,6 +249,7 @@ async fn perform(
         release,
         answer,
         dropped,
+        cut,
         refusals,
         timings,
         receipts,
@@ -442,6 +458,36 @@ impl Play<'_, '_> {
         Ok(())
     }
 
+    /// A computation, from its application on, while two hospitals' nodes cannot reach each other. The link is back afterwards.
+    async fn cut(&mut self, stage: &mut Stage, inputs: &Path) -> Result<(Digest, Cut), Failure> {
+        let [one, other] = CUT;
+        self.teller.say(&format!("the link between the nodes of {one} and {other} fails"));
+        // Where the other is, nobody listens.
+        let nowhere = |name| format!("{{ {name} = \"https://127.0.0.1:1\" }}");
+        for (member, lost) in [(one, other), (other, one)] {
+            stage.restart(member, &[("SOTTO_NODE_PEERS__ADDRESSES", &nowhere(lost))]).await?;
+        }
+        let computation = self.allowed(&self.compute_contracts.clone()).await?;
+        self.compute(&computation, inputs, "compute_by_a_third_node").await?;
+        let mut carriers = BTreeSet::new();
+        for carrier in &stage.members {
+            let entries = audit::read(&carrier.operator.client, 0).await?;
+            let mut pairs =
+                entries.iter().filter(|entry| entry.action == "tunnel.open").map(|e| [&*e.actor, &*e.subject]);
+            if pairs.any(|pair| pair == [one, other] || pair == [other, one]) {
+                carriers.insert(carrier.name.clone());
+            }
+        }
+        if carriers.is_empty() {
+            return Err(Failure::new("nobody carried what the failed link did not"));
+        }
+        self.teller.say("what went between them was carried by others, who could not read it; the link is back");
+        for member in CUT {
+            stage.restart(member, &[]).await?;
+        }
+        Ok((computation.0, Cut { members: CUT, carriers }))
+    }
+
     /// A computation that goes on without one party that dies in the middle. Its node is back afterwards.
     async fn without(
         &mut self,
@@ -563,6 +609,8 @@ const REGULATOR: &str = "health-authority";
 const HELP: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__HELP", "true")];
 /// Environment of a node that is to die in the middle of its next computation, when all are to verify and give out what they have.
 const DIES: &[(&str, &str)] = &[("SOTTO_NODE_COMPUTE__DRILL", "release")];
+/// Whose link fails.
+const CUT: [&str; 2] = ["riverside", "northgate"];
 /// Nodes look every ten seconds at what they hold.
 const DESTROYED: Duration = Duration::from_secs(60);
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];

@@ -66,6 +66,21 @@ fn it_shows_what_becomes_of_a_party_that_dies() {
 }
 
 #[test]
+fn it_shows_how_a_third_node_carries_for_two_without_a_link() {
+    let kept = tempfile::tempdir().unwrap();
+    let told = account(&demo(kept.path()).arg("--cut").output().unwrap(), kept.path());
+    assert_eq!(told["cut"]["members"], serde_json::json!(["riverside", "northgate"]));
+    // Both ask st-anna first, and where it takes its time, the next one.
+    let carriers = told["cut"]["carriers"].as_array().unwrap();
+    assert!(!carriers.is_empty() && carriers.iter().all(|one| one == "st-anna" || one == "health-authority"), "{told}");
+    assert!(told["timings_ms"]["compute_by_a_third_node"].as_u64().unwrap() < 20_000, "{told}");
+    let (receipt, consortium) = (kept.path().join("receipts/compute-cut.receipt"), path(&told["consortium"]));
+    let verified = verify(&receipt, Some(consortium));
+    assert!(accepted(&verified) && accepted(&verify_in_python(&receipt, Some(consortium))));
+    assert!(String::from_utf8(verified.stdout).unwrap().contains("rep3 (malicious)"));
+}
+
+#[test]
 fn nothing_outlives_a_demo_that_is_killed() {
     let mut demo = Demo::start();
     demo.until("the release was received", |demo| demo.place().join("received-northgate.csv").exists());

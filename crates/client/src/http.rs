@@ -1,5 +1,7 @@
 //! HTTPS to one node: pooled connections, timeouts, bounded answers, bodies that stream both ways.
 
+mod link;
+
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -7,14 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use crypto::Digest;
 use futures_util::TryStreamExt as _;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::upgrade::Upgraded;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::Serialize;
@@ -24,6 +26,9 @@ use tokio_util::io::ReaderStream;
 
 use crate::api::Problem;
 use crate::tls::{self, Identity};
+
+use link::Connector;
+pub use link::Dial;
 
 /// A request's body.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -35,7 +40,7 @@ pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Endpoint {
     address: String,
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<HttpsConnector<Connector>, Body>,
     patience: Duration,
 }
 
@@ -46,11 +51,19 @@ impl Endpoint {
     /// # Errors
     /// [`Error::Address`].
     pub fn new(address: &str, pin: Digest, identity: Option<&Identity>) -> Result<Self, Error> {
+        Self::over(link::to_address(CONNECT), address, pin, identity)
+    }
+
+    /// The same node by streams that `dial` opens; the TLS inside them, and what it pins, are as on a direct connection.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn dialled(dial: Dial, address: &str, pin: Digest, identity: Option<&Identity>) -> Result<Self, Error> {
+        Self::over(link::by(dial), address, pin, identity)
+    }
+
+    fn over(connector: Connector, address: &str, pin: Digest, identity: Option<&Identity>) -> Result<Self, Error> {
         let address = checked_address(address)?;
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls::client_config(pin, identity).as_ref().clone())
             .https_only()
@@ -87,19 +100,43 @@ impl Endpoint {
     /// [`Error::Transport`], [`Error::Timeout`], [`Error::Problem`] for a refusal in our form, [`Error::Status`] for any
     /// other answer outside 2xx.
     pub async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
+        let answer = self.ask(method, path, headers, body).await?;
+        let status = answer.status();
+        if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
+    }
+
+    /// Sends a `POST` that asks the node to change to `protocol` (RFC 9110 §7.8); the stream that the connection is then.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`]; [`Error::Status`] too where the node answers without changing.
+    pub async fn upgrade(
+        &self,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Body,
+        protocol: HeaderValue,
+    ) -> Result<Upgraded, Error> {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+        let answer = self.ask(Method::POST, path, headers, body).await?;
+        match answer.status() {
+            StatusCode::SWITCHING_PROTOCOLS => hyper::upgrade::on(answer.response).await.map_err(Error::Body),
+            status => Err(answer.refusal(status).await),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
         let uri: Uri = self.target_uri(path).parse().map_err(|_| Error::Address(self.target_uri(path)))?;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let response = timeout(self.patience, self.client.request(request)).await.map_err(|_| Error::Timeout)??;
-        let status = response.status();
-        let answer = Answer { response, patience: self.patience };
-        if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
+        Ok(Answer { response, patience: self.patience })
     }
 }
 
-/// An answer of status 2xx.
+/// An answer, of status 2xx where [`Endpoint::send`] gives it.
 #[derive(Debug)]
 pub struct Answer {
     response: Response<Incoming>,
@@ -245,6 +282,18 @@ pub enum Error {
     /// A local file cannot be read or written.
     #[error("cannot read or write a local file")]
     Io(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether the node cannot have seen the request: no connection to it came about.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_connect())
+    }
+
+    /// Whether it is the connection that failed, or its silence: the node may have seen the request, or not.
+    pub const fn is_transport(&self) -> bool {
+        matches!(self, Self::Transport(_) | Self::Timeout | Self::Body(_))
+    }
 }
 
 /// The innermost cause, which is what tells a refused connection from a wrong key.

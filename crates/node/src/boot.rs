@@ -23,6 +23,7 @@ use crate::setup::{GENESIS_FILE, KEYS_FILE};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::token::Mint;
+use crate::tunnel::{self, Tunnels};
 use crate::{api, clock, compute};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
@@ -60,7 +61,8 @@ pub async fn run(
         mint: Mint::new(&keys.secret(MINT)?).map_err(BootError::Mint)?,
         keys,
         replica: Arc::new(replica),
-        peers: Peers::new(identity.clone()),
+        peers: Peers::new(config.member.clone(), identity.clone(), config.peers.addresses.clone(), metrics.clone()),
+        tunnels: Tunnels::new(config.member.clone(), tunnel::Bounds::default(), metrics.clone()),
         store: Store::open(&directory.join("node.sqlite")).await?,
         audit: Audit::open(&directory.join("audit.sqlite"), clock.clone(), metrics.clone()).await?,
         vault: Arc::new(Vault::open(directory.join("vault"))?),
@@ -88,6 +90,7 @@ pub async fn run(
     let ordering = tokio::spawn(replica::run(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     server.serve(guard.wrap(prompt, streaming), shutdown).await;
+    node.tunnels.close();
     ordering.abort();
     keeping.abort();
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;

@@ -233,10 +233,10 @@ pub(crate) async fn start(node: &Arc<Node>, start: ComputeStart) -> Result<Compu
     }
     let attempt = (start.request, start.attempt);
     node.audit.record("node", "compute.start", &start.request.to_string(), "ok", &parties.members.join(", ")).await?;
-    let (inbox, run) = node
-        .computations
-        .begin(attempt, node.now())?
-        .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, "this attempt has started already"))?;
+    // Said twice where the first answer was lost on the way: the part goes on.
+    let Some((inbox, run)) = node.computations.begin(attempt, node.now())? else {
+        return Ok(ComputeStarted { recorded: None });
+    };
     let part = {
         let (node, run) = (Arc::clone(node), Arc::clone(&run));
         tokio::spawn(async move { part(&node, &parties, attempt, inbox, &run).await })

@@ -2,6 +2,7 @@
 //!
 //! The page for people is `docs/operator/configuration.md`.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub struct NodeConfig {
     pub address: String,
     /// How transactions are ordered.
     pub ordering: Ordering,
+    /// The other members' nodes.
+    #[serde(default)]
+    pub peers: Peers,
     /// Computations with others.
     #[serde(default)]
     pub compute: Compute,
@@ -42,6 +46,14 @@ pub enum Ordering {
         /// The member whose node orders.
         leader: String,
     },
+}
+
+/// The other members' nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Peers {
+    /// Where this node reaches members' nodes, `https://host:port` by member, where that is elsewhere than the ledger says.
+    pub addresses: BTreeMap<String, String>,
 }
 
 /// Computations with others.
@@ -229,6 +241,15 @@ impl NodeConfig {
             format!("`{}` is not of the form https://host:port", self.address),
             "give the address under which other members reach this node, without a path",
         );
+        for (member, address) in &self.peers.addresses {
+            expect(is_name(member), "peers.addresses", format!("`{member}` is no member's name"), name);
+            expect(
+                is_address(address),
+                "peers.addresses",
+                format!("`{address}` of `{member}` is not of the form https://host:port"),
+                "give the address under which this node reaches that member's, without a path",
+            );
+        }
         expect(
             !self.log.filter.is_empty() && self.log.filter.len() <= 1024,
             "log.filter",
@@ -352,13 +373,14 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 23] = [
+const KEYS: [(&str, bool); 24] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
     ("address", true),
     ("ordering__kind", true),
     ("ordering__leader", true),
+    ("peers__addresses", false),
     ("compute__help", false),
     ("compute__drill", true),
     ("limits__max_connections", false),
@@ -381,11 +403,9 @@ const KEYS: [(&str, bool); 23] = [
 /// Sets a key; none where there is no such key.
 fn override_key(table: &mut toml::Table, key: &str, value: &str) -> Option<()> {
     let (_, textual) = KEYS.iter().find(|(known, _)| *known == key)?;
-    let value = match (value.parse::<i64>(), value.parse::<bool>()) {
-        (Ok(number), _) if !textual => toml::Value::Integer(number),
-        (_, Ok(word)) if !textual => toml::Value::Boolean(word),
-        _ => toml::Value::String(value.to_owned()),
-    };
+    // As in the file; what is no value there is text, and the form check that follows reports it.
+    let written = || toml::from_str::<toml::Table>(&format!("value = {value}")).ok()?.remove("value");
+    let value = (!textual).then(written).flatten().unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let (table, key) = match key.split_once("__") {
         Some((section, key)) => {
             let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
@@ -446,8 +466,12 @@ mod tests {
             ("SOTTO_NODE_ORDERING__LEADER", "st-anna"),
             ("SOTTO_NODE_LIMITS__CALLER_RATE", "7"),
             ("SOTTO_NODE_LOG__FORMAT", "json"),
+            ("SOTTO_NODE_COMPUTE__HELP", "true"),
+            ("SOTTO_NODE_PEERS__ADDRESSES", r#"{ northgate = "https://10.0.0.7:7101" }"#),
         ];
         let config = parse(LEAST, &environment).unwrap();
+        assert!(config.compute.help);
+        assert_eq!(config.peers.addresses["northgate"], "https://10.0.0.7:7101");
         assert_eq!(config.data_dir, Path::new("/var/lib/sotto"));
         assert!(config.leads());
         assert_eq!((config.limits.caller_rate, config.log.format), (7, LogFormat::Json));
@@ -470,6 +494,12 @@ mod tests {
             faults(&[("SOTTO_NODE_MEMBER", "St Anna"), ("SOTTO_NODE_LIMITS__CALLER_RATE", "0")]),
             ["member", "limits.caller_rate"]
         );
+        assert_eq!(
+            faults(&[("SOTTO_NODE_PEERS__ADDRESSES", r#"{ "North Gate" = "https://a:1", riverside = "a:1" }"#)]),
+            ["peers.addresses", "peers.addresses"]
+        );
+        assert!(matches!(parse(&format!("{LEAST}\n[peers]\nports = 1"), &[]), Err(ConfigError::Form(_))));
+        assert!(matches!(parse(LEAST, &[("SOTTO_NODE_PEERS__ADDRESSES", "northgate")]), Err(ConfigError::Form(_))));
         for address in [
             "http://a:1",
             "https://a",

@@ -7,10 +7,12 @@ use contracts::code;
 use http::request::Parts;
 use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::upgrade::OnUpgrade;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::ApiError;
+use crate::tunnel;
 
 /// A JSON body, in or out.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -20,6 +22,9 @@ pub(crate) struct Cbor<T>(pub(crate) T);
 
 /// A body as it is.
 pub(crate) struct Raw(pub(crate) Bytes);
+
+/// A connection that is to change to another protocol once the answer says so.
+pub(crate) struct Upgrade(pub(crate) OnUpgrade);
 
 /// The query's parameters.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -92,6 +97,18 @@ where
 impl<T: wire::minicbor::Encode<()>> IntoResponse for Cbor<T> {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, "application/cbor")], wire::to_vec(&self.0)).into_response()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let asked = parts.headers.get(header::UPGRADE).is_some_and(|protocol| protocol == tunnel::PROTOCOL);
+        let found = parts.extensions.remove().filter(|_| asked);
+        found.map(Self).ok_or_else(|| {
+            ApiError::new(code::MALFORMED, format!("the request does not ask for an upgrade to {}", tunnel::PROTOCOL))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`setup`] makes a node's directory, [`run`] runs it until told to stop. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
 //! `particulars` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
-//! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`.
+//! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
 
@@ -36,5 +36,6 @@ pub mod setup;
 mod store;
 mod tls;
 mod token;
+mod tunnel;
 
 pub use boot::{BootError, run};

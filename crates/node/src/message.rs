@@ -17,6 +17,14 @@ pub(crate) struct Forward {
     pub transactions: Vec<SignedTransaction>,
 }
 
+/// Asks for a tunnel to the node of a third member.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskTunnel {
+    #[n(0)]
+    pub member: String,
+}
+
 /// Where the forwarded transactions ended.
 #[derive(Debug, Encode, Decode)]
 #[cbor(array)]

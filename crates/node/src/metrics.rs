@@ -15,12 +15,14 @@ pub(crate) struct Metrics {
     pub(crate) request_seconds: Histogram,
     /// `sottovoce_refusals_total{code}`: problems answered.
     pub(crate) refusals: Counter,
-    /// `sottovoce_connections{state}`: `open` now.
+    /// `sottovoce_connections{state}`: `open` now; `tunnel`: those that carry others' bytes to a third node.
     pub(crate) connections: Gauge,
     /// `sottovoce_connections_refused_total{reason}`: `full`, `address_full`, `handshake`, `handshake_timeout`.
     pub(crate) connections_refused: Counter,
     /// `sottovoce_connections_closed_total{reason}`: `done`, `slow`, `error`.
     pub(crate) connections_closed: Counter,
+    /// `sottovoce_detours_total{member,carrier}`: ways found to a member's node through another's.
+    pub(crate) detours: Counter,
     /// `sottovoce_audit_records_total{outcome}`: `ok`, `failed`.
     pub(crate) audit_records: Counter,
     /// `sottovoce_audit_intact`: 1 when the chain held at the start, 0 when it did not.
@@ -60,6 +62,12 @@ impl Metrics {
         ));
         let connections_closed =
             Counter(family("sottovoce_connections_closed_total", "Connections ended.", "counter", &["reason"]));
+        let detours = Counter(family(
+            "sottovoce_detours_total",
+            "Ways found to a member's node through another's.",
+            "counter",
+            &["member", "carrier"],
+        ));
         let audit_records = Counter(family("sottovoce_audit_records_total", "Audit entries.", "counter", &["outcome"]));
         let audit_intact =
             Gauge(family("sottovoce_audit_intact", "Whether the audit chain held at the start.", "gauge", &[]));
@@ -73,6 +81,7 @@ impl Metrics {
             connections,
             connections_refused,
             connections_closed,
+            detours,
             audit_records,
             audit_intact,
             audit_seconds,

@@ -167,7 +167,9 @@ impl Carrier {
             .header_read_timeout(None)
             .max_headers(64)
             .max_buf_size(64 * 1024)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(stream), service)
+            // A tunnel takes its connection over; its own bounds hold from there.
+            .with_upgrades();
         let mut served = pin!(served);
         let mut stopping = false;
         loop {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::code;
+use contracts::message::MemberCard;
 use contracts::read;
 use crypto::keystore::{FileKeys, Keys as _};
 use ledger::{EXPIRY_WINDOW, Transaction, VerifiedTransaction};
@@ -24,6 +25,7 @@ use crate::problem::ApiError;
 use crate::replica::Replica;
 use crate::store::Store;
 use crate::token::Mint;
+use crate::tunnel::Tunnels;
 
 /// Everything a request handler may need.
 pub(crate) struct Node {
@@ -32,6 +34,7 @@ pub(crate) struct Node {
     pub keys: Arc<FileKeys>,
     pub replica: Arc<Replica>,
     pub peers: Peers,
+    pub tunnels: Arc<Tunnels>,
     pub store: Store,
     pub audit: Audit,
     pub vault: Arc<Vault>,
@@ -100,10 +103,22 @@ impl Node {
         M: minicbor::Encode<()>,
         A: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>,
     {
-        let card = read::member(&self.replica.view()?, member)?
-            .ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.to_owned()))?
-            .card;
-        self.peers.call(&card, path, message, PATIENCE).await
+        let card = self.card(member)?;
+        // Read where they are needed, which is seldom; a ledger that cannot be read knows nobody.
+        let members = || {
+            let members = self.replica.view().ok().and_then(|view| read::members(&*view).ok()).unwrap_or_default();
+            members.into_iter().map(|member| member.card).collect()
+        };
+        self.peers.call(&card, members, path, message, PATIENCE).await
+    }
+
+    /// A member's card.
+    ///
+    /// # Errors
+    /// `unknown_member`.
+    pub(crate) fn card(&self, member: &str) -> Result<MemberCard, ApiError> {
+        let found = read::member(&self.replica.view()?, member)?;
+        Ok(found.ok_or_else(|| ApiError::new(code::UNKNOWN_MEMBER, member.to_owned()))?.card)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use query::Cell;
 use serde_json::{Map, Value, json};
 
-use super::{Dropped, Report};
+use super::{Cut, Dropped, Report};
 use crate::error::Failure;
 use crate::output::{Output, Waiting, table};
 use crate::stage::Stage;
@@ -73,6 +73,7 @@ fn value(report: &Report) -> Value {
         "release": { "sha256": report.release.sha256, "root": report.release.root, "rows": report.release.rows },
         "compute": groups.collect::<Map<_, _>>(),
         "dropped": report.dropped.as_ref().map(|dropped| json!({ "member": dropped.member, "aborted": dropped.told, "resumed": dropped.resumed })),
+        "cut": report.cut.as_ref().map(|cut| json!({ "members": cut.members, "carriers": cut.carriers })),
         "refusals": report.refusals.iter().map(|refusal| json!({ "case": refusal.case, "code": refusal.code })).collect::<Vec<_>>(),
         "timings_ms": timings,
         "receipts": report.receipts,
@@ -111,7 +112,7 @@ fn text(report: &Report) -> String {
          Released to the researcher: {} rows, SHA-256 {}\n  \
          the root is the registered one; the key was rewrapped to an ephemeral key; no plaintext lies in northgate's directory\n\n\
          Computed by three hospitals together (rep3 over Z_2^64, every step verified: one of the three may cheat; integers exact, scale 10^0):\n{answer}\n\
-         equal to the same program run in clear\n{}\n\
+         equal to the same program run in clear\n{}{}\n\
          Refused:\n{refusals}\n\n\
          Times:\n{timings}\n\n\
          Receipts, each verified offline under three of four cosignatures, and refused with one byte flipped:\n{}\n\
@@ -120,6 +121,7 @@ fn text(report: &Report) -> String {
         report.release.rows,
         report.release.sha256,
         report.dropped.as_ref().map_or(String::new(), dropped),
+        report.cut.as_ref().map_or(String::new(), cut),
         receipts.join("\n"),
         report.consortium.display(),
         report.fingerprint,
@@ -133,6 +135,14 @@ fn dropped(Dropped { member, told, resumed }: &Dropped) -> String {
          It died again in a computation with the regulator's help (shamir over four parties: one may cheat, one may vanish):\n  \
          the other three finished, and the result is the same\n\
          A third computation was withdrawn after its death: all parties destroyed what they had kept, and recorded that\n"
+    )
+}
+
+fn cut(Cut { members: [one, other], carriers }: &Cut) -> String {
+    let carriers = carriers.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
+    format!(
+        "\nWhile the nodes of {one} and {other} could not reach each other, a computation was applied for, judged and run:\n  \
+         {carriers} carried what went between them, encrypted from end to end, and the result is the same\n"
     )
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::post;
 use contracts::code;
 use ledger::VerifiedTransaction;
@@ -11,11 +12,11 @@ use policy::Disclosed;
 
 use super::Shared;
 use crate::auth::Peer;
-use crate::extract::Cbor;
+use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskParticulars, Blocks, ComputeFinish, ComputeFrame,
-    ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart,
-    Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskParticulars, AskTunnel, Blocks, ComputeFinish,
+    ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne,
+    DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -36,6 +37,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/dkg/start", post(dkg_start))
         .route("/peer/v1/dkg/exchange", post(dkg_exchange))
         .route("/peer/v1/dkg/finish", post(dkg_finish))
+        .route("/peer/v1/tunnel", post(tunnel))
         .route("/peer/v1/compute/frame", post(compute_frame))
         .route("/peer/v1/compute/start", post(compute_start))
         .route("/peer/v1/compute/alive", post(compute_alive))
@@ -104,6 +106,18 @@ async fn dkg_exchange(State(node): Shared, _: Peer, Cbor(all): Cbor<DkgRoundOne>
 
 async fn dkg_finish(State(node): Shared, _: Peer, Cbor(round): Cbor<DkgRoundTwo>) -> Answer<DkgDone> {
     dkg::finish(&node, round).await.map(Cbor)
+}
+
+async fn tunnel(
+    State(node): Shared,
+    Peer(caller): Peer,
+    Upgrade(near): Upgrade,
+    Cbor(ask): Cbor<AskTunnel>,
+) -> Result<Response, ApiError> {
+    let card = node.card(&ask.member)?;
+    let tunnel = node.tunnels.dig(&caller, &card, node.peers.address(&card)).await?;
+    node.audit.record(&caller, "tunnel.open", &card.name, "ok", "what flows is theirs, and encrypted").await?;
+    Ok(tunnel.carry(near))
 }
 
 async fn compute_start(
