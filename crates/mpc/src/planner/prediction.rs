@@ -176,13 +176,15 @@ impl Backend for Dry<'_> {
     }
 
     fn to_bits<'a>(&'a self, _: &'a mut Io, column: &'a Column, count: u32) -> Fut<'a, Vec<Column>> {
-        let rounds = self.spend(Primitive::ToBits(count), column.domain(), column.len());
-        self.after(Ok((rounds, vec![empty(Domain::Bits, column.len()); count as usize])))
+        let made = self.offered(Primitive::ToBits(count), column.domain());
+        let bits = || vec![empty(Domain::Bits, column.len()); count as usize];
+        self.after(made.map(|()| (self.spend(Primitive::ToBits(count), column.domain(), column.len()), bits())))
     }
 
     fn is_negative<'a>(&'a self, _: &'a mut Io, column: &'a Column) -> Fut<'a, Column> {
-        let rounds = self.spend(Primitive::IsNegative, column.domain(), column.len());
-        self.after(Ok((rounds, empty(Domain::Bits, column.len()))))
+        let made = self.offered(Primitive::IsNegative, column.domain());
+        let spend = || self.spend(Primitive::IsNegative, column.domain(), column.len());
+        self.after(made.map(|()| (spend(), empty(Domain::Bits, column.len()))))
     }
 
     fn from_bits<'a>(&'a self, _: &'a mut Io, bits: &'a [Column], domain: Domain) -> Fut<'a, Column> {
