@@ -128,12 +128,14 @@ impl Additive {
         column: &Column,
         to: Option<u16>,
     ) -> Result<Option<Values>, Failure> {
-        let mut sum = Vec::with_capacity(column.len());
-        Part::<E>::of(column)?.append_to(column.len(), &mut sum);
+        let (part, len) = (Part::<E>::of(column)?, column.len());
         let pairs = self.pairs(io);
         let readers: Vec<u16> = io.peers().filter(|peer| to.is_none_or(|to| to == *peer)).collect();
-        for (at, tile) in sum.chunks_mut(TILE).enumerate() {
-            pairs.iter().for_each(|pair| pair.apply(op, at * TILE, tile, self.index));
+        let mut sum = Vec::with_capacity(len);
+        for at in (0..len).step_by(TILE) {
+            part.append_to(at..len.min(at + TILE), &mut sum);
+            let tile = &mut sum[at..];
+            pairs.iter().for_each(|pair| pair.apply(op, at, tile, self.index));
             readers.iter().for_each(|reader| io.send_elements(op, *reader, tile));
         }
         if to.is_some_and(|to| to != self.index) {
@@ -154,7 +156,7 @@ impl Additive {
     fn handed<E: Element>(&self, io: &Io, columns: &[Column]) -> Result<Vec<u8>, Failure> {
         let mut values = Vec::with_capacity(columns.iter().map(Column::len).sum());
         for column in columns {
-            Part::<E>::of(column)?.append_to(column.len(), &mut values);
+            Part::<E>::of(column)?.append_to(0..column.len(), &mut values);
         }
         if self.given.replace(true) {
             return Err(Failure::Program("a session's share is handed out once: its masks hide one vector"));

@@ -1,5 +1,7 @@
 //! A party's part of a column, and what each party does to its own without talk.
 
+use std::ops::Range;
+
 use zeroize::Zeroize as _;
 
 use crate::domain::{Element, Values};
@@ -30,11 +32,11 @@ impl<E: Element> Part<E> {
         self.0.as_deref()
     }
 
-    /// Appends all of its elements, zeros too.
-    pub(super) fn append_to(&self, len: usize, all: &mut Vec<E>) {
+    /// Appends some of its elements, zeros too.
+    pub(super) fn append_to(&self, rows: Range<usize>, all: &mut Vec<E>) {
         match self.elements() {
-            Some(elements) => all.extend_from_slice(elements),
-            None => all.resize(all.len() + len, E::ZERO),
+            Some(elements) => all.extend_from_slice(&elements[rows]),
+            None => all.resize(all.len() + rows.len(), E::ZERO),
         }
     }
 
@@ -55,9 +57,17 @@ pub(super) fn linear<E: Element>(
     constant: Option<&Values>,
 ) -> Result<Column, Failure> {
     let (_, first) = terms.first().ok_or(Failure::Program("a linear combination has a term"))?;
+    for (_, term) in terms {
+        first.fits("linear", term)?;
+        Part::<E>::of(term)?;
+    }
+    let mut parts = terms.iter().filter(|(factor, term)| *factor != 0 && !is_zero::<E>(term));
+    if let (Some((1, only)), None, None) = (parts.next(), parts.next(), constant) {
+        // As in a sum of inputs, each another's: what a party gave is its part.
+        return Ok((*only).clone());
+    }
     let mut sum = Part::<E>(None);
     for (factor, term) in terms {
-        first.fits("linear", term)?;
         if let Some(elements) = Part::of(term)?.elements() {
             sum.add(scalar(*factor), elements);
         }
@@ -69,6 +79,10 @@ pub(super) fn linear<E: Element>(
         }
     }
     Ok(sum.column(first.len()))
+}
+
+fn is_zero<E: Element>(column: &Column) -> bool {
+    Part::<E>::of(column).is_ok_and(|part| part.0.is_none())
 }
 
 pub(super) fn gather<E: Element>(from: &Column, rows: &[u32]) -> Result<Column, Failure> {
@@ -91,7 +105,7 @@ pub(super) fn concat<E: Element>(columns: &[Column]) -> Result<Column, Failure> 
     }
     let mut all = Vec::with_capacity(len);
     for (column, part) in columns.iter().zip(parts) {
-        part.append_to(column.len(), &mut all);
+        part.append_to(0..column.len(), &mut all);
     }
     Ok(Part(Some(all)).column(len))
 }
