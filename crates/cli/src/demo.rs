@@ -3,6 +3,7 @@
 //! It calls what the commands call; nothing in the path is made for it.
 
 mod account;
+mod ended;
 mod refusals;
 mod samples;
 
@@ -52,6 +53,8 @@ pub(crate) struct Dropped {
     told: String,
     /// Where it went on when the node was back.
     resumed: String,
+    /// Who destroyed what it held of computations whose contracts have ended.
+    ended: Vec<String>,
 }
 
 /// A link that failed, and who carried what went over it.
@@ -204,12 +207,16 @@ async fn perform(
     let (second, stolen) = play.stolen().await?;
     refusals.push(stolen);
     let mut chains = vec![("release", first)];
+    let short = match drop {
+        Some(member) => Some(play.before_the_end(stage, member, &inputs).await?),
+        None => None,
+    };
     let computation = play.allowed(&play.compute_contracts.clone()).await?;
     let mut dropped = None;
     if let Some(member) = drop {
         play.cancelled(stage, member, &computation).await?;
         let told = play.aborted(stage, member, &computation).await?;
-        dropped = Some(Dropped { member: member.to_owned(), told, resumed: String::new() });
+        dropped = Some(Dropped { member: member.to_owned(), told, resumed: String::new(), ended: Vec::new() });
     }
     let answer = play.compute(&computation, &inputs, "compute_run").await?;
     if let Some(dropped) = &mut dropped {
@@ -233,6 +240,9 @@ async fn perform(
     refusals.extend(play.refused_requests().await?);
     refusals.push(play.changed_verdict(stage, &first).await?);
     refusals.push(play.after_window(&second).await?);
+    if let (Some(short), Some(dropped)) = (&short, &mut dropped) {
+        dropped.ended = play.after_the_end(stage, short).await?;
+    }
     samples::nowhere_in(&directory.join("northgate"), &inputs.join("northgate.csv"))?;
 
     let begun = Instant::now();
