@@ -3,6 +3,7 @@
 //! It calls what the commands call; nothing in the path is made for it.
 
 mod account;
+mod ended;
 mod refusals;
 mod samples;
 
@@ -53,6 +54,8 @@ pub(crate) struct Dropped {
     told: String,
     /// Where it went on when the node was back.
     resumed: String,
+    /// Who destroyed what it held of computations whose contracts have ended.
+    ended: Vec<String>,
 }
 
 /// A link that failed, and who carried what went over it.
@@ -225,12 +228,16 @@ async fn perform(
     let (second, stolen) = play.stolen().await?;
     refusals.push(stolen);
     let mut chains = vec![("release", first)];
+    let short = match drop {
+        Some(member) => Some(play.before_the_end(stage, member, &inputs).await?),
+        None => None,
+    };
     let computation = play.allowed(&play.compute_contracts.clone()).await?;
     let mut dropped = None;
     if let Some(member) = drop {
         play.cancelled(stage, member, &computation).await?;
         let told = play.aborted(stage, member, &computation).await?;
-        dropped = Some(Dropped { member: member.to_owned(), told, resumed: String::new() });
+        dropped = Some(Dropped { member: member.to_owned(), told, resumed: String::new(), ended: Vec::new() });
     }
     let answer = play.compute(&computation, &inputs, "compute_run").await?;
     if let Some(dropped) = &mut dropped {
@@ -260,6 +267,9 @@ async fn perform(
         *height = stage.caught_up(member).await?;
         play.teller.say(&format!("the node of {member} is back, and holds every block"));
         play.teller.timed("catch_up", begun);
+    }
+    if let (Some(short), Some(dropped)) = (&short, &mut dropped) {
+        dropped.ended = play.after_the_end(stage, short).await?;
     }
     samples::nowhere_in(&directory.join("northgate"), &inputs.join("northgate.csv"))?;
 

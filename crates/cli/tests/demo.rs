@@ -50,9 +50,15 @@ fn it_shows_what_becomes_of_a_party_that_dies() {
     assert_eq!(told["dropped"]["member"], "riverside");
     let aborted = told["dropped"]["aborted"].as_str().unwrap();
     assert!(aborted.contains("computation_failed") && aborted.contains("riverside"), "{aborted}");
+    // Who, at what, and why.
+    let phases = ["verifying and giving out", "keeping what is verified"];
+    assert!(phases.iter().any(|phase| aborted.contains(&format!(", while {phase}"))), "{aborted}");
     assert_eq!(told["dropped"]["resumed"], "after 5 operations that an earlier run had kept");
     assert!(told["timings_ms"]["compute_cancelled"].as_u64().unwrap() < 10_000, "{told}");
     assert!(told["timings_ms"]["compute_destroyed"].is_u64(), "{told}");
+    // The contracts of two computations ended: all parties have destroyed shares and checkpoints, which the demo looked for on their disks.
+    assert_eq!(told["dropped"]["ended"], serde_json::json!(["northgate", "riverside", "st-anna"]));
+    assert!(told["timings_ms"]["compute_ended"].is_u64(), "{told}");
     // What a computation keeps on the way is gone when it is done, or withdrawn; the keys that could read it are, too.
     let left = |member: &str| fs::read_dir(kept.path().join(member).join("node/compute")).unwrap().count();
     assert_eq!(["st-anna", "riverside", "northgate"].map(left), [0; 3]);

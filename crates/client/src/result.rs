@@ -6,8 +6,7 @@ use contracts::Protocol;
 use contracts::record::{Phase, Request};
 use crypto::kem::Sealed;
 use crypto::{Digest, Label, Secret, hash};
-use mpc::additive::Share;
-use mpc::domain::Values;
+use mpc::domain::{Domain, Values};
 use mpc::engine::Failure;
 use query::{Answer, Program};
 use wire::Limits;
@@ -163,12 +162,9 @@ pub fn open(
 
 /// The sums in shares of additive sharing. A share alone is uniform; the sum of all is what the requester may know.
 fn added_up(session: Digest, parties: &[&String], opened: &[(u16, Secret<Vec<u8>>)]) -> Result<Vec<u64>, Error> {
-    let shares = opened.iter().zip(parties).map(|((index, plain), party)| {
-        let refuse = |reason: String| Error::Share { party: party.to_string(), reason };
-        plain.expose(|bytes| Share::from_bytes(*index, bytes)).map_err(|error| refuse(error.to_string()))
-    });
-    let shares = shares.collect::<Result<Vec<_>, _>>()?;
-    Share::sum(session, &shares).map_err(|error| Error::Answer(error.to_string()))
+    let shares: Vec<_> = opened.iter().map(|(_, share)| share.expose(Clone::clone)).collect();
+    let sums = mpc::additive::combine(&session, Domain::Ring64, &shares);
+    words(vec![sums.map_err(|failure| blame(&failure, parties))?])
 }
 
 /// The sums in shares of three parties' replicated sharing, each part of which two of them hold.

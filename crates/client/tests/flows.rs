@@ -10,7 +10,10 @@ use contracts::record::{Phase, Request};
 use contracts::{ADDITIVE, Protocol};
 use crypto::kem::{PrivateKey, Suite, seal};
 use crypto::{Digest, SigningKey, sha256};
-use mpc::additive::Party;
+use mpc::additive::Additive;
+use mpc::domain::{Domain, Values};
+use mpc::engine::{Frame, Io, Party, Settings, Status, local};
+use mpc::runner;
 use policy::Adversary;
 use query::{Program, Table};
 use wire::Fixed;
@@ -33,20 +36,12 @@ fn world() -> World {
     let key = PrivateKey::generate(Suite::X25519);
     let ephemeral = key.public().clone();
 
-    let mut parties: Vec<_> = (0..2).map(|index| Party::new(session, index, 2).unwrap()).collect();
-    let mut mail: Vec<_> = parties.iter_mut().flat_map(|party| party.step(vec![]).unwrap().0).collect();
-    for (index, party) in parties.iter_mut().enumerate() {
-        let (own, rest): (Vec<_>, _) = mail.into_iter().partition(|envelope| usize::from(envelope.to) == index);
-        mail = rest;
-        party.step(own).unwrap();
-    }
+    let made = made(session, &program);
     let contracts: Vec<_> =
         [1, 2].map(|byte| ContractVersion { contract: Digest::from([byte; 32]), version: 1 }).to_vec();
     let (mut shares, mut results) = (vec![], vec![]);
-    for (party, owner) in parties.into_iter().zip(&owners) {
-        let table = Table::read(&b"x\n1\n2\n3\n"[..]).unwrap();
-        let share = party.share(&program.local(&table, 2).unwrap()).unwrap();
-        let sealed = wire::to_vec(&seal(&ephemeral, &share_info(owner), session.as_ref(), &share.to_bytes()).unwrap());
+    for (share, owner) in made.iter().zip(&owners) {
+        let sealed = wire::to_vec(&seal(&ephemeral, &share_info(owner), session.as_ref(), share).unwrap());
         results.push(ResultRecord {
             request: id,
             party: owner.clone(),
@@ -81,6 +76,30 @@ fn world() -> World {
         destroyed: vec![],
     };
     World { request, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
+}
+
+/// Both parties' shares of the sum of their vectors.
+fn made(session: Digest, program: &Program) -> Vec<Vec<u8>> {
+    let table = Table::read(&b"x\n1\n2\n3\n"[..]).unwrap();
+    let vector = program.local(&table, 2).unwrap().expose(|words| Values::Ring64(words.clone()));
+    let (joint, length) = (program.joint(2, 2, Domain::Ring64), program.length());
+    let mut parties = [0, 1].map(|index| {
+        let (joint, vector) = (joint.clone(), vector.clone());
+        let settings = Settings { session, ..local::settings(index, 2, 1) };
+        let work = move |io: Io| async move {
+            let inputs = (0..2).map(|owner| (owner == io.index()).then(|| vector.clone())).collect();
+            let backend = Additive::new(&io)?;
+            runner::run(&joint, &backend, io, &[length; 2], inputs).await
+        };
+        Party::new(settings, work).unwrap()
+    });
+    let mut mail: [Vec<Frame>; 2] = parties.each_mut().map(|party| party.step([]).unwrap().0);
+    mail.swap(0, 1);
+    let ended = parties.iter_mut().zip(mail).map(|(party, frames)| match party.step(frames).unwrap() {
+        (_, Status::Done(outcome)) => outcome.share.unwrap(),
+        _ => panic!("one message of each is all it takes"),
+    });
+    ended.collect()
 }
 
 impl World {

@@ -292,7 +292,7 @@ codes! {
         "Run it for real."
     COMPUTATION_FAILED "computation_failed"
         "A party left or broke the protocol; no result came out."
-        "Try again later; the message names the party."
+        "Try again later; the message names the party, what it was at, and why."
     COMPUTATION_CANCELLED "computation_cancelled"
         "The requester or a party's operator has ended the computation; no result came out."
         "Ask for it again, or withdraw the request."

@@ -1,204 +1,336 @@
-//! Secure sum by additive sharing over Z_2^64 with pairwise randomness: `docs/spec/mpc/additive.md`.
+//! Secure sums by additive sharing with pairwise randomness: a [`Backend`] for linear operations over rings and fields. The page is
+//! `docs/spec/mpc/additive.md`.
 //!
-//! Every pair of parties agrees on a key to which both contributed; each adds (lower index) or subtracts (higher index)
-//! the pair's key stream from its input. The masks cancel in the sum of all shares and hide everything else from
-//! anyone who lacks one honest party's keys.
+//! A value is the sum of the parties' parts. An owner's part of its input is the input itself and the others' are zero, so that nothing travels
+//! before something leaves a party. What leaves is masked: each pair has a key to which both contributed, and one of the two adds its stream, the
+//! other subtracts it. The masks cancel in the sum of all parts and hide everything else from anyone who lacks one honest party's keys.
 
 mod mask;
-mod message;
+mod part;
+mod share;
 
-pub use message::{Cost, Envelope, MAX_LENGTH, MAX_PARTIES, Share, cost};
+pub use share::{Cost, MAX_LENGTH, combine, cost};
 
-use crypto::{Digest, Secret};
+use std::cell::{Cell, OnceCell};
+
+use crate::domain::{Domain, Element, M61, P127, Values};
+use crate::engine::{
+    self, Adversary, Backend, Capabilities, Checked, Column, Failure, Fut, Guarantee, Io, OpId, Primitive, Scalar,
+    Truncation, join_all,
+};
 
 use mask::Pair;
-use message::Contribution;
+use part::Part;
 
-/// One party of one session. It lives in memory only: after a restart a session starts anew, under fresh keys.
-pub struct Party {
-    session: Digest,
+/// Most parties in a session.
+pub const MAX_PARTIES: u16 = 16;
+
+/// Additive sharing among all parties of a session.
+///
+/// ```
+/// use mpc::additive::{Additive, combine};
+/// use mpc::domain::{Domain, Values};
+/// use mpc::engine::local;
+/// use mpc::program::Builder;
+/// use mpc::runner;
+///
+/// let mut program = Builder::new(3);
+/// let inputs: Vec<_> = (0..3).map(|party| (1, program.input(party, Domain::Ring64))).collect();
+/// let sum = program.linear(&inputs, 0);
+/// program.give(sum);
+/// let program = program.finish().unwrap();
+/// let results = local::run(3, 1, move |io| {
+///     let program = program.clone();
+///     async move {
+///         let own = usize::from(io.index());
+///         let mut inputs = vec![None; 3];
+///         inputs[own] = Some(Values::Ring64(vec![own as u64 + 1, u64::MAX]));
+///         let backend = Additive::new(&io)?;
+///         runner::run(&program, &backend, io, &[2, 2, 2], inputs).await
+///     }
+/// });
+/// // Each share alone is noise; together they are the sum.
+/// let shares: Vec<_> = results.into_iter().map(|(result, _)| result.unwrap().share.unwrap()).collect();
+/// let session = local::settings(0, 3, 1).session;
+/// assert!(combine(&session, Domain::Ring64, &shares).unwrap() == Values::Ring64(vec![6, 0u64.wrapping_sub(3)]));
+/// ```
+pub struct Additive {
+    capabilities: Capabilities,
     index: u16,
-    /// By party index; this party's own place holds no link.
-    links: Vec<Option<Link>>,
-    announced: bool,
+    parties: u16,
+    /// This party's keys, derived when something first leaves it.
+    pairs: OnceCell<Vec<Pair>>,
+    /// Whether the recipient's share was made: its masks hide one vector.
+    given: Cell<bool>,
 }
 
-/// What is known about one peer.
-struct Link {
-    ours: Secret<[u8; 32]>,
-    theirs: Option<Secret<[u8; 32]>>,
-}
-
-/// How far a party is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Contributions of these parties are still missing.
-    Waiting(Vec<u16>),
-    /// [`Party::share`] may be called.
-    Ready,
-}
-
-impl Party {
-    /// Party `index` (from 0) of `parties`; `session` names the computation: who takes part, and over what. A failed
-    /// session may run again under its name, since each run draws fresh contributions; whoever sees the sums of two runs
-    /// over different inputs learns their difference.
+impl Additive {
+    /// This party's end of a session.
     ///
     /// # Errors
-    /// [`Error::Parties`] unless `2 <= parties <= MAX_PARTIES` and `index < parties`.
-    pub fn new(session: Digest, index: u16, parties: u16) -> Result<Self, Error> {
-        Self::with_contributions(session, index, parties, |_| Secret::random())
+    /// [`Failure::Program`] unless there are 2 to [`MAX_PARTIES`] parties.
+    pub fn new(io: &Io) -> Result<Self, Failure> {
+        Self::seat(io.index(), io.parties())
     }
 
-    /// As [`Party::new`], with contributions of the caller's making.
-    fn with_contributions(
-        session: Digest,
-        index: u16,
-        parties: u16,
-        mut seed: impl FnMut(u16) -> Secret<[u8; 32]>,
-    ) -> Result<Self, Error> {
-        message::check_parties(index, parties)?;
-        let links = (0..parties).map(|peer| (peer != index).then(|| Link { ours: seed(peer), theirs: None })).collect();
-        Ok(Self { session, index, links, announced: false })
-    }
-
-    /// Takes what arrived; returns what to send and how far the party is. The first call returns the whole outbox, one
-    /// envelope of [`Cost::message_bytes`] per peer. A repeated, identical contribution is ignored.
-    ///
-    /// `from` of an envelope is whom the link authenticated, and the links must be confidential.
+    /// As [`Additive::new`], outside a session: for its [costs](Backend::cost).
     ///
     /// # Errors
-    /// Names the peer that sent something else than its one contribution to this session. The party is unchanged by
-    /// the offending envelope.
-    pub fn step(&mut self, inbox: Vec<Envelope>) -> Result<(Vec<Envelope>, Status), Error> {
-        for envelope in inbox {
-            self.accept(envelope)?;
-        }
-        let outbox = if std::mem::replace(&mut self.announced, true) { Vec::new() } else { self.outbox() };
-        Ok((outbox, self.status()))
+    /// As [`Additive::new`].
+    pub fn of(parties: u16) -> Result<Self, Failure> {
+        Self::seat(0, parties)
     }
 
-    /// This party's share of the sum: `input` under all masks. Consumes the party, so that its masks hide one input only.
-    ///
-    /// # Errors
-    /// [`Error::NotReady`] before all contributions arrived, [`Error::Length`] unless `1 <= input.len() <= MAX_LENGTH`.
-    pub fn share(self, input: &Secret<Vec<u64>>) -> Result<Share, Error> {
-        let pairs = self.pairs()?;
-        // Declassified under the masks: uniform to anyone without the keys of every pair of this party.
-        let mut values = input.expose(Clone::clone);
-        message::check_length(values.len())?;
-        for (peer, pair) in &pairs {
-            pair.apply(&mut values, self.index < *peer);
+    fn seat(index: u16, parties: u16) -> Result<Self, Failure> {
+        if !(2..=MAX_PARTIES).contains(&parties) {
+            return Err(Failure::Program("additive sharing is for 2 to 16 parties"));
         }
-        let confirmations = pairs.iter().map(|(_, pair)| pair.confirmation()).collect();
-        Ok(Share::new(self.session, self.index, self.links.len() as u16, confirmations, &values))
-    }
-
-    fn accept(&mut self, envelope: Envelope) -> Result<(), Error> {
-        let Envelope { from, to, body } = envelope;
-        let contribution = body.expose(|body| Contribution::read(from, body))?;
-        let found = (contribution.session, contribution.from, contribution.to, to);
-        if found != (self.session, from, self.index, self.index) {
-            return Err(Error::Misdirected { from });
-        }
-        let link = self.links.get_mut(from as usize).and_then(Option::as_mut).ok_or(Error::Misdirected { from })?;
-        match &link.theirs {
-            None => link.theirs = Some(contribution.seed),
-            Some(known) if known.expose(|a| contribution.seed.expose(|b| a == b)) => {}
-            Some(_) => return Err(Error::Conflict { from }),
-        }
-        Ok(())
-    }
-
-    fn outbox(&self) -> Vec<Envelope> {
-        let links = self.links.iter().enumerate().filter_map(|(peer, link)| Some((peer as u16, link.as_ref()?)));
-        links.map(|(to, link)| Contribution::write(self.session, self.index, to, &link.ours)).collect()
-    }
-
-    fn status(&self) -> Status {
-        let waits = |(peer, link): (usize, &Option<Link>)| {
-            link.as_ref().is_some_and(|link| link.theirs.is_none()).then_some(peer as u16)
+        let capabilities = Capabilities {
+            name: NAME,
+            parties: 2..=MAX_PARTIES,
+            adversary: Adversary::SemiHonest,
+            guarantee: Guarantee::Abort,
+            max_corrupt: |parties| parties.saturating_sub(1),
+            dropouts: |_| 0,
+            domains: &[Domain::Ring64, Domain::Ring128, Domain::M61, Domain::P127],
         };
-        let missing: Vec<u16> = self.links.iter().enumerate().filter_map(waits).collect();
-        if missing.is_empty() { Status::Ready } else { Status::Waiting(missing) }
+        Ok(Self { capabilities, index, parties, pairs: OnceCell::new(), given: Cell::new(false) })
+    }
+
+    /// Whether this party's part holds what all know.
+    const fn leads(&self) -> bool {
+        self.index == 0
     }
 
     /// The keys shared with each peer, in index order.
-    fn pairs(&self) -> Result<Vec<(u16, Pair)>, Error> {
-        let mut pairs = Vec::with_capacity(self.links.len());
-        for (peer, link) in self.links.iter().enumerate() {
-            let Some(link) = link else { continue };
-            let peer = peer as u16;
-            let theirs = link.theirs.as_ref().ok_or_else(|| Error::NotReady { status: self.status() })?;
-            let pair = if self.index < peer {
-                Pair::derive(&self.session, (self.index, &link.ours), (peer, theirs))
-            } else {
-                Pair::derive(&self.session, (peer, theirs), (self.index, &link.ours))
-            };
-            pairs.push((peer, pair));
+    fn pairs(&self, io: &Io) -> &[Pair] {
+        self.pairs.get_or_init(|| io.peers().map(|peer| Pair::of(io, peer)).collect())
+    }
+
+    /// Elements of its own, of nobody's and of others'.
+    fn shared<E: Element>(&self, owner: u16, len: usize, values: Option<&Values>) -> Result<Column, Failure> {
+        if owner >= self.parties {
+            return Err(Failure::Program("an input's owner is a party"));
         }
-        Ok(pairs)
+        if owner != self.index {
+            return Ok(Part::<E>(None).column(len));
+        }
+        let values = values.filter(|values| values.len() == len).and_then(Values::elements::<E>);
+        let values = values.ok_or(Failure::Program("an owner gives as many values as stated, of the domain"))?;
+        Ok(Part(Some(values.to_vec())).column(len))
+    }
+
+    /// Masks a column and sends it, a tile at a time, to all or to one; then adds up all parties', where this one is to know.
+    async fn opened<E: Element>(
+        &self,
+        io: &Io,
+        op: OpId,
+        column: &Column,
+        to: Option<u16>,
+    ) -> Result<Option<Values>, Failure> {
+        let (part, len) = (Part::<E>::of(column)?, column.len());
+        let pairs = self.pairs(io);
+        let readers: Vec<u16> = io.peers().filter(|peer| to.is_none_or(|to| to == *peer)).collect();
+        let mut sum = Vec::with_capacity(len);
+        for at in (0..len).step_by(TILE) {
+            part.append_to(at..len.min(at + TILE), &mut sum);
+            let tile = &mut sum[at..];
+            pairs.iter().for_each(|pair| pair.apply(op, at, tile, self.index));
+            readers.iter().for_each(|reader| io.send_elements(op, *reader, tile));
+        }
+        if to.is_some_and(|to| to != self.index) {
+            return Ok(None);
+        }
+        let mut theirs = vec![E::ZERO; TILE.min(sum.len())];
+        for tile in sum.chunks_mut(TILE) {
+            let theirs = &mut theirs[..tile.len()];
+            for peer in io.peers() {
+                io.receive_elements(op, peer, theirs).await?;
+                tile.iter_mut().zip(&*theirs).for_each(|(sum, part)| *sum = sum.add(*part));
+            }
+        }
+        Ok(Some(E::values(sum)))
+    }
+
+    /// This party's share of columns of one domain, one after the other.
+    fn handed<E: Element>(&self, io: &Io, columns: &[Column]) -> Result<Vec<u8>, Failure> {
+        let mut values = Vec::with_capacity(columns.iter().map(Column::len).sum());
+        for column in columns {
+            Part::<E>::of(column)?.append_to(0..column.len(), &mut values);
+        }
+        if self.given.replace(true) {
+            return Err(Failure::Program("a session's share is handed out once: its masks hide one vector"));
+        }
+        share::write(io.session(), self.index, self.pairs(io), values)
     }
 }
 
-/// Why a session cannot go on; where a peer is at fault, which.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Too few or too many parties, or an index outside them.
-    #[error("party {index} of {parties}: 2 to {MAX_PARTIES} parties are supported, indices start at 0")]
-    Parties {
-        /// Index asked for.
-        index: u16,
-        /// Parties asked for.
-        parties: u16,
-    },
-    /// A vector is empty or too long.
-    #[error("a vector of {found} values: 1 to {MAX_LENGTH} are supported")]
-    Length {
-        /// Values found.
-        found: usize,
-    },
-    /// A party's bytes are not a message of this protocol.
-    #[error("party {from} sent what is no message of this protocol: {source}")]
-    Malformed {
-        /// Who sent it.
-        from: u16,
-        /// What is wrong with the bytes.
-        source: wire::Error,
-    },
-    /// A contribution for another session or party, or from no peer.
-    #[error("party {from} sent a contribution that is not for this session and party")]
-    Misdirected {
-        /// Who sent it.
-        from: u16,
-    },
-    /// A party sent two different contributions, for example after a restart: the session must start anew.
-    #[error("party {from} sent a second, different contribution; start a new session")]
-    Conflict {
-        /// Who sent it.
-        from: u16,
-    },
-    /// A share was asked for too early.
-    #[error("contributions are still missing: {status:?}")]
-    NotReady {
-        /// Who is missing.
-        status: Status,
-    },
-    /// Not exactly one share of each party of one session, all of one length.
-    #[error("the shares do not fit together: {what}")]
-    Unfit {
-        /// What does not fit.
-        what: &'static str,
-    },
-    /// Two parties masked with different keys: one of them restarted, or lies.
-    #[error("parties {low} and {high} did not use the same key; the sum would be noise, start a new session")]
-    Unconfirmed {
-        /// The lower index.
-        low: u16,
-        /// The higher index.
-        high: u16,
-    },
+/// Does what is generic over [`Element`] for a domain.
+macro_rules! by_element {
+    ($domain:expr, $element:ident => $work:expr) => {
+        match $domain {
+            Domain::Ring64 => {
+                type $element = u64;
+                $work
+            }
+            Domain::Ring128 => {
+                type $element = u128;
+                $work
+            }
+            Domain::M61 => {
+                type $element = M61;
+                $work
+            }
+            Domain::P127 => {
+                type $element = P127;
+                $work
+            }
+            Domain::Bits => Err(unsupported("bits")),
+        }
+    };
 }
+
+impl Backend for Additive {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn input<'a>(
+        &'a self,
+        _: &'a mut Io,
+        owner: u16,
+        domain: Domain,
+        len: usize,
+        values: Option<&'a Values>,
+    ) -> Fut<'a, Column> {
+        ready(by_element!(domain, E => self.shared::<E>(owner, len, values)))
+    }
+
+    fn public(&self, values: &Values) -> Result<Column, Failure> {
+        // The part of the party that leads, all others' are zero.
+        by_element!(values.domain(), E => self.shared::<E>(0, values.len(), Some(values)))
+    }
+
+    fn linear(&self, terms: &[(Scalar, &Column)], constant: Option<&Values>) -> Result<Column, Failure> {
+        let (_, first) = terms.first().ok_or(Failure::Program("a linear combination has a term"))?;
+        by_element!(first.domain(), E => part::linear::<E>(self.leads(), terms, constant))
+    }
+
+    fn gather(&self, column: &Column, rows: &[u32]) -> Result<Column, Failure> {
+        by_element!(column.domain(), E => part::gather::<E>(column, rows))
+    }
+
+    fn concat(&self, columns: &[Column]) -> Result<Column, Failure> {
+        let first = columns.first().ok_or(Failure::Program("at least one column"))?;
+        by_element!(first.domain(), E => part::concat::<E>(columns))
+    }
+
+    fn prefix_sum(&self, column: &Column) -> Result<Column, Failure> {
+        by_element!(column.domain(), E => part::prefix_sum::<E>(column))
+    }
+
+    fn sum(&self, column: &Column, groups: usize) -> Result<Column, Failure> {
+        by_element!(column.domain(), E => part::sum::<E>(column, groups))
+    }
+
+    fn mul<'a>(&'a self, _: &'a mut Io, _: &'a Column, _: &'a Column) -> Fut<'a, Column> {
+        ready(Err(unsupported("products")))
+    }
+
+    fn dot<'a>(&'a self, _: &'a mut Io, _: &'a Column, _: &'a Column, _: usize) -> Fut<'a, Column> {
+        ready(Err(unsupported("inner products")))
+    }
+
+    fn matmul<'a>(&'a self, _: &'a mut Io, _: &'a Column, _: &'a Column, _: [usize; 3]) -> Fut<'a, Column> {
+        ready(Err(unsupported("products of matrices")))
+    }
+
+    fn truncate<'a>(&'a self, _: &'a mut Io, _: &'a Column, _: u32, _: Truncation) -> Fut<'a, Column> {
+        ready(Err(unsupported("truncation")))
+    }
+
+    fn to_bits<'a>(&'a self, _: &'a mut Io, _: &'a Column, _: u32) -> Fut<'a, Vec<Column>> {
+        ready(Err(unsupported("bits")))
+    }
+
+    fn is_negative<'a>(&'a self, _: &'a mut Io, _: &'a Column) -> Fut<'a, Column> {
+        ready(Err(unsupported("signs")))
+    }
+
+    fn from_bits<'a>(&'a self, _: &'a mut Io, _: &'a [Column], _: Domain) -> Fut<'a, Column> {
+        ready(Err(unsupported("bits")))
+    }
+
+    fn shuffle<'a>(&'a self, _: &'a mut Io, _: &'a [Column]) -> Fut<'a, Vec<Column>> {
+        ready(Err(unsupported("shuffles")))
+    }
+
+    /// Each party's part is its own draw: the sum is uniform to all who lack one.
+    fn random<'a>(&'a self, io: &'a mut Io, domain: Domain, len: usize) -> Fut<'a, Column> {
+        let op = io.op();
+        ready(by_element!(domain, E => Ok(Part::<E>(Some(io.own().vector(op, len))).column(len))))
+    }
+
+    /// Parties follow the protocol: there is nothing to verify.
+    fn check<'a>(&'a self, _: &'a mut Io) -> Fut<'a, ()> {
+        ready(Ok(()))
+    }
+
+    fn open<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>, to: Option<u16>) -> Fut<'a, Option<Vec<Values>>> {
+        let ops: Vec<OpId> = columns.columns().iter().map(|_| io.op()).collect();
+        let io: &Io = io;
+        Box::pin(async move {
+            let one = |(op, column): (OpId, &'a Column)| -> Fut<'a, Option<Values>> {
+                match column.domain() {
+                    Domain::Ring64 => Box::pin(self.opened::<u64>(io, op, column, to)),
+                    Domain::Ring128 => Box::pin(self.opened::<u128>(io, op, column, to)),
+                    Domain::M61 => Box::pin(self.opened::<M61>(io, op, column, to)),
+                    Domain::P127 => Box::pin(self.opened::<P127>(io, op, column, to)),
+                    Domain::Bits => ready(Err(unsupported("bits"))),
+                }
+            };
+            let opened = join_all(ops.into_iter().zip(columns.columns()).map(one).collect()).await?;
+            // Of no column, too, only who is to know has a result.
+            Ok(to.is_none_or(|to| to == self.index).then(|| opened.into_iter().flatten().collect()))
+        })
+    }
+
+    fn hand_out<'a>(&'a self, io: &'a mut Io, columns: Checked<'a>) -> Fut<'a, Vec<u8>> {
+        let columns = columns.columns();
+        let domain = columns.first().map_or(Domain::Ring64, Column::domain);
+        if columns.iter().any(|column| column.domain() != domain) {
+            return ready(Err(unsupported("results of several domains in one share")));
+        }
+        ready(by_element!(domain, E => self.handed::<E>(io, columns)))
+    }
+
+    fn offers(&self, primitive: Primitive) -> bool {
+        use Primitive::{HandOut, Input, Open, OpenTo, Random};
+        matches!(primitive, Input | Random | Open | OpenTo | HandOut)
+    }
+
+    fn cost(&self, primitive: Primitive, domain: Domain, len: usize) -> engine::Cost {
+        let readers = match primitive {
+            Primitive::Open => self.parties,
+            Primitive::OpenTo => 1,
+            _ => 0,
+        };
+        let bytes = u64::from(readers) * u64::from(self.parties - 1) * domain.bytes(len) as u64;
+        engine::Cost { bytes, rounds: u32::from(bytes > 0) }
+    }
+}
+
+fn ready<'a, T: 'a>(value: Result<T, Failure>) -> Fut<'a, T> {
+    Box::pin(std::future::ready(value))
+}
+
+const fn unsupported(what: &'static str) -> Failure {
+    Failure::Unsupported { protocol: NAME, what }
+}
+
+const NAME: &str = "additive";
+/// Elements masked and sent at a time.
+const TILE: usize = 4096;
 
 #[cfg(test)]
 mod tests;

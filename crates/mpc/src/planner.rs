@@ -2,7 +2,7 @@
 
 mod prediction;
 
-pub use prediction::{Prediction, predict};
+pub use prediction::{Prediction, predict, predict_session};
 
 use crate::domain::Domain;
 use crate::engine::{Adversary, Capabilities};

@@ -1,7 +1,7 @@
 //! Randomness without talk: streams that a pair of parties, or one party alone, can both write.
 
-use aws_lc_rs::cipher::{AES_128, EncryptingKey, EncryptionContext, UnboundCipherKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::iv::FixedLength;
 use crypto::{Digest, Label, Secret};
 use zeroize::Zeroize as _;
@@ -9,7 +9,35 @@ use zeroize::Zeroize as _;
 use crate::domain::{Bits, Element};
 use crate::engine::OpId;
 
-/// A keyed stream: AES-128 in counter mode, block `(operation ‖ block)`, both u64 big-endian. Each operation has a stream of
+/// What two parties agreed on: all that they share comes of it.
+pub struct Root {
+    root: Prk,
+    low: u16,
+    high: u16,
+}
+
+impl Root {
+    /// HKDF-SHA256 (RFC 5869), extraction: salt = session, input = lower party's seed ‖ higher party's. One honest seed makes all
+    /// keys uniform.
+    pub fn new(session: &Digest, low: (u16, &Secret<[u8; 32]>), high: (u16, &Secret<[u8; 32]>)) -> Self {
+        let mut seeds = [0; 64];
+        low.1.expose(|seed| seeds[..32].copy_from_slice(seed));
+        high.1.expose(|seed| seeds[32..].copy_from_slice(seed));
+        let root = Salt::new(HKDF_SHA256, session.as_bytes()).extract(&seeds);
+        seeds.zeroize();
+        Self { root, low: low.0, high: high.0 }
+    }
+
+    /// A key for a purpose, independent of those for others: expansion with info = label ‖ indices u16 big-endian ‖ purpose.
+    pub fn key<const N: usize>(&self, purpose: &[&[u8]]) -> Secret<[u8; N]> {
+        let (low, high) = (self.low.to_be_bytes(), self.high.to_be_bytes());
+        let mut info: Vec<&[u8]> = vec![Label::SESSION.as_str().as_bytes(), &low, &high];
+        info.extend(purpose);
+        expand(&self.root, &info)
+    }
+}
+
+/// A keyed stream: AES in counter mode, block `(operation ‖ block)`, both u64 big-endian. Each operation has a stream of
 /// 2^64 blocks of its own; an [`OpId`] is taken once in a run and the key is fresh for each run of a session, so that no part of a stream is
 /// ever used twice, not even after a restart.
 pub struct Prg {
@@ -20,10 +48,18 @@ pub struct Prg {
 }
 
 impl Prg {
-    /// A stream under a uniform key.
+    /// A stream under a uniform key: AES-128.
     pub fn new(key: &Secret<[u8; 16]>) -> Self {
-        let key = key.expose(|key| UnboundCipherKey::new(&AES_128, key)).expect("an AES-128 key has 16 bytes");
-        let key = EncryptingKey::ctr(key).expect("AES-128 has a counter mode");
+        Self::under(key.expose(|key| UnboundCipherKey::new(&AES_128, key)).expect("an AES-128 key has 16 bytes"))
+    }
+
+    /// A stream by AES-256, for what is to stay hidden for long: masks of what leaves the session.
+    pub fn wide(key: &Secret<[u8; 32]>) -> Self {
+        Self::under(key.expose(|key| UnboundCipherKey::new(&AES_256, key)).expect("an AES-256 key has 32 bytes"))
+    }
+
+    fn under(key: UnboundCipherKey) -> Self {
+        let key = EncryptingKey::ctr(key).expect("AES has a counter mode");
         Self {
             key,
             #[cfg(test)]
@@ -31,34 +67,19 @@ impl Prg {
         }
     }
 
-    /// The pair's stream from both parties' seeds: HKDF-SHA256, salt = session, input = lower party's seed ‖ higher party's, info =
-    /// label ‖ indices u16 big-endian ‖ "stream" ‖ run. One honest seed makes it uniform, and so does a run's fresh name another stream.
-    pub fn pair(
-        session: &Digest,
-        run: &[u8; 16],
-        low: (u16, &Secret<[u8; 32]>),
-        high: (u16, &Secret<[u8; 32]>),
-    ) -> Self {
-        let mut seeds = [0; 64];
-        low.1.expose(|seed| seeds[..32].copy_from_slice(seed));
-        high.1.expose(|seed| seeds[32..].copy_from_slice(seed));
-        let (low, high) = (low.0.to_be_bytes(), high.0.to_be_bytes());
-        let prg = Self::derive(session, &seeds, &[Label::SESSION.as_str().as_bytes(), &low, &high, b"stream", run]);
-        seeds.zeroize();
-        prg
+    /// The pair's stream: AES-128 under its root's key for the purpose "stream" ‖ run, so that a run's fresh name makes another one.
+    pub fn pair(root: &Root, run: &[u8; 16]) -> Self {
+        Self::of_run(&root.key(&[b"stream", run]))
     }
 
-    /// A party's own stream from its seed: as [`Prg::pair`], info = label ‖ index u16 big-endian ‖ "own" ‖ run.
+    /// A party's own stream from its seed: HKDF-SHA256, salt = session, info = label ‖ index u16 big-endian ‖ "own" ‖ run.
     pub fn own(session: &Digest, run: &[u8; 16], index: u16, seed: &Secret<[u8; 32]>) -> Self {
-        let index = index.to_be_bytes();
-        seed.expose(|seed| Self::derive(session, seed, &[Label::SESSION.as_str().as_bytes(), &index, b"own", run]))
+        let root = seed.expose(|seed| Salt::new(HKDF_SHA256, session.as_bytes()).extract(seed));
+        Self::of_run(&expand(&root, &[Label::SESSION.as_str().as_bytes(), &index.to_be_bytes(), b"own", run]))
     }
 
-    fn derive(session: &Digest, secret: &[u8], info: &[&[u8]]) -> Self {
-        let root = Salt::new(HKDF_SHA256, session.as_bytes()).extract(secret);
-        let mut key = [0; 16];
-        root.expand(info, Key).and_then(|okm| okm.fill(&mut key)).expect("16 bytes are within what HKDF yields");
-        let prg = Self::new(&Secret::new(key));
+    fn of_run(key: &Secret<[u8; 16]>) -> Self {
+        let prg = Self::new(key);
         #[cfg(test)]
         let prg = Self { number: (prg.number.0, true), ..prg };
         prg
@@ -105,12 +126,18 @@ impl Prg {
     }
 }
 
-/// 16 bytes of HKDF output.
-struct Key;
+fn expand<const N: usize>(root: &Prk, info: &[&[u8]]) -> Secret<[u8; N]> {
+    let mut key = [0; N];
+    root.expand(info, Key::<N>).and_then(|okm| okm.fill(&mut key)).expect("a key's bytes are within what HKDF yields");
+    Secret::new(key)
+}
 
-impl KeyType for Key {
+/// So many bytes of HKDF output.
+struct Key<const N: usize>;
+
+impl<const N: usize> KeyType for Key<N> {
     fn len(&self) -> usize {
-        16
+        N
     }
 }
 

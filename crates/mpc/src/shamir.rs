@@ -354,6 +354,10 @@ impl Backend for Shamir {
         }
         self.checking(pairs)
     }
+
+    fn cost_of_keys(&self, done: &[Primitive]) -> Cost {
+        self.agreeing(done)
+    }
 }
 
 impl Shamir {

@@ -22,10 +22,8 @@ use crypto::{Digest, Secret};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use minicbor::{Decode, Encode};
-use mpc::additive::{Envelope, Party, Status};
 use query::{Program, Table};
 use tokio::sync::mpsc;
-use transcript::Transcript;
 use wire::Fixed;
 
 use crate::message::{ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Done};
@@ -35,7 +33,7 @@ use crate::store::Share as StoredShare;
 
 pub(crate) use keep::watch;
 pub(crate) use runs::Computations;
-use runs::{Attempt, Run};
+use runs::{Attempt, Envelope, Run};
 
 /// The parties of a request's computation: the owners of its contracts, in the request's order, then the helpers.
 struct Parties {
@@ -103,7 +101,7 @@ pub(crate) async fn coordinate(node: &Arc<Node>, request: &Digest) -> Result<Com
             Ok(Computation {
                 done: false,
                 permille: progress.permille,
-                phase: progress.phase.to_owned(),
+                phase: progress.to_string(),
                 sent_bytes: progress.sent,
                 received_bytes: progress.received,
                 rounds: progress.rounds,
@@ -158,8 +156,9 @@ async fn run_errand(node: &Node, request: &Digest, errand: &Run) -> Result<(), A
     let finish = ComputeFinish { request: *request, attempt };
     let finished =
         parties.members.iter().map(|member| node.call::<_, Done>(member, "/peer/v1/compute/finish", &finish));
-    enough(&parties, "finish", parties.members.iter().zip(join_all(finished).await).collect())?;
-    Ok(())
+    let answers = join_all(finished).await.into_iter();
+    let answers = answers.map(|answer| answer.map_err(|error| during(error, "recording the shares")));
+    enough(&parties, parties.members.iter().zip(answers).collect())
 }
 
 /// The first phase at all parties: the attempt that they hold shares of. Ends as soon as too many have failed.
@@ -184,7 +183,7 @@ async fn have_started(node: &Node, parties: &Parties) -> Result<Fixed<16>, ApiEr
             break;
         }
     }
-    enough(parties, "start", answers)?;
+    enough(parties, answers)?;
     Ok(attempt)
 }
 
@@ -195,7 +194,8 @@ async fn begin(
     start: &ComputeStart,
     ask: &ComputeFinish,
 ) -> Result<Option<Fixed<16>>, ApiError> {
-    let started: ComputeStarted = node.call(member, "/peer/v1/compute/start", start).await?;
+    let started = node.call(member, "/peer/v1/compute/start", start).await;
+    let started: ComputeStarted = started.map_err(|error| during(error, "beginning"))?;
     if started.recorded.is_some() {
         return Ok(started.recorded);
     }
@@ -209,6 +209,12 @@ async fn begin(
                 misses += 1;
                 tokio::time::sleep(MOMENT).await;
             }
+            Err(error) if error.code == code::PEER_UNREACHABLE.code || error.detail.ends_with(NO_PART) => {
+                // It cannot say at what it was: as far as this party has come itself.
+                let own = node.computations.run(&(ask.request, ask.attempt)).map(|run| run.progress());
+                return Err(during(error, &own.unwrap_or_default().to_string()));
+            }
+            // It says itself at what it was.
             Err(error) => return Err(error),
         }
     }
@@ -243,6 +249,7 @@ pub(crate) async fn start(node: &Arc<Node>, start: ComputeStart) -> Result<Compu
     };
     tokio::spawn(async move {
         let outcome = part.await.unwrap_or_else(|panicked| Err(ApiError::internal(panicked)));
+        let outcome = outcome.map_err(|error| during(error, &run.progress().to_string()));
         if let Err(error) = &outcome {
             tracing::warn!(request = %attempt.0, %error, "a computation ended without a result");
         }
@@ -270,13 +277,7 @@ async fn part(
     run: &Arc<Run>,
 ) -> Result<(), ApiError> {
     let (request, number) = attempt;
-    let made = match parties.protocol.name {
-        contracts::ADDITIVE => tokio::select! {
-            made = additive(node, parties, attempt, inbox) => made,
-            () = run.cancelled() => Err(cancelled()),
-        },
-        _ => engine::run(node, parties, attempt, inbox, run).await,
-    };
+    let made = engine::run(node, parties, attempt, inbox, run).await;
     if run.is_cancelled() {
         // Who wanted it to end wants nothing of it kept.
         keep::forget(node, &request).await?;
@@ -295,38 +296,6 @@ async fn part(
     node.store.put_share(&request, &held).await?;
     // The engine has emptied its checkpoints; their key goes too.
     keep::forget(node, &request).await
-}
-
-/// Sums by additive sharing: one message to each peer, then the share.
-async fn additive(
-    node: &Node,
-    parties: &Parties,
-    attempt: Attempt,
-    mut inbox: mpsc::Receiver<Envelope>,
-) -> Result<Made, ApiError> {
-    let session = contracts::session(&attempt.0);
-    let mut party = Party::new(session, parties.own, parties.members.len() as u16).map_err(failed)?;
-    let mut transcript = Transcript::default();
-    let (outbox, mut status) = party.step(Vec::new()).map_err(failed)?;
-    for envelope in &outbox {
-        envelope.body.expose(|body| transcript.add(envelope.from, envelope.to, body));
-    }
-    let local = local(node, parties);
-    let send = join_all(outbox.into_iter().map(|envelope| send(node, parties, attempt, envelope)));
-    let (local, sent) = tokio::join!(local, send);
-    let input = local?.ok_or_else(|| ApiError::internal("nobody helps in `additive`"))?;
-    sent.into_iter().collect::<Result<Vec<_>, _>>()?;
-    while let Status::Waiting(missing) = &status {
-        let names: Vec<_> =
-            missing.iter().filter_map(|index| parties.members.get(usize::from(*index))).cloned().collect();
-        let frame = tokio::time::timeout(PATIENCE, inbox.recv()).await.ok().flatten();
-        let frame = frame
-            .ok_or_else(|| ApiError::new(code::COMPUTATION_FAILED, format!("no word from {}", names.join(", "))))?;
-        frame.body.expose(|body| transcript.add(frame.from, frame.to, body));
-        status = party.step(vec![frame]).map_err(failed)?.1;
-    }
-    let share = party.share(&input).map_err(failed)?;
-    Ok(Made { share: Secret::new(share.to_bytes()), transcript: transcript.digest(&session) })
 }
 
 /// Second phase at a party: records the sealed share of the attempt and keeps it as the result's.
@@ -409,7 +378,7 @@ pub(crate) fn alive(node: &Node, asked: &ComputeFinish) -> Result<Done, ApiError
 }
 
 fn no_part() -> ApiError {
-    ApiError::new(code::COMPUTATION_FAILED, "this node takes no part in that attempt")
+    ApiError::new(code::COMPUTATION_FAILED, NO_PART)
 }
 
 fn cancelled() -> ApiError {
@@ -477,6 +446,10 @@ fn parties(node: &Node, id: &Digest) -> Result<Parties, ApiError> {
         return Err(ApiError::new(code::NOT_PERMITTED, message));
     }
     if request.phase == Phase::Allowed {
+        // What is held of it is destroyed when the first of its contracts ends.
+        if all.iter().any(|terms| terms.window.not_after <= node.now()) {
+            return Err(ApiError::new(code::CONTRACT_NOT_IN_FORCE, "a contract's window has ended"));
+        }
         let expired = request.verdict.as_ref().is_none_or(|verdict| verdict.not_after < node.now());
         if expired || standing != Standing::Active {
             let code = if expired { code::VERDICT_EXPIRED } else { code::CONTRACT_NOT_IN_FORCE };
@@ -527,32 +500,65 @@ async fn send(
 }
 
 /// Refuses to go on where fewer parties than it takes answered well.
-fn enough<T>(parties: &Parties, phase: &str, answers: Vec<(&String, Result<T, ApiError>)>) -> Result<(), ApiError> {
-    let (mut good, mut away, mut failures) = (0, Vec::new(), Vec::new());
-    for (_, answer) in answers {
+fn enough<T>(parties: &Parties, answers: Vec<(&String, Result<T, ApiError>)>) -> Result<(), ApiError> {
+    let (mut good, mut failures) = (0, Vec::new());
+    for (member, answer) in answers {
         match answer {
             Ok(_) => good += 1,
-            Err(error) if error.code == code::PEER_UNREACHABLE.code => away.push(error.to_string()),
             Err(error) if error.code == code::COMPUTATION_CANCELLED.code => return Err(error),
-            // The detail begins with the member that it is of.
-            Err(error) => failures.push(error.detail),
+            Err(error) => failures.push((member.as_str(), error)),
         }
     }
-    // Where somebody is away, the others' failures are for want of it.
-    let failures = if away.is_empty() { failures.join("; ") } else { away.join("; ") };
+    let failures = told(&parties.members, &failures);
     if good < parties.protocol.enough() {
-        return Err(ApiError::new(code::COMPUTATION_FAILED, format!("phase {phase}: {failures}")));
+        return Err(ApiError::new(code::COMPUTATION_FAILED, failures));
     }
     if !failures.is_empty() {
-        tracing::warn!(request = %parties.request.id, phase, failures, "a computation goes on without a party");
+        tracing::warn!(request = %parties.request.id, failures, "a computation goes on without a party");
     }
     Ok(())
+}
+
+/// What members answered, each once: who failed, why and at what; and who says so, where it is another.
+fn told(members: &[String], failures: &[(&str, ApiError)]) -> String {
+    let away = |error: &ApiError| error.code == code::PEER_UNREACHABLE.code;
+    // Where somebody is away, the others' failures are for want of it.
+    let some_away = failures.iter().any(|(_, error)| away(error));
+    let mut told: Vec<(String, Vec<&str>)> = Vec::new();
+    for (member, error) in failures.iter().filter(|(_, error)| away(error) || !some_away) {
+        // The detail begins with the member that it is of.
+        let own = error.detail.strip_prefix(member).and_then(|rest| rest.strip_prefix(": "));
+        let of_another = own.filter(|rest| {
+            let mut others = members.iter().filter(|other| other != member);
+            others.any(|other| rest.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with(": ")))
+        });
+        let (what, says) = of_another.map_or((error.detail.as_str(), None), |what| (what, Some(*member)));
+        match told.iter_mut().find(|(known, _)| known == what) {
+            Some((_, known)) => known.extend(says),
+            None => told.push((what.to_owned(), says.into_iter().collect())),
+        }
+    }
+    let one = |(what, says): &(String, Vec<&str>)| match says.as_slice() {
+        [] => what.clone(),
+        says => format!("{what} (says {})", says.join(", ")),
+    };
+    told.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// A failure that says at what it came about, unless somebody wanted the end.
+fn during(error: ApiError, phase: &str) -> ApiError {
+    if error.code == code::COMPUTATION_CANCELLED.code || phase.is_empty() {
+        return error;
+    }
+    ApiError { detail: format!("{}, while {phase}", error.detail), ..error }
 }
 
 fn failed(error: impl ToString) -> ApiError {
     ApiError::new(code::COMPUTATION_FAILED, error.to_string())
 }
 
+/// What a node says of an attempt that it knows nothing of, for example after it has started anew.
+const NO_PART: &str = "this node takes no part in that attempt";
 /// The store's name for the attempt whose share was recorded.
 const RECORDED: &str = "recorded attempt";
 /// How long a party waits for another's message.
@@ -565,3 +571,36 @@ const WAIT: Duration = Duration::from_secs(20);
 const MISSES: u32 = 2;
 /// How long the outcome of an errand is kept for who asks.
 const ERRAND_LIFE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(code: code::Code, detail: &str) -> ApiError {
+        during(ApiError::new(code, detail), "computing (operation 5 of 21)")
+    }
+
+    #[test]
+    fn a_failure_names_the_party_what_it_was_at_and_why() {
+        let members = ["st-anna", "riverside", "northgate"].map(str::to_owned);
+        let lost = || failure(code::COMPUTATION_FAILED, "riverside: northgate: no word in time");
+        let expected = "northgate: no word in time, while computing (operation 5 of 21) (says riverside)";
+        assert_eq!(told(&members, &[("riverside", lost())]), expected);
+        // The same by two, at different places; one's own.
+        let other =
+            ApiError::new(code::COMPUTATION_FAILED, "st-anna: northgate: no word in time, while agreeing on keys");
+        let own =
+            ApiError::new(code::COMPUTATION_FAILED, "northgate: this party's table is none, while reading its table");
+        let expected =
+            format!("{expected}; northgate: no word in time, while agreeing on keys (says st-anna); {}", own.detail);
+        assert_eq!(told(&members, &[("riverside", lost()), ("st-anna", other), ("northgate", own)]), expected);
+        let same = failure(code::COMPUTATION_FAILED, "st-anna: northgate: no word in time");
+        let both = "northgate: no word in time, while computing (operation 5 of 21) (says riverside, st-anna)";
+        assert_eq!(told(&members, &[("riverside", lost()), ("st-anna", same)]), both);
+        // Who is away spoils it for the others.
+        let away = failure(code::PEER_UNREACHABLE, "northgate: connection refused");
+        let expected = "northgate: connection refused, while computing (operation 5 of 21)";
+        assert_eq!(told(&members, &[("riverside", lost()), ("northgate", away)]), expected);
+        assert_eq!(during(cancelled(), "computing").detail, cancelled().detail);
+    }
+}

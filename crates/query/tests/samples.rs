@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crypto::{Label, Secret, hash};
-use mpc::additive::{Party, Share};
+use crypto::Secret;
+use mpc::additive::{Additive, combine};
+use mpc::domain::{Domain, Values};
+use mpc::engine::local;
+use mpc::runner;
 use query::{Answer, Program, Table};
 
 const HOSPITALS: [&str; 3] = ["st-anna", "riverside", "northgate"];
@@ -35,18 +38,23 @@ fn answer(folder: &str, members: [&str; 3]) -> Answer {
         vector.expose(|vector| plain.iter_mut().zip(vector).for_each(|(sum, value)| *sum = sum.wrapping_add(*value)));
     }
 
-    let session = hash(Label::SESSION, &[program.digest().as_bytes()]);
-    let mut parties: Vec<Party> = (0..3).map(|index| Party::new(session, index, 3).unwrap()).collect();
-    let mail: Vec<_> = parties.iter_mut().flat_map(|party| party.step(Vec::new()).unwrap().0).collect();
+    let (length, joint) = (program.length(), program.joint(3, 3, Domain::Ring64));
+    let inputs: Vec<Values> =
+        vectors.iter().map(|vector| vector.expose(|words| Values::Ring64(words.clone()))).collect();
+    let results = local::run(3, 1, move |io| {
+        let (joint, own) = (joint.clone(), usize::from(io.index()));
+        let inputs = inputs.iter().enumerate().map(|(at, values)| (at == own).then(|| values.clone())).collect();
+        async move {
+            let backend = Additive::new(&io)?;
+            runner::run(&joint, &backend, io, &[length; 3], inputs).await
+        }
+    });
     let cost = program.cost(3);
-    assert_eq!(mail.iter().map(|envelope| envelope.body.expose(Vec::len) as u64).sum::<u64>(), cost.bytes);
-    for envelope in mail {
-        parties[usize::from(envelope.to)].step(vec![envelope]).unwrap();
-    }
-    let shares: Vec<Share> =
-        parties.into_iter().zip(&vectors).map(|(party, vector)| party.share(vector).unwrap()).collect();
-    assert!(shares.iter().all(|share| share.to_bytes().len() as u64 == cost.share_bytes));
-    assert_eq!(Share::sum(session, &shares).unwrap(), plain);
+    assert_eq!(results.iter().map(|(_, stats)| stats.payload_sent).sum::<u64>(), cost.bytes);
+    let shares: Vec<_> = results.into_iter().map(|(result, _)| result.unwrap().share.unwrap()).collect();
+    assert!(shares.iter().all(|share| share.len() as u64 == cost.share_bytes));
+    let session = local::settings(0, 3, 1).session;
+    assert!(combine(&session, Domain::Ring64, &shares).unwrap() == Values::Ring64(plain.clone()));
     program.answer(&plain, 3).unwrap()
 }
 

@@ -72,7 +72,9 @@ fn value(report: &Report) -> Value {
         "members": report.members,
         "release": { "sha256": report.release.sha256, "root": report.release.root, "rows": report.release.rows },
         "compute": groups.collect::<Map<_, _>>(),
-        "dropped": report.dropped.as_ref().map(|dropped| json!({ "member": dropped.member, "aborted": dropped.told, "resumed": dropped.resumed })),
+        "dropped": report.dropped.as_ref().map(|Dropped { member, told, resumed, ended }| {
+            json!({ "member": member, "aborted": told, "resumed": resumed, "ended": ended })
+        }),
         "cut": report.cut.as_ref().map(|cut| json!({ "members": cut.members, "carriers": cut.carriers })),
         "killed": report.killed.as_ref().map(|killed| json!({ "member": killed.member, "blocks": killed.blocks })),
         "refusals": report.refusals.iter().map(|refusal| json!({ "case": refusal.case, "code": refusal.code })).collect::<Vec<_>>(),
@@ -130,13 +132,15 @@ fn text(report: &Report) -> String {
     )
 }
 
-fn dropped(Dropped { member, told, resumed }: &Dropped) -> String {
+fn dropped(Dropped { member, told, resumed, ended }: &Dropped) -> String {
     format!(
         "\nThe node of {member} died in the middle of it the first time, and the computation ended:\n  {told}\n  \
          {member} came back, and the same request went on {resumed}: the result is above\n\
          It died again in a computation with the regulator's help (shamir over four parties: one may cheat, one may vanish):\n  \
          the other three finished, and the result is the same\n\
-         A third computation was withdrawn after its death: all parties destroyed what they had kept, and recorded that\n"
+         A third computation was withdrawn after its death: all parties destroyed what they had kept, and recorded that\n\
+         Of two under contracts that ended meanwhile, one done and one cut short, {} destroyed all they held\n",
+        ended.join(", ")
     )
 }
 

@@ -238,6 +238,12 @@ pub trait Backend {
     fn cost_of_check(&self, _done: &[(Primitive, Domain, usize)]) -> Cost {
         Cost::default()
     }
+
+    /// What keys of the back end's own cost, beside the session's set-up, where a session does these operations, at most; to the byte where all
+    /// of them are linear. Most have none.
+    fn cost_of_keys(&self, _done: &[Primitive]) -> Cost {
+        Cost::default()
+    }
 }
 
 /// The operations of a [`Backend`] that talk, for stating their cost.

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use crypto::Digest;
+use crypto::{Digest, Secret};
 
 use crate::domain::Element;
-use crate::prg::Prg;
+use crate::prg::{Prg, Root};
 
 use super::frame::Writer;
 use super::{Failure, Fault, Frame, Stats};
@@ -26,7 +26,7 @@ pub(super) struct Shared {
     pub(super) session: Digest,
     pub(super) run: [u8; 16],
     /// By peer; none at the own place.
-    pub(super) pairs: RefCell<Vec<Option<Rc<Prg>>>>,
+    pub(super) pairs: RefCell<Vec<Option<Pair>>>,
     /// Of this party alone.
     pub(super) own: Prg,
     pub(super) mail: RefCell<HashMap<(u16, OpId), Mailbox>>,
@@ -45,6 +45,12 @@ pub(super) struct Shared {
     pub(super) unwanted: RefCell<HashMap<(u16, OpId), usize>>,
     /// Peers whose bytes somebody awaited when the party was last stepped.
     pub(super) awaited: RefCell<Vec<bool>>,
+}
+
+/// What this party shares with a peer.
+pub(super) struct Pair {
+    pub(super) root: Root,
+    pub(super) stream: Rc<Prg>,
 }
 
 /// Bytes of one operation from one peer that nobody has taken yet.
@@ -281,7 +287,20 @@ impl Io {
     /// # Panics
     /// Before the session's set-up, or for the party itself.
     pub fn pair(&self, peer: u16) -> Rc<Prg> {
-        self.shared.pairs.borrow()[usize::from(peer)].clone().expect("a pair has a stream once the session is set up")
+        self.of_pair(peer, |pair| Rc::clone(&pair.stream))
+    }
+
+    /// A key shared with a peer, for a purpose of the back end's: fresh for each run, and independent of the pair's stream.
+    ///
+    /// # Panics
+    /// As [`Io::pair`].
+    pub fn pair_key<const N: usize>(&self, peer: u16, purpose: &[u8]) -> Secret<[u8; N]> {
+        self.of_pair(peer, |pair| pair.root.key(&[purpose]))
+    }
+
+    fn of_pair<R>(&self, peer: u16, read: impl FnOnce(&Pair) -> R) -> R {
+        let pairs = self.shared.pairs.borrow();
+        read(pairs[usize::from(peer)].as_ref().expect("a pair has agreed once the session is set up"))
     }
 
     /// A stream that no other party knows.

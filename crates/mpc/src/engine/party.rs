@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use crypto::{Digest, Secret};
 
-use crate::prg::Prg;
+use crate::prg::{Prg, Root};
 
 use super::frame::{self, Writer};
-use super::io::Shared;
+use super::io::{Pair, Shared};
 use super::{Failure, Fault, Frame, Io, OpId};
 
 /// What a party needs to know of its session.
@@ -202,8 +202,9 @@ async fn agree(io: &Io) -> Result<(), Failure> {
         } else {
             ((*peer, &theirs), (io.index(), ours))
         };
-        let prg = Prg::pair(&io.shared.session, &io.shared.run, low, high);
-        io.shared.pairs.borrow_mut()[usize::from(*peer)] = Some(Rc::new(prg));
+        let root = Root::new(&io.shared.session, low, high);
+        let stream = Rc::new(Prg::pair(&root, &io.shared.run));
+        io.shared.pairs.borrow_mut()[usize::from(*peer)] = Some(Pair { root, stream });
     }
     Ok(())
 }

@@ -30,22 +30,75 @@ pub struct Prediction {
 /// # Errors
 /// As running it would, where lengths do not fit or the back end lacks an operation.
 pub fn predict(program: &Program, backend: impl Backend + 'static, lengths: &[usize]) -> Result<Prediction, Failure> {
+    Ok(rehearse(program, backend, lengths, None)?.0)
+}
+
+/// As [`predict`], and all that a session sends besides: the seeds of its set-up, the back end's own keys, and what it takes to keep
+/// checkpoints after every so many operations ([`Session::keep`](runner::Session::keep)), where it does. To the byte for
+/// linear programs; a back end's own keys may be asked for by fewer operations than it states.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_session(
+    program: &Program,
+    backend: impl Backend + 'static,
+    lengths: &[usize],
+    every: Option<usize>,
+) -> Result<Prediction, Failure> {
+    let pairs = u64::from(program.parties()) * u64::from(program.parties().saturating_sub(1));
+    let (Prediction { bytes, rounds, multiplications }, keys, checkpoints) =
+        rehearse(program, backend, lengths, every)?;
+    let seeds = SEED * pairs;
+    let (agreement, turns) = if every.is_some() { (AGREEMENT * pairs, AGREEMENT_ROUNDS) } else { (0, 0) };
+    // At each checkpoint every party tells every other one that it has kept it.
+    let kept = pairs * u64::from(checkpoints);
+    Ok(Prediction {
+        bytes: bytes + seeds + keys.bytes + agreement + kept,
+        rounds: rounds + keys.rounds + turns + checkpoints,
+        multiplications,
+    })
+}
+
+/// What a program costs, what the back end's keys do, and how many checkpoints are kept.
+fn rehearse(
+    program: &Program,
+    backend: impl Backend + 'static,
+    lengths: &[usize],
+    every: Option<usize>,
+) -> Result<(Prediction, Cost, u32), Failure> {
     let (program, lengths) = (program.clone(), lengths.to_vec());
     let ledger = Rc::new(Ledger::default());
     let spending = Rc::clone(&ledger);
+    let keys: Rc<Cell<Cost>> = Rc::default();
+    let spent = Rc::clone(&keys);
     let mut party = Party::new(local::settings(0, 1, 0), move |io| async move {
         let dry = Dry { of: &backend, ledger: &spending };
-        let inputs = vec![None; lengths.len()];
-        runner::run(&program, &dry, io, &lengths, inputs).await
+        let (inputs, store) = (vec![None; lengths.len()], runner::Memory::default());
+        let session = runner::Session::new(&program, &dry, &lengths).observe(&*spending);
+        let session = match every {
+            Some(every) => session.keep(&store, every),
+            None => session,
+        };
+        let outcome = session.run(io, inputs).await;
+        spent.set(backend.cost_of_keys(&spending.all.borrow()));
+        outcome
     })?;
     while let (_, Status::Waiting) = party.step([])? {
         // Nobody sends anything: whoever waits does so for a round to pass.
         ledger.rounds.set(ledger.rounds.get() + 1);
     }
     let setup = 1;
-    let Ledger { bytes, rounds, multiplications, .. } = &*ledger;
-    Ok(Prediction { bytes: bytes.get(), rounds: setup + rounds.get(), multiplications: multiplications.get() })
+    let Ledger { bytes, rounds, multiplications, checkpoints, .. } = &*ledger;
+    let predicted =
+        Prediction { bytes: bytes.get(), rounds: setup + rounds.get(), multiplications: multiplications.get() };
+    Ok((predicted, keys.get(), checkpoints.get()))
 }
+
+/// What each party gives each other one when a session is set up.
+const SEED: u64 = 32;
+/// What each tells each other one to agree from where to go on (`docs/spec/mpc/sessions.md`).
+const AGREEMENT: u64 = 80 + 44;
+const AGREEMENT_ROUNDS: u32 = 2;
 
 /// What has been spent.
 #[derive(Default)]
@@ -56,6 +109,17 @@ struct Ledger {
     multiplications: Cell<u64>,
     /// Operations since the last check.
     unchecked: RefCell<Vec<(Primitive, Domain, usize)>>,
+    /// All operations.
+    all: RefCell<Vec<Primitive>>,
+    checkpoints: Cell<u32>,
+}
+
+impl runner::Observer for Ledger {
+    fn report(&self, report: &runner::Report) {
+        if report.phase == runner::Phase::Checkpoint {
+            self.checkpoints.set(self.checkpoints.get() + 1);
+        }
+    }
 }
 
 /// A back end whose columns hold nothing, and whose operations do nothing but take their rounds.
@@ -78,6 +142,7 @@ impl Dry<'_> {
         };
         add(&self.ledger.multiplications, products as u64);
         self.ledger.unchecked.borrow_mut().push((primitive, domain, len));
+        self.ledger.all.borrow_mut().push(primitive);
         rounds
     }
 
@@ -176,13 +241,15 @@ impl Backend for Dry<'_> {
     }
 
     fn to_bits<'a>(&'a self, _: &'a mut Io, column: &'a Column, count: u32) -> Fut<'a, Vec<Column>> {
-        let rounds = self.spend(Primitive::ToBits(count), column.domain(), column.len());
-        self.after(Ok((rounds, vec![empty(Domain::Bits, column.len()); count as usize])))
+        let made = self.offered(Primitive::ToBits(count), column.domain());
+        let bits = || vec![empty(Domain::Bits, column.len()); count as usize];
+        self.after(made.map(|()| (self.spend(Primitive::ToBits(count), column.domain(), column.len()), bits())))
     }
 
     fn is_negative<'a>(&'a self, _: &'a mut Io, column: &'a Column) -> Fut<'a, Column> {
-        let rounds = self.spend(Primitive::IsNegative, column.domain(), column.len());
-        self.after(Ok((rounds, empty(Domain::Bits, column.len()))))
+        let made = self.offered(Primitive::IsNegative, column.domain());
+        let spend = || self.spend(Primitive::IsNegative, column.domain(), column.len());
+        self.after(made.map(|()| (spend(), empty(Domain::Bits, column.len()))))
     }
 
     fn from_bits<'a>(&'a self, _: &'a mut Io, bits: &'a [Column], domain: Domain) -> Fut<'a, Column> {
@@ -226,6 +293,11 @@ impl Backend for Dry<'_> {
         self.after(Ok((rounds, Vec::new())))
     }
 
+    /// What is kept is nothing.
+    fn save(&self, _: &Column) -> Result<Vec<u8>, Failure> {
+        Ok(Vec::new())
+    }
+
     fn offers(&self, primitive: Primitive) -> bool {
         self.of.offers(primitive)
     }
@@ -240,5 +312,9 @@ impl Backend for Dry<'_> {
 
     fn cost_of_check(&self, done: &[(Primitive, Domain, usize)]) -> Cost {
         self.of.cost_of_check(done)
+    }
+
+    fn cost_of_keys(&self, done: &[Primitive]) -> Cost {
+        self.of.cost_of_keys(done)
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::additive::Additive;
 use crate::domain::{Domain, Values};
-use crate::engine::{Backend, Io, local};
+use crate::engine::{Backend, Io, checked, local};
 use crate::net::sim::{Crash, Dice, Simulation};
 use crate::program::{Builder, Program};
 use crate::rep3::Rep3;
@@ -125,6 +126,36 @@ fn a_run_over_a_field_reads_each_block_of_its_streams_once() {
     once(&reads);
 }
 
+/// Whatever leaves a party is under masks of its own: each opening, side by side too, and what is handed out.
+#[test]
+fn a_run_of_additive_sharing_reads_each_block_of_its_masks_once() {
+    let reads = reads(|| {
+        let results = local::run(4, 1, |mut io| async move {
+            let backend = Additive::new(&io)?;
+            let mut columns = Vec::new();
+            for (domain, len) in [(Domain::Ring64, 4097), (Domain::M61, 9001), (Domain::P127, 3), (Domain::Ring64, 1)] {
+                columns.push(backend.random(&mut io, domain, len).await?);
+            }
+            let given = checked(&backend, &mut io, &columns[..1]).await?;
+            backend.hand_out(&mut io, given).await?;
+            for _ in 0..2 {
+                let mut strands = io.split(2);
+                for strand in &mut strands {
+                    let opened = checked(&backend, strand, &columns).await?;
+                    backend.open(strand, opened, None).await?;
+                }
+                io.rejoin(strands);
+                let opened = checked(&backend, &mut io, &columns[1..]).await?;
+                backend.open(&mut io, opened, Some(2)).await?;
+            }
+            Ok(())
+        });
+        assert!(results.iter().all(|(result, _)| result.is_ok()));
+    });
+    assert!(reads.len() > 200);
+    once(&reads);
+}
+
 /// Runs with crashes: every run has keys of its own, whoever crashed and whenever, resumed or not.
 #[test]
 fn no_key_serves_two_runs() {
@@ -172,7 +203,7 @@ fn a_repeated_seed_does_not_repeat_a_stream() {
     let session = Digest::from([7; 32]);
     let (ours, theirs) = (Secret::new([1; 32]), Secret::new([2; 32]));
     let draw = |run: u8| {
-        let pair = Prg::pair(&session, &[run; 16], (0, &ours), (1, &theirs));
+        let pair = Prg::pair(&Root::new(&session, (0, &ours), (1, &theirs)), &[run; 16]);
         let own = Prg::own(&session, &[run; 16], 0, &ours);
         [pair, own].map(|prg| prg.vector::<u64>(OpId(1), 4))
     };

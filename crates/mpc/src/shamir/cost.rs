@@ -21,6 +21,24 @@ pub(crate) struct Bill {
 }
 
 impl Shamir {
+    /// What the sets' keys cost, where anything needs them: inputs where members may vanish, and at most what is not linear.
+    pub(super) fn agreeing(&self, done: &[Primitive]) -> Cost {
+        let asks = |primitive: &Primitive| {
+            !matches!(primitive, Primitive::Input | Primitive::Open | Primitive::OpenTo | Primitive::HandOut)
+        };
+        let anything = |primitive: &Primitive| self.is_tolerant() || asks(primitive);
+        // Sets of two have their pair's stream.
+        let others = self.seats() - self.threshold - 1;
+        if others == 1 || !done.iter().any(anything) {
+            return Cost::default();
+        }
+        let (keys, pairs) = (16 * self.sets.len() * others, self.seats() * (self.seats() - 1));
+        match self.is_malicious() {
+            true => Cost { bytes: (keys + 32 * pairs) as u64, rounds: 2 },
+            false => Cost { bytes: keys as u64, rounds: u32::from(keys > 0) },
+        }
+    }
+
     pub(crate) fn bill(&self, primitive: Primitive, domain: Domain, len: usize) -> Bill {
         let (n, t) = (self.seats(), self.threshold);
         let bytes = self.bytes(domain, len);

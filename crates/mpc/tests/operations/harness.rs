@@ -1,5 +1,6 @@
 //! Runs a program over each back end, and compares.
 
+use mpc::additive::Additive;
 use mpc::circuit::open;
 use mpc::domain::{Domain, Element, M61, P127, Values};
 use mpc::engine::{Adversary, Backend, Column, Failure, Io, Stats, local};
@@ -36,6 +37,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
             parties: 4,
             make: |_| Box::new(Shamir::new(4, 1, Adversary::SemiHonest).expect("one of four")),
         },
+        Kind { name: "additive", parties: 4, make: |io| Box::new(Additive::new(io).expect("four parties")) },
         Kind { name: "rep3", parties: 3, make: |io| Box::new(Rep3::semi_honest(io).expect("three parties")) },
     ]
 }

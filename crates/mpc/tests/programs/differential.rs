@@ -3,7 +3,7 @@
 use mpc::domain::Domain;
 use proptest::prelude::*;
 
-use super::run::{MALICIOUS, SEMI_HONEST, SHAMIR, expect};
+use super::run::{ADDITIVE, MALICIOUS, SEMI_HONEST, SHAMIR, expect};
 use super::{random, samples};
 
 #[test]
@@ -28,6 +28,22 @@ fn every_operation_over_fields() {
             let sample = samples::sample(operation, domain, 5, 8);
             let result = expect(SHAMIR, &sample, 5);
             assert!(result.is_ok() || operation.0 == "give", "{}: {result:?}", sample.name);
+        }
+    }
+}
+
+/// What additive sharing has, and nothing else: the rest is refused at all parties, not left hanging.
+#[test]
+fn every_linear_operation_over_rings_and_fields() {
+    for domain in [Domain::Ring64, Domain::Ring128, Domain::M61, Domain::P127] {
+        for operation in samples::OPERATIONS {
+            // A single row is sorted as it is.
+            for len in [2, 5, 67] {
+                let sample = samples::sample(operation, domain, len, 2);
+                let result = expect(ADDITIVE, &sample, 5);
+                let linear = ["constant", "linear", "sum", "prefix_sum", "give_sum"].contains(&operation.0);
+                assert_eq!(result.is_ok(), linear, "{}: {result:?}", sample.name);
+            }
         }
     }
 }

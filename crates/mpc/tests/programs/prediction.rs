@@ -6,7 +6,7 @@ use mpc::domain::Domain;
 use mpc::engine::{Failure, local};
 use mpc::planner::Prediction;
 
-use super::run::{MALICIOUS, Protocol, SEMI_HONEST, SHAMIR, SHAMIR_MALICIOUS, Sample, over};
+use super::run::{ADDITIVE, MALICIOUS, Protocol, SEMI_HONEST, SHAMIR, SHAMIR_MALICIOUS, Sample, over};
 use super::{random, samples};
 
 fn prediction(protocol: Protocol, sample: &Sample) -> Result<Prediction, Failure> {
@@ -83,6 +83,13 @@ fn semi_honest_costs_are_predicted() {
 #[test]
 fn malicious_costs_are_predicted() {
     table(MALICIOUS, each(&RINGS, &[100]), (0, 0), (0, 0));
+}
+
+/// To the byte and the round.
+#[test]
+fn costs_by_additive_sharing_are_predicted() {
+    let all = each(&[Domain::Ring64, Domain::Ring128, Domain::M61, Domain::P127], &[1, 100, 4097]);
+    table(ADDITIVE, all, (0, 0), (0, 0));
 }
 
 /// The same over a field, but for the keys, which are agreed on at the first need.

@@ -104,7 +104,7 @@ fn a_driven_run_ends_on_request_and_tells_its_progress() {
             _ => assert!(stopped.failure.is_interruption(), "{stopped}"),
         }
         assert_eq!(stopped.operation, Some("div"), "{stopped}");
-        assert!(stopped.to_string().starts_with("at operation 5 (div): "), "{stopped}");
+        assert!(stopped.to_string().starts_with("at operation 3 (div): "), "{stopped}");
     }
 }
 

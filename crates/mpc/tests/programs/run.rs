@@ -1,6 +1,7 @@
 //! Runs a program over a back end, all parties in one thread.
 
-use mpc::domain::Values;
+use mpc::additive::{self, Additive};
+use mpc::domain::{Domain, Values};
 use mpc::engine::{Adversary, Backend, Failure, Io, Stats, local};
 use mpc::plain::Plain;
 use mpc::planner::{Prediction, predict};
@@ -31,8 +32,8 @@ impl Sample {
     }
 }
 
-/// What a recipient does with three shares.
-type Combine = fn([Vec<u8>; 3]) -> Result<Vec<Values>, Failure>;
+/// What a recipient does with three shares of a program over a domain.
+type Combine = fn([Vec<u8>; 3], Domain) -> Result<Vec<Values>, Failure>;
 
 /// A protocol.
 #[derive(Clone, Copy)]
@@ -50,23 +51,34 @@ pub(crate) const SEMI_HONEST: Protocol = Protocol {
     parties: 3,
     make: |io| Box::new(semi_honest(io)),
     predict: |io, sample| predict(&sample.program, semi_honest(io), &sample.lengths()),
-    combine: |shares| rep3::combine(&shares),
+    combine: |shares, _| rep3::combine(&shares),
 };
 pub(crate) const MALICIOUS: Protocol = Protocol {
     name: "rep3 malicious",
     parties: 3,
     make: |io| Box::new(malicious(io)),
     predict: |io, sample| predict(&sample.program, malicious(io), &sample.lengths()),
-    combine: |shares| rep3::combine(&shares),
+    combine: |shares, _| rep3::combine(&shares),
 };
 pub(crate) const SHAMIR: Protocol = Protocol {
     name: "shamir",
     parties: 3,
     make: |_| Box::new(minority()),
     predict: |_, sample| predict(&sample.program, minority(), &sample.lengths()),
-    combine: |shares| {
+    combine: |shares, _| {
         let shares: Vec<_> = (0..).zip(shares).collect();
         shamir::combine(3, 1, &shares).map(|combined| combined.values)
+    },
+};
+
+pub(crate) const ADDITIVE: Protocol = Protocol {
+    name: "additive",
+    parties: 3,
+    make: |io| Box::new(Additive::new(io).expect("three parties")),
+    predict: |io, sample| predict(&sample.program, Additive::new(io).expect("three parties"), &sample.lengths()),
+    combine: |shares, domain| {
+        let session = local::settings(0, 3, 0).session;
+        additive::combine(&session, domain, &shares).map(|values| vec![values])
     },
 };
 
@@ -154,7 +166,9 @@ pub(crate) fn expect(protocol: Protocol, sample: &Sample, seed: u64) -> Result<(
         shares.extend(outcome.share);
     }
     let given = match <[Vec<u8>; 3]>::try_from(shares) {
-        Ok(shares) => (protocol.combine)(shares).unwrap_or_else(|failure| panic!("{what}: {failure}")),
+        Ok(shares) => {
+            (protocol.combine)(shares, sample.inputs[0].domain()).unwrap_or_else(|failure| panic!("{what}: {failure}"))
+        }
         Err(_) => Vec::new(),
     };
     let rest: Vec<Values> = expected.opened.into_iter().skip(targets.len()).flatten().collect();

@@ -5,17 +5,27 @@ use mpc::program::{Builder, Numbers as Column, Truths};
 
 use super::run::{Numbers, Sample};
 
-/// What a sample's operation is given: two columns of numbers below `2^bits`, one above zero, two of truths.
+/// What a sample's operation is given: two columns of numbers below `2^bits`, one above zero, and two of truths, where it
+/// takes some.
 pub(crate) struct Given {
     pub(crate) a: Column,
     pub(crate) b: Column,
     pub(crate) above: Column,
-    pub(crate) p: Truths,
-    pub(crate) q: Truths,
+    truths: Option<[Truths; 2]>,
     pub(crate) domain: Domain,
     pub(crate) len: usize,
     /// Whether to open what would be given.
     pub(crate) opens: bool,
+}
+
+impl Given {
+    fn p(&self) -> Truths {
+        self.truths.expect("an operation on truths is given some")[0]
+    }
+
+    fn q(&self) -> Truths {
+        self.truths.expect("an operation on truths is given some")[1]
+    }
 }
 
 type Build = fn(&mut Builder, &Given);
@@ -53,11 +63,11 @@ pub(crate) const OPERATIONS: &[(&str, u32, Build)] = &[
         program.open(sums);
     }),
     ("and", 1, |program, given| {
-        let both = program.and(given.p, given.q);
+        let both = program.and(given.p(), given.q());
         program.open(both);
     }),
     ("xor", 1, |program, given| {
-        let one = program.xor(given.p, given.q);
+        let one = program.xor(given.p(), given.q());
         let not = program.not(one);
         program.open(one);
         program.open(not);
@@ -71,7 +81,7 @@ pub(crate) const OPERATIONS: &[(&str, u32, Build)] = &[
         program.open(equal);
     }),
     ("select", 63, |program, given| {
-        let chosen = program.select(given.p, given.a, given.b);
+        let chosen = program.select(given.p(), given.a, given.b);
         program.open(chosen);
     }),
     ("min", 63, |program, given| {
@@ -113,7 +123,7 @@ pub(crate) const OPERATIONS: &[(&str, u32, Build)] = &[
         program.open(converted);
     }),
     ("to_number", 1, |program, given| {
-        let number = program.to_number(given.p, given.domain);
+        let number = program.to_number(given.p(), given.domain);
         program.open(number);
     }),
     ("shuffle", 63, |program, given| {
@@ -128,27 +138,36 @@ pub(crate) const OPERATIONS: &[(&str, u32, Build)] = &[
         }
     }),
     ("segmented_sum", 60, |program, given| {
-        let sums = program.segmented_sum(given.p, given.a);
+        let sums = program.segmented_sum(given.p(), given.a);
         program.open(sums);
     }),
     ("give", 63, |program, given| {
         if given.opens {
             program.open(given.a);
-            program.open(given.p);
+            program.open(given.p());
         } else {
             program.give(given.a);
-            program.give(given.p);
+            program.give(given.p());
+        }
+    }),
+    ("give_sum", 62, |program, given| {
+        let sum = program.linear(&[(1, given.a), (1, given.b), (1, given.above)], 5);
+        if given.opens {
+            program.open(sum);
+        } else {
+            program.give(sum);
         }
     }),
 ];
 
 /// A sample of one of [`OPERATIONS`].
 pub(crate) fn sample((name, bits, build): &(&str, u32, Build), domain: Domain, len: usize, seed: u64) -> Sample {
+    let of_truths = TRUTHS.contains(name);
     let [program, clear] = [false, true].map(|opens| {
         let mut program = Builder::new(3);
         let [a, b, above] = [0, 1, 2].map(|party| program.input(party, domain));
-        let [p, q] = [1, 2].map(|party| program.input_truths(party));
-        build(&mut program, &Given { a, b, above, p, q, domain, len, opens });
+        let truths = of_truths.then(|| [1, 2].map(|party| program.input_truths(party)));
+        build(&mut program, &Given { a, b, above, truths, domain, len, opens });
         program.finish().expect("it opens something")
     });
     let mut numbers = Numbers(seed);
@@ -162,6 +181,12 @@ pub(crate) fn sample((name, bits, build): &(&str, u32, Build), domain: Domain, l
     let (a, b) = (column(any), column(any));
     let above = column(|numbers, bits| (numbers.signed(bits) & i64::MAX >> (63 - bits)) | 1);
     let mut truths = || Values::Bits((0..len).map(|_| numbers.next() & 1 == 1).collect());
-    let (p, q) = (truths(), truths());
-    Sample { name: format!("{name} of {len} {domain:?}"), program, clear, inputs: vec![a, b, above, p, q] }
+    let mut inputs = vec![a, b, above];
+    if of_truths {
+        inputs.extend([truths(), truths()]);
+    }
+    Sample { name: format!("{name} of {len} {domain:?}"), program, clear, inputs }
 }
+
+/// Operations of [`OPERATIONS`] that are given truths.
+const TRUTHS: [&str; 6] = ["and", "xor", "select", "to_number", "segmented_sum", "give"];

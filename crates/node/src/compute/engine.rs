@@ -1,26 +1,27 @@
 //! A run on the engine of `mpc`: a party on a thread of its own, its frames through the peers' API.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use contracts::{Protocol, SHAMIR, code};
+use contracts::{ADDITIVE, Protocol, SHAMIR};
 use crypto::Secret;
 use futures_util::future::join_all;
 use futures_util::stream::StreamExt as _;
-use mpc::additive::Envelope;
+use mpc::additive::Additive;
 use mpc::domain::{Domain, Values};
-use mpc::engine::{Adversary, Backend, Failure, Frame, Party, Settings, Status};
+use mpc::engine::{Adversary, Backend, Failure, Fault, Frame, Party, Settings, Status};
 use mpc::rep3::Rep3;
 use mpc::runner::{Observer, Phase, Report, Session};
 use mpc::shamir::Shamir;
 use tokio::sync::mpsc;
 
 use super::keep::Checkpoints;
-use super::runs::{Progress, Run};
+use super::runs::{Envelope, Progress, Run};
 use super::transcript::Transcript;
 use super::{Attempt, Made, PATIENCE, Parties, failed, local, send};
 use crate::config::Drill;
@@ -29,7 +30,7 @@ use crate::problem::ApiError;
 use crate::service::Node;
 
 /// Computes the sums of the owners' vectors under the protocol of the contracts; the share is for the requester
-/// ([`mpc::rep3::combine`], [`mpc::shamir::combine`]).
+/// ([`mpc::additive::combine`], [`mpc::rep3::combine`], [`mpc::shamir::combine`]).
 pub(super) async fn run(
     node: &Node,
     parties: &Parties,
@@ -37,7 +38,9 @@ pub(super) async fn run(
     inbox: mpsc::Receiver<Envelope>,
     run: &Arc<Run>,
 ) -> Result<Made, ApiError> {
+    run.tell(Progress { phase: "reading its table", ..Progress::default() });
     let input = local(node, parties).await?;
+    run.tell(Progress { phase: "agreeing on keys", ..Progress::default() });
     let (outbox, mut frames) = mpsc::channel(MAX_QUEUED);
     let (losses, lost) = mpsc::unbounded_channel();
     let settings = Settings {
@@ -49,10 +52,9 @@ pub(super) async fn run(
         inbox_limit: INBOX_LIMIT,
     };
     let drill = node.compute.drill;
-    // Where parties may vanish, a run goes on without them; where none may, it is resumed when all are back.
-    let kept = match parties.protocol.dropouts {
-        0 => Some(Checkpoints::open(node, &attempt.0).await?),
-        _ => None,
+    let kept = match client::plan::checkpoints(&parties.protocol) {
+        Some(every) => Some((Checkpoints::open(node, &attempt.0).await?, every)),
+        None => None,
     };
     let work = Work {
         drill,
@@ -90,7 +92,7 @@ pub(super) async fn run(
             };
             tracing::warn!(request = %parties.request.id, problem, "a frame did not arrive");
             // Nobody listens any more where the run has ended.
-            _ = losses.send(to);
+            _ = losses.send((to, "a message did not reach it"));
         }
     };
     let working = async { tokio::join!(computing, sending) };
@@ -98,7 +100,7 @@ pub(super) async fn run(
         done = working => done,
         never = watching => match never {},
     };
-    if let (Ok(Err(Failure::Cancelled)), Some(drill)) = (&computed, node.compute.drill) {
+    if let (Ok(Err(Ended { failure: Failure::Cancelled, .. })), Some(drill)) = (&computed, node.compute.drill) {
         tracing::error!(?drill, "a drill: this process ends in the middle of a computation");
         std::process::exit(DRILLED);
     }
@@ -107,7 +109,7 @@ pub(super) async fn run(
         let detail = format!("after {resumed} operations that an earlier run had kept");
         node.audit.record("node", "compute.resume", &parties.request.id.to_string(), "ok", &detail).await?;
     }
-    let (share, transcript) = computed.map_err(ApiError::internal)?.map_err(|failure| blame(&failure, parties))?;
+    let (share, transcript) = computed.map_err(ApiError::internal)?.map_err(|ended| blame(&ended, parties))?;
     Ok(Made { share, transcript: transcript.digest(&session) })
 }
 
@@ -117,7 +119,7 @@ async fn watch(
     parties: &Parties,
     (request, attempt): Attempt,
     awaited: &Mutex<Vec<u16>>,
-    losses: mpsc::UnboundedSender<u16>,
+    losses: mpsc::UnboundedSender<Loss>,
 ) -> Infallible {
     loop {
         tokio::time::sleep(WATCH).await;
@@ -133,7 +135,7 @@ async fn watch(
             if !alive {
                 tracing::warn!(%request, party = parties.members[usize::from(peer)], "a party no longer takes part");
                 // Nobody listens any more where the run has ended.
-                _ = losses.send(peer);
+                _ = losses.send((peer, "it takes no part any more"));
             }
         }
     }
@@ -148,7 +150,7 @@ struct Work {
     /// Its own vector, unless it helps.
     input: Option<Secret<Vec<u64>>>,
     /// What is left of a run before this one, and where this one's is kept.
-    kept: Option<Checkpoints>,
+    kept: Option<(Checkpoints, usize)>,
     run: Arc<Run>,
 }
 
@@ -172,16 +174,42 @@ impl Work {
 /// How a party on a thread of its own meets the others.
 struct Links {
     inbox: mpsc::Receiver<Envelope>,
-    /// Peers that frames do not reach.
-    lost: mpsc::UnboundedReceiver<u16>,
+    /// Peers that are not to be waited for.
+    lost: mpsc::UnboundedReceiver<Loss>,
     outbox: mpsc::Sender<Frame>,
     /// Whose frames it cannot go on without.
     awaited: Arc<Mutex<Vec<u16>>>,
     runtime: tokio::runtime::Handle,
 }
 
+/// A peer that is gone to this party, and how that is known.
+type Loss = (u16, &'static str);
+
+/// A run's end without a result.
+struct Ended {
+    failure: Failure,
+    /// Why somebody is lost, where that is the failure.
+    why: Option<&'static str>,
+}
+
 /// Steps the party until it ends. Runs on a thread that may block.
-fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec<u8>>, Transcript), Failure> {
+fn drive(settings: Settings, work: Work, links: Links) -> Result<(Secret<Vec<u8>>, Transcript), Ended> {
+    let mut losses = HashMap::new();
+    step(settings, work, links, &mut losses).map_err(|failure| {
+        let why = match &failure {
+            Failure::Party { party, fault: Fault::Lost } => losses.get(party).copied(),
+            _ => None,
+        };
+        Ended { failure, why }
+    })
+}
+
+fn step(
+    settings: Settings,
+    work: Work,
+    mut links: Links,
+    losses: &mut HashMap<u16, &'static str>,
+) -> Result<(Secret<Vec<u8>>, Transcript), Failure> {
     let own = usize::from(settings.index);
     let (program, lengths, values) = work.plan();
     let mut inputs = vec![None; lengths.len()];
@@ -195,6 +223,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
     let kept = work.kept;
     let mut party = Party::new(settings, move |io| async move {
         let backend: Box<dyn Backend> = match protocol.name {
+            ADDITIVE => Box::new(Additive::new(&io)?),
             SHAMIR => {
                 let adversary = match protocol.adversary {
                     policy::Adversary::SemiHonest => Adversary::SemiHonest,
@@ -206,7 +235,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
         };
         let session = Session::new(&program, &*backend, &lengths).observe(&*watched);
         match &kept {
-            Some(kept) => session.keep(kept, KEEP).run(io, inputs).await,
+            Some((kept, every)) => session.keep(kept, *every).run(io, inputs).await,
             None => session.run(io, inputs).await,
         }
     })?;
@@ -232,7 +261,7 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
                 biased;
                 () = run.cancelled() => News::Cancelled,
                 frame = inbox.recv() => News::Frame(frame),
-                Some(peer) = lost.recv() => News::Lost(peer),
+                Some(loss) = lost.recv() => News::Lost(loss),
             }
         }));
         match news {
@@ -243,8 +272,16 @@ fn drive(settings: Settings, work: Work, mut links: Links) -> Result<(Secret<Vec
                 arrived.push(Frame { from, to, body });
             }
             Ok(News::Frame(None) | News::Cancelled) => return Err(Failure::Cancelled),
-            Ok(News::Lost(peer)) => party.lose(peer),
-            Err(_) => party.awaits().into_iter().for_each(|peer| party.lose(peer)),
+            Ok(News::Lost((peer, why))) => {
+                losses.entry(peer).or_insert(why);
+                party.lose(peer);
+            }
+            Err(_) => {
+                for peer in party.awaits() {
+                    losses.entry(peer).or_insert("no word in time");
+                    party.lose(peer);
+                }
+            }
         }
     }
 }
@@ -271,7 +308,12 @@ impl Observer for Desk {
             Phase::Checkpoint => "keeping what is verified",
             Phase::Release => "verifying and giving out",
         };
+        let operation = match report.phase {
+            Phase::Operation(at) => Some((at + 1, report.total)),
+            _ => None,
+        };
         self.run.tell(Progress {
+            operation,
             resumed: report.resumed,
             permille: (report.done.saturating_mul(1000) / report.total.max(1)).min(1000) as u16,
             phase,
@@ -290,18 +332,20 @@ impl Observer for Desk {
 enum News {
     Cancelled,
     Frame(Option<Envelope>),
-    Lost(u16),
+    Lost(Loss),
 }
 
 /// A failure in the members' names.
-fn blame(failure: &Failure, parties: &Parties) -> ApiError {
+fn blame(Ended { failure, why }: &Ended, parties: &Parties) -> ApiError {
     let name = |index: &u16| parties.members.get(usize::from(*index)).map_or("?", String::as_str);
     match failure {
-        Failure::Party { party, fault } => ApiError::new(code::COMPUTATION_FAILED, format!("{}: {fault}", name(party))),
-        Failure::Dispute { low, high, fault } => ApiError::new(
-            code::COMPUTATION_FAILED,
-            format!("{} and {} are in dispute, one of them misbehaves: {fault}", name(low), name(high)),
-        ),
+        Failure::Party { party, fault } => {
+            let why = why.map_or_else(|| fault.to_string(), str::to_owned);
+            failed(format!("{}: {why}", name(party)))
+        }
+        Failure::Dispute { low, high, fault } => {
+            failed(format!("{} and {} are in dispute, one of them misbehaves: {fault}", name(low), name(high)))
+        }
         other => failed(other),
     }
 }
@@ -311,8 +355,6 @@ const WATCH: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(5);
 /// The process's exit status at the end of a drill.
 const DRILLED: i32 = 86;
-/// After so many operations a party keeps what is verified.
-const KEEP: usize = 16;
 /// Frames that may wait to be sent.
 const MAX_QUEUED: usize = 64;
 /// Bytes of a peer that may wait: a vector of 65,536 words is half a MiB.

@@ -111,7 +111,7 @@ impl Fate {
     fn of(phase: &Phase, verdict: u64, deadline: u64, now: u64) -> Self {
         match phase {
             Phase::Pending => Self::Keep,
-            Phase::Allowed if now <= verdict.saturating_add(LATE) => Self::Keep,
+            Phase::Allowed if now <= verdict.saturating_add(LATE) && now < deadline => Self::Keep,
             Phase::Done if now < deadline => Self::Trim,
             Phase::Allowed | Phase::Done | Phase::Refused(_) | Phase::Cancelled => Self::Destroy,
         }
@@ -204,11 +204,14 @@ mod tests {
 
     #[test]
     fn nothing_is_held_longer_than_it_is_needed_and_allowed() {
-        let [verdict, deadline] = [1_000, 50_000];
+        let [verdict, deadline] = [1_000, 500_000];
         let fate = |phase, now| Fate::of(&phase, verdict, deadline, now);
         assert_eq!(fate(Phase::Pending, u64::MAX), Fate::Keep);
         assert_eq!(fate(Phase::Allowed, verdict + LATE), Fate::Keep);
         assert_eq!(fate(Phase::Allowed, verdict + LATE + 1), Fate::Destroy);
+        // One that was cut short, and whose contracts end while its verdict lives.
+        let cut = |now| Fate::of(&Phase::Allowed, deadline, verdict, now);
+        assert_eq!((cut(verdict - 1), cut(verdict)), (Fate::Keep, Fate::Destroy));
         assert_eq!(fate(Phase::Done, deadline - 1), Fate::Trim);
         assert_eq!(fate(Phase::Done, deadline), Fate::Destroy);
         assert_eq!(fate(Phase::Cancelled, 0), Fate::Destroy);

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::code;
-use crypto::Digest;
-use mpc::additive::Envelope;
+use crypto::{Digest, Secret};
 use tokio::sync::{mpsc, watch};
 use wire::Fixed;
 
@@ -14,6 +13,16 @@ use crate::problem::ApiError;
 
 /// A request and the attempt at it.
 pub(super) type Attempt = (Digest, Fixed<16>);
+
+/// A message of an attempt, from a party to another.
+pub(super) struct Envelope {
+    /// Who sends.
+    pub(super) from: u16,
+    /// Who receives.
+    pub(super) to: u16,
+    /// Secret between the two.
+    pub(super) body: Secret<Vec<u8>>,
+}
 
 /// How something ended; nothing while it is under way.
 type Outcome = watch::Sender<Option<Result<(), ApiError>>>;
@@ -55,12 +64,24 @@ pub(crate) struct Progress {
     pub resumed: usize,
     /// What it is at.
     pub phase: &'static str,
+    /// Which operation of how many, where it is at one; counted from 1.
+    pub operation: Option<(usize, usize)>,
     /// Bytes to and from the other parties.
     pub sent: u64,
     /// As above.
     pub received: u64,
     /// Messages in sequence.
     pub rounds: u32,
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.phase)?;
+        match self.operation {
+            Some((at, total)) => write!(formatter, " (operation {at} of {total})"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for Run {

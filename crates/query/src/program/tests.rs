@@ -20,7 +20,7 @@ fn one_program_in_all_its_forms() {
     assert_eq!(program.columns().into_iter().collect::<Vec<_>>(), ["arms", "cd40", "cd420", "cd496", "cens"]);
     assert_eq!(program.groups(), ["0", "1", "2", "3"]);
     assert_eq!(program.length(), 4 * (2 + 4 + 5 + 4 + 3 + 4 + 5));
-    assert_eq!(program.cost(3).bytes, 6 * 72);
+    assert_eq!(program.cost(3).bytes, 6 * 32);
     // Frozen: another digest is another format, and breaks contracts that were signed.
     assert_eq!(program.digest().to_string(), DIGEST);
 }

@@ -1,6 +1,5 @@
 //! The works: what a party computes, what it measures, and whether the result is right.
 
-mod additive;
 mod columns;
 mod tiles;
 mod traffic;
@@ -9,6 +8,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
+use mpc::additive::Additive;
 use mpc::domain::Domain;
 use mpc::engine::{Backend, Failure, Fault, Io, Stats};
 use mpc::rep3::Rep3;
@@ -17,7 +17,6 @@ use mpc::shamir::Shamir;
 use crate::args::{Adversary, MpcArgs, Work};
 
 use super::party::{Assignment, Measured, Run, cpu_seconds};
-use additive::Additive;
 use columns::Columns;
 use tiles::Tiles;
 use traffic::Traffic;
@@ -38,6 +37,7 @@ fn backend(protocol: &str, adversary: Adversary, io: &Io) -> Result<Rc<dyn Backe
         ("shamir", Adversary::Malicious) => {
             Rc::new(Shamir::new(io.parties(), threshold, mpc::engine::Adversary::Malicious)?)
         }
+        ("additive", Adversary::SemiHonest) => Rc::new(Additive::new(io)?),
         _ => return Err(Failure::Program("no such protocol")),
     })
 }
@@ -64,7 +64,7 @@ fn fits(protocol: &str, parties: u16) -> bool {
     match protocol {
         "rep3" => parties == 3,
         "shamir" => (3..=63).contains(&parties),
-        "additive" => parties <= mpc::additive::MAX_PARTIES,
+        "additive" => (2..=mpc::additive::MAX_PARTIES).contains(&parties),
         _ => true,
     }
 }
@@ -98,7 +98,6 @@ pub(super) async fn run(mut io: Io, assignment: Assignment) -> Result<Measured, 
     let mut measured = Measured::default();
     let bench: Box<dyn Operation> = match assignment.protocol.as_str() {
         "none" => Box::new(Traffic { work, n }),
-        "additive" => Box::new(Additive::new(&io, n)),
         _ if n > tiles::MOST && Tiles::does(work) => Box::new(Tiles::new(&io, &assignment)?),
         _ => Box::new(Columns::new(&mut io, &assignment).await?),
     };

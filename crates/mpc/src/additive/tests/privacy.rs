@@ -1,8 +1,8 @@
 //! What a party and the recipient together see says no more than the honest parties' sum.
 //!
-//! Party 0 of three is corrupt, and so is the recipient. Their simulator is given the sum of the others' inputs alone: contributions and the
-//! confirmation of the honest pair's key are uniform; of the honest shares one is uniform and the other what is left of the sum, each under the masks
-//! that party 0 knows. 10^5 sessions on the same inputs are held against as many simulated ones.
+//! Party 0 of three is corrupt, and so is the recipient. The sum is handed to the recipient, and opened to party 0. Their simulator is given the sum of the
+//! others' inputs alone: contributions and the confirmation of the honest pair's key are uniform; of the honest shares, and of the honest parts opened, one is
+//! uniform and the other what is left of the sum, each under the masks that party 0 knows. 10^5 sessions on the same inputs are held against as many simulated ones.
 
 use super::*;
 use crate::net::sim::Dice;
@@ -22,29 +22,29 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
     bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")))
 }
 
-/// What party 0 receives; the honest shares: confirmations of the pairs 01, 02 and 12, masked values; these without the masks that it knows.
-fn view(
-    received: [[u8; 32]; 2],
-    confirmations: [[u8; 32]; 3],
-    masked: [[u64; LENGTH]; 2],
-    left: [[u64; LENGTH]; 2],
-) -> Vec<u64> {
+/// Values of two parties.
+type Both = [[u64; LENGTH]; 2];
+
+/// What party 0 receives; the honest shares: confirmations of the pairs 01, 02 and 12, masked values; the honest parts opened to it; both without the
+/// masks that it knows.
+fn view(received: [[u8; 32]; 2], confirmations: [[u8; 32]; 3], masked: [Both; 2], left: [Both; 2]) -> Vec<u64> {
     let bytes = received.iter().chain(&confirmations).flat_map(|bytes| words(bytes));
-    bytes.chain(masked.concat()).chain(left.concat()).collect()
+    bytes.chain(masked.concat().concat()).chain(left.concat().concat()).collect()
 }
 
 /// The keys that party 0 shares with the others.
-fn pairs(sent: [[u8; 32]; 2], received: [[u8; 32]; 2]) -> [Pair; 2] {
-    [0, 1].map(|at| {
-        let [ours, theirs] = [sent[at], received[at]].map(Secret::new);
-        Pair::derive(&session(b"views"), (0, &ours), (at as u16 + 1, &theirs))
-    })
+fn pairs(sent: [[u8; 32]; 2], received: [[u8; 32]; 2]) -> Vec<Pair> {
+    let seed = |from: u16, to: u16| match (from, to) {
+        (0, to) => sent[usize::from(to) - 1],
+        (from, 0) => received[usize::from(from) - 1],
+        _ => [0; 32],
+    };
+    agreed(&session(), 3, seed).swap_remove(0)
 }
 
 /// Its two confirmations and its values.
-fn parts(share: &Share) -> ([[u8; 32]; 2], [u64; LENGTH]) {
-    let bytes = share.to_bytes();
-    let (head, values) = bytes.split_at(bytes.len() - 8 * LENGTH);
+fn parts(share: &[u8]) -> ([[u8; 32]; 2], [u64; LENGTH]) {
+    let (head, values) = share.split_at(share.len() - 8 * LENGTH);
     // Each has two bytes of CBOR before it, the values have one.
     let confirmations = head[head.len() - 1 - 2 * 34..].chunks(34).take(2);
     let confirmations: Vec<[u8; 32]> = confirmations.map(|bytes| bytes[2..].try_into().expect("a digest")).collect();
@@ -52,26 +52,52 @@ fn parts(share: &Share) -> ([[u8; 32]; 2], [u64; LENGTH]) {
     (confirmations.try_into().expect("two"), values.try_into().expect("as many as inputs"))
 }
 
-fn real(seed: u64) -> Vec<u64> {
-    let mut dice = Dice::new(2 * seed);
-    let seeds: [[[u8; 32]; 3]; 3] = std::array::from_fn(|_| std::array::from_fn(|_| bytes(&mut dice)));
-    let mut group: Vec<_> = (0..3u16)
-        .map(|from| {
-            let ours = |to: u16| Secret::new(seeds[usize::from(from)][usize::from(to)]);
-            Party::with_contributions(session(b"views"), from, 3, ours).unwrap()
-        })
-        .collect();
-    let mail: Vec<Envelope> = group.iter_mut().flat_map(|party| party.step(Vec::new()).unwrap().0).collect();
-    for envelope in mail {
-        group[usize::from(envelope.to)].step(vec![envelope]).unwrap();
+/// The number of the only opening: the session's first operation.
+const OPENING: OpId = OpId(1);
+
+async fn work(mut io: Io) -> Result<Vec<u8>, Failure> {
+    let (backend, own) = (Additive::new(&io)?, ring(&INPUTS[usize::from(io.index())]));
+    let mut columns = Vec::new();
+    for owner in 0..3 {
+        let own = (owner == io.index()).then_some(&own);
+        columns.push(backend.input(&mut io, owner, Domain::Ring64, LENGTH, own).await?);
     }
-    let shares = shares(group, &INPUTS.map(|input| input.to_vec()));
+    let sum = [backend.linear(&columns.iter().map(|column| (1, column)).collect::<Vec<_>>(), None)?];
+    let columns = checked(&backend, &mut io, &sum).await?;
+    let share = backend.hand_out(&mut io, columns).await?;
+    let columns = checked(&backend, &mut io, &sum).await?;
+    backend.open(&mut io, columns, Some(0)).await?;
+    Ok(share)
+}
+
+fn real(seed: u64) -> Vec<u64> {
+    let (mut sent, mut received) = ([[0; 32]; 2], [[0; 32]; 2]);
+    let mut opened: Both = [[0; LENGTH]; 2];
+    let results = local::run_with(3, seed, work, |frame| {
+        match (frame.from, frame.to) {
+            (0, to) => sent[usize::from(to) - 1] = contribution(&frame),
+            (from, 0) => {
+                let (from, section) = (usize::from(from) - 1, &frame.body[24 + 12..]);
+                match section.len() {
+                    32 => received[from] = contribution(&frame),
+                    _ => opened[from] = words(section).collect::<Vec<_>>().try_into().expect("its part"),
+                }
+            }
+            _ => {}
+        }
+        vec![frame]
+    });
+    let shares: Vec<Vec<u8>> = results.into_iter().map(|(share, _)| share.unwrap()).collect();
     // Party 1 states the confirmations of the pairs 01 and 12, party 2 those of 02 and 12.
     let [([first, both], one), ([second, _], two)] = [parts(&shares[1]), parts(&shares[2])];
-    let mut left = [one, two];
-    let known = pairs([seeds[0][1], seeds[0][2]], [seeds[1][0], seeds[2][0]]);
-    known.iter().zip(&mut left).for_each(|(pair, values)| pair.apply(values, true));
-    view([seeds[1][0], seeds[2][0]], [first, second, both], [one, two], left)
+    let masked = [[one, two], opened];
+    let mut left = masked;
+    for (at, pair) in pairs(sent, received).iter().enumerate() {
+        // As the lower party it adds what the higher one took off.
+        pair.apply(OpId(0), 0, &mut left[0][at], 0);
+        pair.apply(OPENING, 0, &mut left[1][at], 0);
+    }
+    view(received, [first, second, both], masked, left)
 }
 
 /// Of the sum of what parties 1 and 2 hold.
@@ -79,11 +105,16 @@ fn simulated(seed: u64, sum: [u64; LENGTH]) -> Vec<u64> {
     let mut dice = Dice::new(2 * seed + 1);
     let [sent, received] = [(); 2].map(|()| [(); 2].map(|()| bytes(&mut dice)));
     let known = pairs(sent, received);
-    let first: [u64; LENGTH] = std::array::from_fn(|_| dice.draw());
-    let left = [first, std::array::from_fn(|at| sum[at].wrapping_sub(first[at]))];
+    let left = [(); 2].map(|()| {
+        let first: [u64; LENGTH] = std::array::from_fn(|_| dice.draw());
+        [first, std::array::from_fn(|at| sum[at].wrapping_sub(first[at]))]
+    });
     let mut masked = left;
-    known.iter().zip(&mut masked).for_each(|(pair, values)| pair.apply(values, false));
-    let [one, two] = known.map(|pair| *pair.confirmation().as_bytes());
+    for (at, pair) in known.iter().enumerate() {
+        pair.apply(OpId(0), 0, &mut masked[0][at], at as u16 + 1);
+        pair.apply(OPENING, 0, &mut masked[1][at], at as u16 + 1);
+    }
+    let [one, two] = [0, 1].map(|at| *known[at].confirmation().as_bytes());
     view(received, [one, two, bytes(&mut dice)], masked, left)
 }
 
