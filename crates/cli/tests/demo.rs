@@ -72,6 +72,17 @@ fn it_shows_what_becomes_of_a_party_that_dies() {
 }
 
 #[test]
+fn it_shows_that_validators_go_on_without_the_founder() {
+    let kept = tempfile::tempdir().unwrap();
+    let told = account(&demo(kept.path()).args(["--kill", "health-authority"]).output().unwrap(), kept.path());
+    assert_eq!(told["killed"]["member"], "health-authority");
+    let [killed, back] = [0, 1].map(|place| told["killed"]["blocks"][place].as_u64().unwrap());
+    // All of the release, the computation and the refusals was ordered in between.
+    assert!(back >= killed + 15, "{told}");
+    assert!(told["timings_ms"]["catch_up"].as_u64().unwrap() < 30_000, "{told}");
+}
+
+#[test]
 fn it_shows_how_a_third_node_carries_for_two_without_a_link() {
     let kept = tempfile::tempdir().unwrap();
     let told = account(&demo(kept.path()).arg("--cut").output().unwrap(), kept.path());

@@ -299,6 +299,29 @@ fn solo_groups_batches_and_answers_each() {
 }
 
 #[test]
+fn solo_ends_with_the_block_that_is_its_last() {
+    let ledger = Arc::new(memory());
+    let solo = Solo::start_until(ledger.clone(), Arc::new(|| NOW), 16, |block| block.header.height == 2);
+    for nonce in 0..2 {
+        let (answer, answered) = mpsc::channel();
+        let callback = Box::new(move |result: Result<Vec<_>, _>| answer.send(result.unwrap().len()).unwrap());
+        solo.submit(vec![put(b"k", b"", nonce)], callback).unwrap();
+        assert_eq!(answered.recv().unwrap(), 1);
+    }
+    // Whether it came before the end or after: nobody waits for ever, and nothing more is ordered.
+    let late = loop {
+        let (answer, answered) = mpsc::channel::<()>();
+        let callback = Box::new(move |_: Result<Vec<_>, _>| answer.send(()).unwrap());
+        match solo.submit(vec![put(b"k", b"", 2)], callback) {
+            Ok(()) => assert!(answered.recv().is_err()),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(late, Submit::Stopped);
+    assert_eq!(ledger.head().height, 2);
+}
+
+#[test]
 fn solo_refuses_when_too_many_wait() {
     let (go, gate) = mpsc::channel::<()>();
     let gate = std::sync::Mutex::new(gate);
