@@ -74,7 +74,16 @@ impl Stage {
 
         tell(&format!("{founder} founds the consortium"));
         let (home, listen) = (stage.home(founder), free_port()?);
-        setup::found(&home, founder, title, listen, &format!("https://{listen}"), Some(seat()?), true, &stage.passphrase)?;
+        setup::found(
+            &home,
+            founder,
+            title,
+            listen,
+            &format!("https://{listen}"),
+            Some(seat()?),
+            true,
+            &stage.passphrase,
+        )?;
         stage.start(founder, &home, &passphrase_file, settings).await?;
         for name in others {
             tell(&format!("{name} joins"));

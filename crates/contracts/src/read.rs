@@ -6,8 +6,8 @@ use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion};
 use crate::record::{
-    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Quorum,
-    Request, ValidatorSet, Version,
+    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Quorum, Request,
+    ValidatorSet, Version,
 };
 use crate::{assets, key};
 

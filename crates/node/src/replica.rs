@@ -118,7 +118,8 @@ impl Replica {
         let part = self.part();
         let Part::Follower { sources } = &*part else { return self.order(transactions).await };
         self.ledger.expect(&transactions);
-        let forward = Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
+        let forward =
+            Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
         let placed = part::from_any(node, sources, "/peer/v1/transactions", &forward).await;
         let placed = placed.map(|Forwarded { results }| results)?;
         // Who took them says where to look; what became of them is what this node's own copy holds.
@@ -145,10 +146,12 @@ impl Replica {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
         let (done, wait) = oneshot::channel();
         // The receiver is gone only when the caller has given up; the transactions are ordered all the same.
-        ordering.submit(transactions, Box::new(move |results| drop(done.send(results)))).map_err(|error| match error {
-            Submit::Busy | Submit::Stopped => ApiError::new(code::BUSY, error.to_string()).with_retry(1),
-            _ => ApiError::new(code::OVERSIZE, error.to_string()),
-        })?;
+        ordering.submit(transactions, Box::new(move |results| drop(done.send(results)))).map_err(
+            |error| match error {
+                Submit::Busy | Submit::Stopped => ApiError::new(code::BUSY, error.to_string()).with_retry(1),
+                _ => ApiError::new(code::OVERSIZE, error.to_string()),
+            },
+        )?;
         // Dropped where the ordering passes to others: who asks again hears of the first outcome.
         let results = wait.await.map_err(|_| ApiError::new(code::BUSY, "the ordering has ended").with_retry(1))?;
         let results = results.map_err(ApiError::internal)?;
@@ -243,7 +246,10 @@ impl Replica {
             .collect();
         while *self.cosigned.borrow() < height {
             let Some((name, answer)) = asked.next().await else {
-                return Err(ApiError::new(code::UNAVAILABLE, "too few members have cosigned: are their nodes running?"));
+                return Err(ApiError::new(
+                    code::UNAVAILABLE,
+                    "too few members have cosigned: are their nodes running?",
+                ));
             };
             // One that is away or answers for another block is missing, no more.
             let kept = match answer {

@@ -4,13 +4,15 @@ use std::fs;
 
 use client::Client;
 use client::api::{OracleSetup, OracleView};
-use contracts::message::{OrderingBegin, Issuer, PrincipalAdd, PrincipalRevoke};
+use contracts::message::{Issuer, OrderingBegin, PrincipalAdd, PrincipalRevoke};
 use contracts::record::{AccreditedIssuer, Member, Principal, Role};
 use crypto::{Digest, PublicKey};
 use serde_json::json;
 
 use super::{Surroundings, credential};
-use crate::args::{CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PrincipalCommand, ValidatorsCommand};
+use crate::args::{
+    CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PrincipalCommand, ValidatorsCommand,
+};
 use crate::error::{Doing as _, Failure};
 use crate::output::{Output, fields, moment, short, table};
 
@@ -215,11 +217,7 @@ async fn oracles(command: OraclesCommand, surroundings: &Surroundings, output: &
     Ok(())
 }
 
-async fn validators(
-    command: ValidatorsCommand,
-    surroundings: &Surroundings,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn validators(command: ValidatorsCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let mut session = surroundings.session()?;
     let epochs = &session.refresh().await?.epochs;
     let epoch = epochs.last().ok_or_else(|| Failure::new("the consortium has no validators"))?;
@@ -233,11 +231,8 @@ async fn validators(
         ValidatorsCommand::Begin => "quorum".to_owned(),
         ValidatorsCommand::Show => session.client.health().await?.ordering,
     };
-    let text = fields(&[
-        ("epoch", number.to_string()),
-        ("validators", names.join(", ")),
-        ("ordered by", ordering.clone()),
-    ]);
+    let text =
+        fields(&[("epoch", number.to_string()), ("validators", names.join(", ")), ("ordered by", ordering.clone())]);
     output.result(&json!({ "epoch": number, "validators": names, "ordering": ordering }), &ordering, &text);
     Ok(())
 }

@@ -193,8 +193,7 @@ fn prepare(
     let (name, consortium) = (&invitation.name, invitation.consortium.clone());
     let provisional = profile("operator", Some(name), address, Digest::from([0; 32]));
     let mut wallet = create(&home.operator(), provisional, consortium, passphrase)?;
-    let newcomer =
-        Newcomer { member: name.clone(), listen, address: address.to_owned(), seat, operator: wallet.key() };
+    let newcomer = Newcomer { member: name.clone(), listen, address: address.to_owned(), seat, operator: wallet.key() };
     let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
     check_config(home)?;
     wallet.set_profile(profile("operator", Some(name), address, card.tls))?;

@@ -24,7 +24,20 @@ fn a_seat_is_a_host_and_a_port() {
         assert_eq!(read::seat(&world.state, "health-authority").unwrap().as_deref(), Some(good));
     }
     let long = format!("{}:1", "a".repeat(255));
-    for bad in ["", ":7400", "host", "host:", "host:0", "host:65536", "host:07", "Host:1", "ho st:1", "[::x]:1", "a:b:1", &long] {
+    for bad in [
+        "",
+        ":7400",
+        "host",
+        "host:",
+        "host:0",
+        "host:65536",
+        "host:07",
+        "Host:1",
+        "ho st:1",
+        "[::x]:1",
+        "a:b:1",
+        &long,
+    ] {
         assert_eq!(seat(&mut world, "health-authority", bad), "address_invalid", "{bad}");
     }
     let address = OrderingSeat { address: "host:1".into() };
