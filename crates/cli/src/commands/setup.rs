@@ -427,7 +427,7 @@ mod tests {
         let passphrase = Secret::new(b"correct horse".to_vec());
         let found = |member| {
             let listen = "127.0.0.1:7001".parse().unwrap();
-            super::found(&home, member, "Trials", listen, "https://127.0.0.1:7001", true, &passphrase)
+            super::found(&home, member, "Trials", listen, "https://127.0.0.1:7001", None, true, &passphrase)
         };
         assert!(found("Not A Name").is_err() && home.vacant().is_ok(), "a failed attempt leaves nothing");
         let founded = found("health-authority").unwrap();
