@@ -324,6 +324,11 @@ pub(crate) async fn finish(node: &Node, finish: ComputeFinish) -> Result<Done, A
 
 /// Keeps the sealed share, then puts its record on the ledger. Where enough others have recorded theirs meanwhile, this one is not needed.
 async fn record(node: &Node, request: &Digest, run: Fixed<16>, held: Held) -> Result<Option<ResultShare>, ApiError> {
+    // One at a time: who asks for the share while its record is on its way would record it again.
+    let _turn = node.computations.recording.lock().await;
+    if let Some(recorded) = recorded_share(node, request).await? {
+        return Ok(Some(recorded));
+    }
     let Held { sealed, transcript } = held;
     let parties = parties(node, request)?;
     if parties.request.phase == Phase::Done {
@@ -388,17 +393,26 @@ fn cancelled() -> ApiError {
 /// This node's sealed share of a request's result, if it was made. A share that was kept but whose record did not reach
 /// the ledger (the node stopped between the two) is recorded now.
 pub(crate) async fn own_share(node: &Node, request: &Digest) -> Result<Option<ResultShare>, ApiError> {
-    let Some(StoredShare { party, sealed, transaction }) = kept(node, request, &node.member).await? else {
+    if kept(node, request, &node.member).await?.is_none() {
         return Ok(None);
-    };
-    if node.replica.committed(&transaction)?.is_some_and(|committed| committed.outcome.is_ok()) {
-        return Ok(Some(ResultShare { party, sealed, transaction }));
+    }
+    if let Some(recorded) = recorded_share(node, request).await? {
+        return Ok(Some(recorded));
     }
     let attempt = kept(node, request, RECORDED).await?.and_then(|kept| Fixed::from_slice(&kept.sealed));
     let attempt = attempt.ok_or_else(|| ApiError::internal("a share is kept after its attempt"))?;
     let held = kept(node, request, &pending(&attempt)).await?;
     let held = held.ok_or_else(|| ApiError::internal("a share is kept under its attempt first"))?;
     record(node, request, attempt, unpack(&held)?).await
+}
+
+/// This node's sealed share, where its record is on the ledger.
+async fn recorded_share(node: &Node, request: &Digest) -> Result<Option<ResultShare>, ApiError> {
+    let Some(StoredShare { party, sealed, transaction }) = kept(node, request, &node.member).await? else {
+        return Ok(None);
+    };
+    let committed = node.replica.committed(&transaction)?.is_some_and(|committed| committed.outcome.is_ok());
+    Ok(committed.then_some(ResultShare { party, sealed, transaction }))
 }
 
 fn unpack(stored: &StoredShare) -> Result<Held, ApiError> {

@@ -32,6 +32,8 @@ type Outcome = watch::Sender<Option<Result<(), ApiError>>>;
 pub(crate) struct Computations {
     /// Held while this node coordinates.
     pub(super) coordinating: tokio::sync::Mutex<()>,
+    /// Held while this node records a share.
+    pub(super) recording: tokio::sync::Mutex<()>,
     attempts: Mutex<HashMap<Attempt, Seat>>,
     errands: Mutex<HashMap<Digest, Arc<Run>>>,
 }
