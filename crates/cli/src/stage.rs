@@ -18,6 +18,7 @@ use ledger::Consortium;
 use node::setup::Seat;
 use rustix::process::Signal;
 
+use crate::commands::setup::Place;
 use crate::commands::{credential, members, setup};
 use crate::error::Failure;
 use crate::home::{Home, Session};
@@ -74,24 +75,14 @@ impl Stage {
 
         tell(&format!("{founder} founds the consortium"));
         let (home, listen) = (stage.home(founder), free_port()?);
-        setup::found(
-            &home,
-            founder,
-            title,
-            listen,
-            &format!("https://{listen}"),
-            Some(seat()?),
-            true,
-            &stage.passphrase,
-        )?;
+        setup::found(&home, founder, title, place(listen)?, true, &stage.passphrase)?;
         stage.start(founder, &home, &passphrase_file, settings).await?;
         for name in others {
             tell(&format!("{name} joins"));
             let inviting = stage.home(founder);
             let invitation = setup::invite(&inviting, &mut stage.members[0].operator, name, false, 1).await?;
             let (home, listen) = (stage.home(name), free_port()?);
-            let address = format!("https://{listen}");
-            setup::join(&home, &invitation, listen, &address, Some(seat()?), &stage.passphrase).await?;
+            setup::join(&home, &invitation, place(listen)?, &stage.passphrase).await?;
             stage.start(name, &home, &passphrase_file, settings).await?;
         }
         Ok(stage)
@@ -268,10 +259,11 @@ fn free_port() -> Result<SocketAddr, Failure> {
     found.map_err(|error| Failure::of(&error).stops("no port of 127.0.0.1 can be listened on"))
 }
 
-/// A seat among the validators on this machine.
-fn seat() -> Result<Seat, Failure> {
-    let listen = free_port()?;
-    Ok(Seat { listen, address: listen.to_string() })
+/// Where a node of this machine is found, with a seat among the validators.
+fn place(listen: SocketAddr) -> Result<Place, Failure> {
+    let seat = free_port()?;
+    let seat = Some(Seat { listen: seat, address: seat.to_string() });
+    Ok(Place { listen, address: format!("https://{listen}"), seat })
 }
 
 /// How long a node may take to come up.

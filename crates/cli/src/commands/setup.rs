@@ -24,6 +24,17 @@ use crate::home::{Home, Session, clock, create, now, profile};
 use crate::invitation::Invitation;
 use crate::output::{Output, fields, moment};
 
+/// Where a node is to be found.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where others reach it: `https://host:port`.
+    pub(crate) address: String,
+    /// Its seat among the validators.
+    pub(crate) seat: Option<Seat>,
+}
+
 /// A founder or newcomer: the public side of its new home.
 #[derive(Clone, Debug)]
 pub(crate) struct Established {
@@ -41,23 +52,22 @@ pub(crate) fn found(
     home: &Home,
     member: &str,
     title: &str,
-    listen: SocketAddr,
-    address: &str,
-    seat: Option<Seat>,
+    place: Place,
     regulator: bool,
     passphrase: &Secret<Vec<u8>>,
 ) -> Result<Established, Failure> {
+    let Place { listen, address, seat } = place;
     home.vacant()?;
     check_title(title)?;
     let attempt = || {
         // The node's pin is known only once its keys are made.
-        let provisional = profile("operator", Some(member), address, Digest::from([0; 32]));
+        let provisional = profile("operator", Some(member), &address, Digest::from([0; 32]));
         let mut wallet = Wallet::create(&home.operator(), provisional, passphrase)?;
         let founder = Founder {
             member: member.to_owned(),
             consortium: title.to_owned(),
             listen,
-            address: address.to_owned(),
+            address: address.clone(),
             seat: seat.clone(),
             regulator,
             operator: wallet.key(),
@@ -66,7 +76,7 @@ pub(crate) fn found(
         check_config(home)?;
         let consortium = founded(&genesis, &card);
         wallet.pin(consortium.clone())?;
-        wallet.set_profile(profile("operator", Some(member), address, card.tls))?;
+        wallet.set_profile(profile("operator", Some(member), &address, card.tls))?;
         Ok(Established { card, consortium })
     };
     attempt().inspect_err(|_: &Failure| clear(home)).doing("the consortium was not founded")
@@ -142,9 +152,7 @@ pub(crate) async fn invite(
 pub(crate) async fn join(
     home: &Home,
     invitation: &Invitation,
-    listen: SocketAddr,
-    address: &str,
-    seat: Option<Seat>,
+    place: Place,
     passphrase: &Secret<Vec<u8>>,
 ) -> Result<Established, Failure> {
     let pending = home.directory().join(JOINING);
@@ -159,7 +167,7 @@ pub(crate) async fn join(
         }
         Err(_) => {
             home.vacant()?;
-            prepare(home, invitation, listen, address, seat, passphrase).inspect_err(|_| clear(home))?
+            prepare(home, invitation, place, passphrase).inspect_err(|_| clear(home))?
         }
     };
     let wallet = Wallet::open(&home.operator(), passphrase)?;
@@ -182,21 +190,15 @@ pub(crate) async fn join(
 }
 
 /// Makes a newcomer's wallet and node, and writes down what will be sent.
-fn prepare(
-    home: &Home,
-    invitation: &Invitation,
-    listen: SocketAddr,
-    address: &str,
-    seat: Option<Seat>,
-    passphrase: &Secret<Vec<u8>>,
-) -> Result<Join, Failure> {
+fn prepare(home: &Home, invitation: &Invitation, place: Place, passphrase: &Secret<Vec<u8>>) -> Result<Join, Failure> {
+    let Place { listen, address, seat } = place;
     let (name, consortium) = (&invitation.name, invitation.consortium.clone());
-    let provisional = profile("operator", Some(name), address, Digest::from([0; 32]));
+    let provisional = profile("operator", Some(name), &address, Digest::from([0; 32]));
     let mut wallet = create(&home.operator(), provisional, consortium, passphrase)?;
-    let newcomer = Newcomer { member: name.clone(), listen, address: address.to_owned(), seat, operator: wallet.key() };
+    let newcomer = Newcomer { member: name.clone(), listen, address: address.clone(), seat, operator: wallet.key() };
     let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
     check_config(home)?;
-    wallet.set_profile(profile("operator", Some(name), address, card.tls))?;
+    wallet.set_profile(profile("operator", Some(name), &address, card.tls))?;
     let join = Join { card, token: invitation.token };
     write_secret(&home.directory().join(JOINING), &wire::to_vec(&join))?;
     Ok(join)
@@ -267,7 +269,7 @@ pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Out
     let seat = seat(args.seat)?;
     home.vacant()?;
     let passphrase = surroundings.new_passphrase()?;
-    let founded = found(home, member, &args.consortium, listen, &address, seat, args.regulator, &passphrase)?;
+    let founded = found(home, member, &args.consortium, Place { listen, address, seat }, args.regulator, &passphrase)?;
     told(&founded, "founded", output);
     Ok(())
 }
@@ -296,8 +298,7 @@ pub(super) async fn run_invite(args: InviteArgs, surroundings: &Surroundings, ou
 pub(super) async fn run_join(args: JoinArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let text = fs::read_to_string(&args.invitation).map_err(|error| Failure::file(&args.invitation, &error))?;
     let invitation = Invitation::parse(&text)?;
-    let address = address(args.listen, args.address)?;
-    let seat = seat(args.seat)?;
+    let place = Place { listen: args.listen, address: address(args.listen, args.address)?, seat: seat(args.seat)? };
     let fingerprint = invitation.consortium.fingerprint();
     output.note(&format!(
         "`{}` invites you to `{}` as `{}`.\nIts fingerprint is\n\n  {fingerprint}\n",
@@ -310,7 +311,7 @@ pub(super) async fn run_join(args: JoinArgs, surroundings: &Surroundings, output
     let fresh = surroundings.home.vacant().is_ok();
     let passphrase = if fresh { surroundings.new_passphrase()? } else { surroundings.passphrase()? };
     let waiting = output.waiting("joining");
-    let joined = join(&surroundings.home, &invitation, args.listen, &address, seat, &passphrase).await?;
+    let joined = join(&surroundings.home, &invitation, place, &passphrase).await?;
     drop(waiting);
     told(&joined, "joined", output);
     Ok(())
@@ -427,7 +428,8 @@ mod tests {
         let passphrase = Secret::new(b"correct horse".to_vec());
         let found = |member| {
             let listen = "127.0.0.1:7001".parse().unwrap();
-            super::found(&home, member, "Trials", listen, "https://127.0.0.1:7001", None, true, &passphrase)
+            let place = super::Place { listen, address: "https://127.0.0.1:7001".into(), seat: None };
+            super::found(&home, member, "Trials", place, true, &passphrase)
         };
         assert!(found("Not A Name").is_err() && home.vacant().is_ok(), "a failed attempt leaves nothing");
         let founded = found("health-authority").unwrap();
