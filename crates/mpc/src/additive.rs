@@ -120,7 +120,7 @@ impl Additive {
         Ok(Part(Some(values.to_vec())).column(len))
     }
 
-    /// Masks a column and sends it, a tile at a time, to all or to one; then adds up all parties', where this one is to know.
+    /// Masks a column and sends it, a tile at a time, to all or to one; where this one is to know, adds up all parties' some tiles behind.
     async fn opened<E: Element>(
         &self,
         io: &Io,
@@ -131,23 +131,34 @@ impl Additive {
         let (part, len) = (Part::<E>::of(column)?, column.len());
         let pairs = self.pairs(io);
         let readers: Vec<u16> = io.peers().filter(|peer| to.is_none_or(|to| to == *peer)).collect();
-        let mut sum = Vec::with_capacity(len);
-        for at in (0..len).step_by(TILE) {
-            part.append_to(at..len.min(at + TILE), &mut sum);
-            let tile = &mut sum[at..];
-            pairs.iter().for_each(|pair| pair.apply(op, at, tile, self.index));
-            readers.iter().for_each(|reader| io.send_elements(op, *reader, tile));
-        }
-        if to.is_some_and(|to| to != self.index) {
-            return Ok(None);
-        }
-        let mut theirs = vec![E::ZERO; TILE.min(sum.len())];
-        for tile in sum.chunks_mut(TILE) {
-            let theirs = &mut theirs[..tile.len()];
-            for peer in io.peers() {
-                io.receive_elements(op, peer, theirs).await?;
-                tile.iter_mut().zip(&*theirs).for_each(|(sum, part)| *sum = sum.add(*part));
+        let knows = to.is_none_or(|to| to == self.index);
+        let mut sum = Vec::with_capacity(if knows { len } else { TILE });
+        let mut theirs = vec![E::ZERO; if knows { len.min(TILE) } else { 0 }];
+        let tiles = len.div_ceil(TILE);
+        for step in 0..tiles + LAG {
+            if step < tiles {
+                let at = step * TILE;
+                let behind = sum.len();
+                part.append_to(at..len.min(at + TILE), &mut sum);
+                let tile = &mut sum[behind..];
+                pairs.iter().for_each(|pair| pair.apply(op, at, tile, self.index));
+                readers.iter().for_each(|reader| io.send_elements(op, *reader, tile));
+                if !knows {
+                    sum.clear();
+                }
             }
+            if let Some(tile) = step.checked_sub(LAG).filter(|_| knows) {
+                let at = tile * TILE;
+                let tile = &mut sum[at..len.min(at + TILE)];
+                let theirs = &mut theirs[..tile.len()];
+                for peer in io.peers() {
+                    io.receive_elements(op, peer, theirs).await?;
+                    tile.iter_mut().zip(&*theirs).for_each(|(sum, part)| *sum = sum.add(*part));
+                }
+            }
+        }
+        if !knows {
+            return Ok(None);
         }
         Ok(Some(E::values(sum)))
     }
@@ -316,7 +327,9 @@ impl Backend for Additive {
             _ => 0,
         };
         let bytes = u64::from(readers) * u64::from(self.parties - 1) * domain.bytes(len) as u64;
-        engine::Cost { bytes, rounds: u32::from(bytes > 0) }
+        // A long vector is sent some tiles ahead of what is received.
+        let rounds = if bytes > 0 { len.div_ceil(TILE * LAG) as u32 } else { 0 };
+        engine::Cost { bytes, rounds }
     }
 }
 
@@ -331,6 +344,8 @@ const fn unsupported(what: &'static str) -> Failure {
 const NAME: &str = "additive";
 /// Elements masked and sent at a time.
 const TILE: usize = 4096;
+/// Tiles sent ahead of those received: some frames, so that they leave full, and few enough that their memory is used again and again.
+const LAG: usize = 64;
 
 #[cfg(test)]
 mod tests;

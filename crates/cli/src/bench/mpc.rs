@@ -156,7 +156,7 @@ fn summarise(measured: &[Measured], wall: f64, work: Work, protocol: &str, adver
     let runs = measured[0].runs.len();
     let slowest: Vec<f64> =
         (0..runs).map(|run| measured.iter().map(|party| party.runs[run].seconds).fold(0.0, f64::max)).collect();
-    // All but one of the repetitions, and the barriers around them, are the bench's own.
+    // All but one of the repetitions, the barriers around them and the look at the result are the bench's own.
     let repeated = measured.iter().map(|party| party.repeated_seconds).fold(0.0, f64::max);
     let one: f64 = measured
         .iter()

@@ -143,7 +143,11 @@ pub(super) struct State {
     pulse: bool,
     bye: bool,
     bye_sent: bool,
+    /// The peer has said that it knows.
+    bye_known: bool,
     left: bool,
+    /// The peer is to be told that its goodbye is known.
+    left_answer: bool,
     closed: bool,
 }
 
@@ -177,7 +181,9 @@ impl Link {
             pulse: false,
             bye: false,
             bye_sent: false,
+            bye_known: false,
             left: false,
+            left_answer: false,
             closed: false,
         };
         Self {
@@ -271,6 +277,10 @@ impl Link {
             plain.extend_from_slice(&message::head(Kind::Bye, counters, 0));
             state.bye_sent = true;
         }
+        if rest.is_none() && std::mem::take(&mut state.left_answer) {
+            plain.extend_from_slice(&message::head(Kind::Bye, counters, KNOWN.len()));
+            plain.extend_from_slice(KNOWN);
+        }
         if plain.is_empty() {
             plain.extend_from_slice(&message::head(Kind::Pulse, counters, 0));
         }
@@ -291,7 +301,8 @@ impl Link {
             }
             let Some(channel) = &state.carrier else { return Task::Connect(state.down) };
             let waiting = state.cursor < state.base + state.frames.len() as u64;
-            if waiting || !state.notes.is_empty() || state.pulse || (state.bye && !state.bye_sent) {
+            let told = state.pulse || state.left_answer || (state.bye && !state.bye_sent);
+            if waiting || !state.notes.is_empty() || told {
                 return Task::Send(Arc::clone(channel), state.connection);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -425,8 +436,12 @@ impl Link {
                     events.push(Event::Frame(self.peer, message.body));
                 }
                 Kind::Pulse => {}
+                Kind::Bye if !message.body.is_empty() => {
+                    state.bye_known |= state.bye_sent;
+                    self.inbox.wake();
+                }
                 Kind::Bye => {
-                    state.pulse = true;
+                    state.left_answer = true;
                     if !std::mem::replace(&mut state.left, true) {
                         events.push(Event::Left(self.peer));
                     }
@@ -440,7 +455,7 @@ impl Link {
         }
         let due = state.received - state.told.received >= 256 || state.arrived - state.told_arrived >= WINDOW / 4;
         state.pulse |= due;
-        if state.pulse {
+        if state.pulse || state.left_answer {
             drop(state);
             self.changed.notify_all();
         }
@@ -489,10 +504,11 @@ impl Link {
         self.changed.notify_all();
     }
 
-    /// Whether the peer has all that was sent, or will never have it.
+    /// Whether the peer has all that was sent and knows that it was all, or will never have it. Whoever closes before the peer knows may take
+    /// its goodbye back: what waits unread at either end of a connection is lost with it.
     pub(super) fn is_settled(&self) -> bool {
         let state = self.state();
-        state.closed || (state.bye_sent && state.frames.is_empty())
+        state.closed || (state.bye_known && state.frames.is_empty())
     }
 
     /// Whether the peer has ended its work, or the link has.
@@ -507,6 +523,8 @@ impl Link {
     }
 }
 
+/// The body of the answer to a goodbye.
+const KNOWN: &[u8] = &[1];
 /// Bytes that may be on the way and not taken by the other party.
 pub(super) const WINDOW: u64 = 8 << 20;
 /// The plaintext of one record; a frame of this length or less is sent by the thread that offers it.

@@ -177,6 +177,21 @@ fn parties_exchange_more_than_any_queue_holds() {
 }
 
 #[test]
+fn parties_that_end_together_wait_for_nobody() {
+    let timing = Timing { linger: Duration::from_secs(60), ..Timing::default() };
+    for _ in 0..40 {
+        let world = World::new(3, timing);
+        let begun = Instant::now();
+        let parties: Vec<_> =
+            (0..3).map(|index| run(world.join(index, timing), 3, 1, 1, Cancel::default())).collect();
+        for party in parties {
+            assert_eq!(party.join().unwrap().0, Ok(()));
+        }
+        assert!(begun.elapsed() < timing.linger / 2, "all knew that all had ended");
+    }
+}
+
+#[test]
 fn parties_on_threads_exchange_more_than_any_queue_holds() {
     let parties: Vec<_> = threads::links(3)
         .into_iter()

@@ -39,7 +39,7 @@ pub(super) struct Assignment {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Measured {
     pub(super) runs: Vec<Run>,
-    /// Of all runs with their barriers.
+    /// Of all runs with their barriers, and of verifying the result.
     pub(super) repeated_seconds: f64,
     pub(super) repeated_cpu_seconds: f64,
     /// Of the whole process.

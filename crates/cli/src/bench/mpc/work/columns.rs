@@ -19,6 +19,8 @@ pub(super) struct Columns {
     index: u16,
     domain: Domain,
     columns: Vec<Column>,
+    /// This party's numbers, where sharing them belongs to the work.
+    own: Option<Values>,
 }
 
 impl Columns {
@@ -27,13 +29,15 @@ impl Columns {
         let (work, n, index) = (assignment.work, assignment.n, io.index());
         let domain = domain(&*backend, work)?;
         let mut columns = Vec::new();
-        if !matches!(work, Work::Sum | Work::Sum1) {
+        let sums = matches!(work, Work::Sum | Work::Sum1);
+        if !sums {
             for owner in 0..2 {
                 let values = (owner == index).then(|| Values::from_i64(domain, &numbers(work, owner, 0..n)));
                 columns.push(backend.input(io, owner, domain, n, values.as_ref()).await?);
             }
         }
-        Ok(Self { backend, work, n, index, domain, columns })
+        let own = sums.then(|| Values::from_i64(domain, &numbers(work, index, 0..n)));
+        Ok(Self { backend, work, n, index, domain, columns, own })
     }
 
     async fn compute(&self, io: &mut Io) -> Result<Column, Failure> {
@@ -60,9 +64,8 @@ impl Columns {
             Work::Sum | Work::Sum1 => {
                 let mut columns = Vec::new();
                 for owner in 0..io.parties() {
-                    let own = (owner == self.index)
-                        .then(|| Values::from_i64(self.domain, &numbers(self.work, owner, 0..self.n)));
-                    columns.push(backend.input(io, owner, self.domain, self.n, own.as_ref()).await?);
+                    let own = self.own.as_ref().filter(|_| owner == self.index);
+                    columns.push(backend.input(io, owner, self.domain, self.n, own).await?);
                 }
                 let terms: Vec<_> = columns.iter().map(|column| (1, column)).collect();
                 backend.linear(&terms, None)
