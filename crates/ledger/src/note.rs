@@ -134,8 +134,12 @@ impl WitnessKey {
     /// # Errors
     /// [`NoteError::Witness`] unless the name has 1–128 visible ASCII characters, no plus sign among them.
     pub fn new(name: &str, key: PublicKey) -> Result<Self, NoteError> {
-        let good = is_key_name(name) && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic());
-        if good { Ok(Self { name: name.to_owned(), key }) } else { Err(NoteError::Witness) }
+        if Self::is_name(name) { Ok(Self { name: name.to_owned(), key }) } else { Err(NoteError::Witness) }
+    }
+
+    /// Whether a witness may have this name.
+    pub fn is_name(name: &str) -> bool {
+        is_key_name(name) && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
     /// The name in its signature lines.
@@ -284,10 +288,7 @@ mod tests {
         let other = Checkpoint { size: 8, ..checkpoint() };
         let own = WitnessKey::new("d", validators()[3].key).unwrap();
         assert!(note.add_line(&own.line(&other.cosign(7, |bytes| Ok::<_, ()>(keys()[3].sign_raw(bytes))).unwrap())));
-        assert!(matches!(
-            note.verify(&consortium()),
-            Err(NoteError::Unproven(ReceiptError::Cosignature { at: 4 }))
-        ));
+        assert!(matches!(note.verify(&consortium()), Err(NoteError::Unproven(ReceiptError::Cosignature { at: 4 }))));
     }
 
     #[test]
@@ -327,7 +328,8 @@ mod tests {
         let key = WitnessKey::new("w.example/1", SigningKey::from_seed(&[9; 32]).public()).unwrap();
         assert_eq!(key.to_string().parse::<WitnessKey>(), Ok(key.clone()));
         let text = key.to_string();
-        for other in [text.replace('1', "2"), format!("{text} "), text.replace("w.", "W w."), text.replace("+B", "+A")] {
+        for other in [text.replace('1', "2"), format!("{text} "), text.replace("w.", "W w."), text.replace("+B", "+A")]
+        {
             assert_eq!(other.parse::<WitnessKey>(), Err(NoteError::Witness), "{other}");
         }
         assert!(["", "a b", "a+b", "é", "a\n"].iter().all(|name| WitnessKey::new(name, key.key()).is_err()));

@@ -182,6 +182,10 @@ pub(super) async fn run_receipt(
 }
 
 pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
+    if let Some(proven) = super::state::verify_file(&args.receipt, &args.consortium)? {
+        super::state::show(&proven, None, output);
+        return Ok(());
+    }
     let verified = verify_files(&args.receipt, &args.consortium)?;
     let Verified { receipt, account, consortium, fingerprint, .. } = &verified;
     let value = json!({
