@@ -40,6 +40,8 @@ mod checkpoint;
 mod consortium;
 mod error;
 mod execution;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod ledger;
 mod note;
 mod ordering;
