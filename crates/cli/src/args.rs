@@ -614,6 +614,12 @@ pub(crate) struct VerifyArgs {
     /// The consortium file, from a source you trust
     #[arg(long, value_name = "FILE")]
     pub consortium: PathBuf,
+    /// An exported log that the receipt must be part of; hashes suffice
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// The verifier key of a witness that must have cosigned that log; may be repeated
+    #[arg(long = "witness", value_name = "KEY", requires = "log")]
+    pub witnesses: Vec<WitnessKey>,
 }
 
 /// `sotto demo`.

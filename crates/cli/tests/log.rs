@@ -333,6 +333,10 @@ async fn states(site: &Site) {
     // Before she joined.
     let before = site.told("health", &["state", "prove", "member/anna", "--height", "0", "--out", "before.state"]);
     assert!(before["value"].is_null());
+    assert!(
+        site.refused("none", &["verify", "anna.state", "--consortium", "consortium.toml", "--log", "log"])
+            .contains("--log")
+    );
     let far = (height + 1_000_000).to_string();
     assert!(
         site.refused("anna", &["state", "prove", "member/anna", "--height", &far, "--out", "x.state"])

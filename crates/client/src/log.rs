@@ -325,6 +325,36 @@ pub fn check(directory: &Path, consortium: &Consortium, demands: Demands<'_>) ->
     Ok(checked)
 }
 
+/// Checks that an older checkpoint, such as a receipt's, is of the log in a directory: that log continues it, and whoever
+/// cosigned the directory's checkpoint stands behind the older one's entries as well. Needs the tiles that the path between
+/// both sizes is made of, and no more.
+///
+/// # Errors
+/// [`Error`]; [`Error::Behind`] where the directory's log is the older one.
+pub fn covers(
+    directory: &Path,
+    consortium: &Consortium,
+    witnesses: &[WitnessKey],
+    old: &Checkpoint,
+) -> Result<Checked, Error> {
+    let shelf = Shelf { root: directory.to_owned() };
+    let note = shelf.note()?.ok_or_else(|| Error::Missing { path: CHECKPOINT.into() })?;
+    let checked = proven(note, consortium, witnesses)?;
+    let new = checked.checkpoint;
+    if old.size > new.size {
+        return Err(Error::Behind { found: new.size, known: old.size });
+    }
+    if old.size == new.size && *old != new {
+        return Err(Error::Fork { size: new.size });
+    }
+    let subtree = |level, index| tile::subtree(new.size, level, index, &mut |tile| shelf.hashes(tile));
+    let path = if old.size == new.size { vec![] } else { merkle::consistency_path(old.size, new.size, subtree)? };
+    match merkle::verify_consistency(old.size, &old.root, new.size, &new.root, &path) {
+        true => Ok(checked),
+        false => Err(Error::Inconsistent { old: old.size, new: new.size }),
+    }
+}
+
 fn check_records(shelf: &Shelf, chain: Digest, index: u64, size: u64) -> Result<u64, Error> {
     let tile = Tile::entries(index, size).expect("the index lies in the log");
     let (path, records) = (tile.to_string(), tile.records_path());
