@@ -94,6 +94,9 @@ fn grow(ledger: &Ledger, count: u64, salt: u8) {
 /// What a node is made to do otherwise: given path and honest answer, its answer; none breaks the connection.
 type Twist = Box<dyn Fn(&str, Option<Vec<u8>>) -> Option<Option<Vec<u8>>> + Send + Sync>;
 
+/// Another answer in place of an honest one; none where there is nothing.
+type Change = fn(Vec<u8>) -> Option<Vec<u8>>;
+
 /// A node over a ledger, as far as its log goes.
 struct Node {
     ledger: Mutex<Arc<Ledger>>,
@@ -197,11 +200,11 @@ async fn every_changed_answer_is_refused() {
     assert!(paths.len() > 10, "{paths:?}");
     for (round, path) in paths.iter().enumerate() {
         let directory = room.path().join(format!("bad-{round}"));
-        let twisted = |twist: fn(Vec<u8>) -> Option<Vec<u8>>| {
+        let twisted = |twist: Change| {
             let path = path.clone();
             node.twist(move |asked, honest| Some(if asked == path { honest.and_then(twist) } else { honest }));
         };
-        let twists: [fn(Vec<u8>) -> Option<Vec<u8>>; 6] = [
+        let twists: [Change; 6] = [
             |mut bytes| {
                 let at = bytes.len() / 2;
                 bytes[at] ^= 1;

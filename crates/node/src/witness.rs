@@ -32,7 +32,7 @@ use crate::server::{Connection, Server};
 use crate::service::{COSIGNER, TLS};
 use crate::tls::{self, TlsError};
 
-pub use desk::{Answer, Desk};
+use desk::{Answer, Desk};
 
 /// A witness's own settings: `witness.toml` in its directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ pub fn trust(directory: &Path, consortium: &Consortium) -> Result<(), WitnessErr
     if !directory.join(SETTINGS_FILE).exists() {
         return Err(WitnessError::Missing(directory.to_owned()));
     }
-    Ok(desk::trust(directory, consortium)?)
+    desk::trust(directory, consortium)
 }
 
 /// The consortium file by which the witness in a directory judges a chain; none where it does not witness it.
@@ -120,7 +120,7 @@ pub fn trust(directory: &Path, consortium: &Consortium) -> Result<(), WitnessErr
 /// # Errors
 /// [`WitnessError`].
 pub fn trusted(directory: &Path, chain: &Digest) -> Result<Option<Consortium>, WitnessError> {
-    Ok(desk::consortium(directory, chain)?)
+    desk::consortium(directory, chain)
 }
 
 /// Runs the witness in a directory until `shutdown` is done; `ready` is told where it listens.

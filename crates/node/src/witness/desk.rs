@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::service::COSIGNER;
 
 /// A witness at work in its directory.
-pub struct Desk {
+pub(super) struct Desk {
     directory: PathBuf,
     key: WitnessKey,
     keys: Arc<dyn Keys>,
@@ -28,7 +28,7 @@ pub struct Desk {
 
 /// What `add-checkpoint` is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// The signature line, without a line end.
     Cosigned(String),
     /// The size that was cosigned last.
@@ -51,7 +51,12 @@ impl Desk {
     /// # Errors
     /// [`WitnessError::Running`] while another process is the same witness; [`WitnessError::Forgotten`] where it cannot
     /// tell what it has cosigned of a chain that it witnesses.
-    pub fn open(directory: PathBuf, name: &str, keys: Arc<dyn Keys>, clock: Clock) -> Result<Self, WitnessError> {
+    pub(super) fn open(
+        directory: PathBuf,
+        name: &str,
+        keys: Arc<dyn Keys>,
+        clock: Clock,
+    ) -> Result<Self, WitnessError> {
         let lock = File::create(directory.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -67,7 +72,7 @@ impl Desk {
     }
 
     /// Answers `add-checkpoint`. Whatever it signs is on disk before.
-    pub fn add_checkpoint(&self, body: &str) -> Answer {
+    pub(super) fn add_checkpoint(&self, body: &str) -> Answer {
         self.decide(body).unwrap_or_else(|error| Answer::failed(&error))
     }
 
