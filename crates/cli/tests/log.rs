@@ -422,7 +422,7 @@ async fn a_log_that_validators_order_is_one_log_too() {
     site.told("m0", &["member", "export", "--out", "consortium.toml"]);
     let before = site.told("m0", &["log", "check", "--out", "seen.note"])["checkpoint"]["size"].as_u64().unwrap();
 
-    // The founder's node is killed: log and state are published and proven all the same.
+    // The founder's node is stopped: log and state are published and proven all the same.
     drop(programs.remove(0));
     fill(&site, "m1", 260).await;
     until("it is published", async || {
