@@ -571,21 +571,11 @@ impl Play<'_, '_> {
 
 /// What a member's audit trail says of where a computation was taken up again.
 async fn resumed(operator: &Client, request: &Digest) -> Result<String, Failure> {
-    let (mut after, request) = (0, request.to_string());
-    loop {
-        let page = operator.audit(after, 500).await?;
-        if let Some(entry) =
-            page.items.iter().find(|entry| entry.action == "compute.resume" && entry.subject == request)
-        {
-            return Ok(entry.detail.clone());
-        }
-        let Some(last) = page.items.last() else {
-            return Err(Failure::new(
-                "the computation began anew, though all parties had kept its first run's columns",
-            ));
-        };
-        after = last.sequence;
-    }
+    let (trail, request) = (audit::read(operator, 0).await?, request.to_string());
+    let entry = trail.into_iter().find(|entry| entry.action == "compute.resume" && entry.subject == request);
+    entry.map(|entry| entry.detail).ok_or_else(|| {
+        Failure::new("the computation began anew, though all parties had kept its first run's columns")
+    })
 }
 
 /// The same program over the three tables in clear: what the joint answer must equal.

@@ -85,10 +85,10 @@ fn cost(protocol: &Protocol, program: &Program, owners: u16) -> Result<Predictio
     }
 }
 
-/// After how many operations parties keep what is verified, where they do: where some may vanish a run goes on without them; and where keys are all
-/// that is sent, as by additive sharing, there is nothing to go on from.
+/// After how many operations parties keep what is verified, where they do: where keys are all that is sent, as by additive sharing, there is nothing
+/// to go on from.
 pub fn checkpoints(protocol: &Protocol) -> Option<usize> {
-    (protocol.name != contracts::ADDITIVE && protocol.dropouts == 0).then_some(KEEP)
+    (protocol.name != contracts::ADDITIVE).then_some(KEEP)
 }
 
 const KEEP: usize = 16;

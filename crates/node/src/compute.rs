@@ -280,8 +280,11 @@ async fn part(
     let made = engine::run(node, parties, attempt, inbox, run).await;
     if run.is_cancelled() {
         // Who wanted it to end wants nothing of it kept.
-        keep::forget(node, &request).await?;
-        node.audit.record("node", "compute.cancelled", &request.to_string(), "ok", "nothing of it is kept").await?;
+        let detail = match keep::forget_cancelled(node, &attempt).await? {
+            true => "nothing of it is kept",
+            false => "what is kept is of the attempt after it",
+        };
+        node.audit.record("node", "compute.cancelled", &request.to_string(), "ok", detail).await?;
         return Err(cancelled());
     }
     let Made { share, transcript } = made?;

@@ -9,7 +9,7 @@ use client::flow::Ephemeral;
 use crypto::Digest;
 
 use super::{DESTROYED, HOSPITALS, Play};
-use crate::commands::offers;
+use crate::commands::{audit, offers};
 use crate::error::Failure;
 use crate::home::now;
 use crate::output::moment;
@@ -151,17 +151,8 @@ fn holds(directory: &Path, bytes: &[u8]) -> Result<bool, Failure> {
 
 /// Whether a member's audit trail says that what it held of a request was destroyed.
 async fn is_audited(operator: &Client, request: &Digest) -> Result<bool, Failure> {
-    let (mut after, request) = (0, request.to_string());
-    loop {
-        let page = operator.audit(after, 500).await?;
-        if page.items.iter().any(|entry| entry.action == "compute.destroy" && entry.subject == request) {
-            return Ok(true);
-        }
-        match page.items.last() {
-            Some(last) => after = last.sequence,
-            None => return Ok(false),
-        }
-    }
+    let (trail, request) = (audit::read(operator, 0).await?, request.to_string());
+    Ok(trail.iter().any(|entry| entry.action == "compute.destroy" && entry.subject == request))
 }
 
 /// Seconds from the offer to the end.

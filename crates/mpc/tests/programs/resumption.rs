@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mpc::domain::Domain;
-use mpc::engine::{Failure, Fault, local};
+use mpc::domain::{Domain, Values};
+use mpc::engine::{Adversary, Failure, Fault, local};
 use mpc::net::sim::{Crash, Dice, Simulation, Weather, WrongShare};
+use mpc::program::Builder;
 use mpc::runner::{Checkpoint, Memory, Observer, Phase, Report, Session, Store};
+use mpc::shamir::Shamir;
 
 use super::random;
 use super::run::{MALICIOUS, Protocol, SEMI_HONEST, SHAMIR, Sample, reference};
@@ -119,6 +121,58 @@ fn shamir_sessions_go_on_after_crashes() {
         let operation = samples::OPERATIONS.iter().find(|(name, ..)| *name == "min").unwrap();
         crash(SHAMIR, &samples::sample(operation, Domain::P127, 5, seed), seed, 2);
     }
+}
+
+/// Of four parties one vanishes and the others go on; then another one does, and that is one too many. When all are back, they go on
+/// from what all hold, or begin anew.
+#[test]
+fn a_session_that_went_on_without_a_party_goes_on_when_all_are_back() {
+    let mut program = Builder::new(4);
+    let [mut product, factor] = [0, 1].map(|owner| program.input(owner, Domain::P127));
+    for _ in 0..12 {
+        product = program.mul(product, factor);
+    }
+    program.open(product);
+    let program = program.finish().unwrap();
+    let expected = Values::from_i64(Domain::P127, &[5 << 12, -7 << 12]);
+    let mut begun = BTreeSet::new();
+    for seed in 0..24 {
+        let adversary = [Adversary::SemiHonest, Adversary::Malicious][seed as usize % 2];
+        let disks: Vec<Rc<Disk>> = (0..4).map(|_| Rc::default()).collect();
+        let run = |seed, gone: &[(u16, u64)]| {
+            let mut simulation = Simulation::new(4, seed);
+            for (party, at) in gone {
+                simulation = simulation.crash(Crash { party: *party, at: Duration::from_micros(*at), back: None });
+            }
+            let (program, stores, first) = (program.clone(), disks.clone(), Rc::new(Begun::default()));
+            let observer = Rc::clone(&first);
+            let report = simulation.run(move |io| {
+                let own = usize::from(io.index());
+                let (program, store, begun) = (program.clone(), Rc::clone(&stores[own]), Rc::clone(&observer));
+                async move {
+                    let backend = Shamir::new(4, 1, adversary)?;
+                    let own = io.index();
+                    let input = |owner, values: [i64; 2]| (own == owner).then(|| Values::from_i64(Domain::P127, &values));
+                    let inputs = vec![input(0, [5, -7]), input(1, [2, 2])];
+                    let session = Session::new(&program, &backend, &[2, 2]).keep(&*store, 3);
+                    let session = if own == 0 { session.observe(&*begun) } else { session };
+                    session.run(io, inputs).await
+                }
+            });
+            (report, first.0.take())
+        };
+        let (first, later) = (3_000 + seed * 431 % 5_000, 500 + seed * 977 % 9_000);
+        let (report, _) = run(seed, &[(3, first), (2, first + later)]);
+        if report.last()[..2].iter().all(Result::is_ok) {
+            continue;
+        }
+        let (report, places) = run(100 + seed, &[]);
+        for result in report.last() {
+            assert_eq!(result.as_ref().unwrap().opened, [Some(expected.clone())], "seed {seed}");
+        }
+        begun.extend(places);
+    }
+    assert!(begun.len() >= 3, "some begin anew, some from an earlier checkpoint, some from a later: {begun:?}");
 }
 
 /// What `docs/spec/mpc/sessions.md` states: bytes and rounds at the beginning, and at each cut.

@@ -84,7 +84,13 @@ pub(super) async fn run(
                 }
             })
             .buffer_unordered(4);
-        while let Some((to, sent)) = sends.next().await {
+        loop {
+            let next = tokio::select! {
+                next = sends.next() => next,
+                // Nobody waits for what was cancelled.
+                () = run.cancelled() => None,
+            };
+            let Some((to, sent)) = next else { break };
             let problem = match sent {
                 Ok(Ok(_)) => continue,
                 Ok(Err(error)) => error.to_string(),

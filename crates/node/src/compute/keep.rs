@@ -14,6 +14,7 @@ use contracts::record::{Phase, Request};
 use crypto::{Digest, Label, Secret, aead, kdf};
 use mpc::runner::SLOTS;
 
+use super::runs::Attempt;
 use crate::problem::ApiError;
 use crate::service::{MINT, Node};
 
@@ -28,6 +29,7 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Those of a request's computation.
     pub(super) async fn open(node: &Node, request: &Digest) -> Result<Self, ApiError> {
+        let _turn = node.computations.keeping.lock().await;
         let salt = node.store.session(request, crypto::random()).await?;
         let secret = node.keys.secret(MINT).map_err(ApiError::internal)?;
         let key = kdf::derive(&secret, &salt, &[Label::CHECKPOINT_KEY.as_str().as_bytes(), request.as_ref()]);
@@ -93,6 +95,17 @@ pub(super) async fn forget(node: &Node, request: &Digest) -> Result<(), ApiError
     // The key first: what a crash leaves behind cannot be read.
     node.store.end_session(request).await?;
     remove(&node.directory.join(DIRECTORY), request).map_err(ApiError::internal)
+}
+
+/// Does so after an attempt that was cancelled, unless another attempt at the request has begun since: what is kept is that one's then. Whether it did.
+pub(super) async fn forget_cancelled(node: &Node, attempt: &Attempt) -> Result<bool, ApiError> {
+    // Held until the key is gone, so that an attempt which begins meanwhile does not write under it.
+    let _turn = node.computations.keeping.lock().await;
+    let last = !node.computations.goes_on_beside(attempt);
+    if last {
+        forget(node, &attempt.0).await?;
+    }
+    Ok(last)
 }
 
 /// What is to become of what a node holds of a computation.

@@ -34,6 +34,8 @@ pub(crate) struct Computations {
     pub(super) coordinating: tokio::sync::Mutex<()>,
     /// Held while this node records a share.
     pub(super) recording: tokio::sync::Mutex<()>,
+    /// Held while checkpoints' key is made, or destroyed after an attempt that was cancelled.
+    pub(super) keeping: tokio::sync::Mutex<()>,
     attempts: Mutex<HashMap<Attempt, Seat>>,
     errands: Mutex<HashMap<Digest, Arc<Run>>>,
 }
@@ -159,6 +161,13 @@ impl Computations {
         of.map(|(attempt, seat)| (*attempt, Arc::clone(&seat.run))).collect()
     }
 
+    /// Whether this party is at another attempt at the same request.
+    pub(super) fn goes_on_beside(&self, attempt: &Attempt) -> bool {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = |seat: &Seat| seat.waiting.is_none() && !seat.run.has_ended();
+        attempts.iter().any(|(other, seat)| other.0 == attempt.0 && other != attempt && goes_on(seat))
+    }
+
     /// Whether this node takes part in an attempt, or has yet to.
     pub(super) fn is_alive(&self, attempt: &Attempt) -> bool {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,3 +234,25 @@ impl Computations {
 const MAX_WAITING: usize = 256;
 const ATTEMPT_LIFE: u64 = 10 * 60 * 1000;
 const MAX_ATTEMPTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_knows_of_others_that_have_begun_and_not_ended() {
+        let computations = Computations::default();
+        let [request, other] = [1, 2].map(|name| Digest::from([name; 32]));
+        let [first, second] = [1, 2].map(|name| (request, Fixed([name; 16])));
+        let (_inbox, run) = computations.begin(first, 0).unwrap().unwrap();
+        // Somebody else's computation, and one that peers have begun and this party has not.
+        let _elsewhere = computations.begin((other, Fixed([3; 16])), 0).unwrap().unwrap();
+        let envelope = || Envelope { from: 1, to: 0, body: Secret::new(vec![]) };
+        computations.deliver(second, 0, envelope()).unwrap();
+        assert!(!computations.goes_on_beside(&first) && computations.goes_on_beside(&second));
+        let _begun = computations.begin(second, 0).unwrap().unwrap();
+        assert!(computations.goes_on_beside(&first));
+        run.end(Ok(()));
+        assert!(!computations.goes_on_beside(&second));
+    }
+}
