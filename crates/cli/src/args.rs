@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Receipt(ReceiptArgs),
     /// Read your node's audit trail
     Audit(AuditArgs),
+    /// Follow what happens on the ledger
+    Events(EventsArgs),
     /// Verify a receipt, or a proof of state, offline
     Verify(VerifyArgs),
     /// Mirror the ledger's log as static files, and check it
@@ -517,6 +519,35 @@ pub(crate) struct AuditArgs {
     /// Check that no entry is missing and the chain of digests is whole
     #[arg(long)]
     pub verify: bool,
+}
+
+/// `sotto events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only those after the event of this id: `INDEX.POSITION`, as it was printed
+    #[arg(long, value_name = "ID", conflicts_with = "from")]
+    pub after: Option<String>,
+    /// Only those of the transaction at this place of the log and of later ones [default: 0; with --follow: what comes from now on]
+    #[arg(long, value_name = "INDEX")]
+    pub from: Option<u64>,
+    /// Wait for more, until it is interrupted; goes on by itself where the connection breaks. With --json one object for each event, a line each
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only this event (`request.allowed`), or all whose names begin with this word (`request`)
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only those that concern this member
+    #[arg(long)]
+    pub member: Option<String>,
+    /// Only those about this: a name, or an identity in full
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// Only those that belong to this request; all that a requester who is no member's may ask for
+    #[arg(long)]
+    pub request: Option<String>,
+    /// End after so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
 }
 
 /// `sotto log`.

@@ -573,9 +573,9 @@ impl Play<'_, '_> {
 async fn resumed(operator: &Client, request: &Digest) -> Result<String, Failure> {
     let (trail, request) = (audit::read(operator, 0).await?, request.to_string());
     let entry = trail.into_iter().find(|entry| entry.action == "compute.resume" && entry.subject == request);
-    entry.map(|entry| entry.detail).ok_or_else(|| {
-        Failure::new("the computation began anew, though all parties had kept its first run's columns")
-    })
+    entry
+        .map(|entry| entry.detail)
+        .ok_or_else(|| Failure::new("the computation began anew, though all parties had kept its first run's columns"))
 }
 
 /// The same program over the three tables in clear: what the joint answer must equal.

@@ -3,7 +3,7 @@
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
 use contracts::message::Opening;
-use contracts::record::Request;
+use contracts::record::{Notice, Request};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -62,6 +62,24 @@ pub struct LogProof {
     /// Digests, in the RFC's order.
     #[schema(value_type = Vec<String>)]
     pub path: Vec<Digest>,
+}
+
+/// `GET /v1/events`: something that a committed transaction did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerEvent {
+    /// The transaction's place in the log, and the event's among those of the transaction: `INDEX.POSITION`. Ascending, and the same at every node.
+    pub id: String,
+    /// The block.
+    pub height: u64,
+    /// The transaction.
+    #[schema(value_type = String)]
+    pub transaction: Digest,
+    /// What happened: `request.allowed`, ... (`docs/spec/contracts.md`).
+    pub name: String,
+    /// When, and which record it concerns.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub notice: Notice,
 }
 
 /// `POST /v1/requests`: the application and what stays off the ledger.

@@ -339,6 +339,11 @@ impl Client {
         Ok(self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await?.json().await?)
     }
 
+    /// An answer to be read as it comes.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Answer, Error> {
+        self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await
+    }
+
     async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
         Ok(self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await?.bytes(MAX_ANSWER).await?)
     }
@@ -448,7 +453,7 @@ impl Error {
     }
 
     /// Whether the connection failed, so that trying again may help.
-    pub(crate) const fn is_interruption(&self) -> bool {
+    pub const fn is_interruption(&self) -> bool {
         use transport::Error as Http;
         matches!(self, Self::Http(Http::Transport(_) | Http::Timeout | Http::Body(_)))
     }
@@ -469,7 +474,7 @@ async fn digest_file(path: std::path::PathBuf) -> Result<Digest, transport::Erro
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let one = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

@@ -22,13 +22,15 @@
 //! ```
 //!
 //! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
-//! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log; and what node and client share so that
+//! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log; [`events`], which
+//! follows it; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`tls`], [`http`].
 
 #![forbid(unsafe_code)]
 
 pub mod api;
 mod client;
+pub mod events;
 pub mod fetch;
 pub mod flow;
 pub mod http;

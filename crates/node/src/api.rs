@@ -4,6 +4,7 @@
 //! members' nodes alone.
 
 mod document;
+pub(crate) mod events;
 mod log;
 mod members;
 mod peer;
@@ -38,6 +39,7 @@ pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
         .route("/v1/grants/{id}/redeem", post(release::redeem))
         .route("/v1/grants/{id}/object", get(release::resume))
         .route("/v1/requests/{id}/compute", post(release::compute).delete(release::cancel))
+        .merge(events::routes())
         .merge(peer::waiting())
         .with_state(node);
     (prompt, streaming)

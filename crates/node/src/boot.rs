@@ -7,6 +7,8 @@ use contracts::{Contracts, read};
 use crypto::Secret;
 use crypto::keystore::{self, FileKeys};
 use ledger::{Genesis, Ledger};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use vault::Vault;
 use wire::Limits;
 
@@ -82,6 +84,8 @@ pub async fn run(
         clock: clock.clone(),
         max_upload: config.limits.max_upload_bytes,
         compute: config.compute,
+        streams: Arc::new(Semaphore::new(api::events::STREAMS)),
+        stopping: CancellationToken::new(),
         directory: directory.clone(),
     });
     node.audit.record("node", "node.start", &config.member, "ok", env!("CARGO_PKG_VERSION")).await?;
@@ -99,6 +103,12 @@ pub async fn run(
     let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
+    let stopping = node.stopping.clone();
+    let shutdown = async move {
+        shutdown.await;
+        // What has no end of its own ends here.
+        stopping.cancel();
+    };
     server.serve(guard.wrap(prompt, streaming), shutdown).await;
     node.tunnels.close();
     ordering.abort();

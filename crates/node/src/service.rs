@@ -9,6 +9,8 @@ use contracts::message::MemberCard;
 use contracts::read;
 use crypto::keystore::{FileKeys, Keys as _};
 use ledger::{EXPIRY_WINDOW, Transaction, VerifiedTransaction};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use vault::Vault;
 use wire::Fixed;
 
@@ -52,6 +54,10 @@ pub(crate) struct Node {
     pub max_upload: u64,
     /// How it takes part in computations.
     pub compute: Compute,
+    /// Streams of events that may still be opened.
+    pub streams: Arc<Semaphore>,
+    /// The node is on its way down.
+    pub stopping: CancellationToken,
     /// Where it keeps its data.
     pub directory: PathBuf,
 }

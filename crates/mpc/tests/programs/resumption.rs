@@ -152,7 +152,8 @@ fn a_session_that_went_on_without_a_party_goes_on_when_all_are_back() {
                 async move {
                     let backend = Shamir::new(4, 1, adversary)?;
                     let own = io.index();
-                    let input = |owner, values: [i64; 2]| (own == owner).then(|| Values::from_i64(Domain::P127, &values));
+                    let input =
+                        |owner, values: [i64; 2]| (own == owner).then(|| Values::from_i64(Domain::P127, &values));
                     let inputs = vec![input(0, [5, -7]), input(1, [2, 2])];
                     let session = Session::new(&program, &backend, &[2, 2]).keep(&*store, 3);
                     let session = if own == 0 { session.observe(&*begun) } else { session };

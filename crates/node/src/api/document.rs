@@ -5,7 +5,7 @@ use client::api as types;
 use http::header;
 use utoipa::OpenApi;
 
-use super::{log, members, release, request};
+use super::{events, log, members, release, request};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,6 +46,7 @@ use super::{log, members, release, request};
         release::compute,
         release::cancel,
         release::share,
+        events::events,
         log::checkpoint,
         log::tile,
         log::consistency,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Note, Tile};
+use ledger::{Committed, Note, Tile};
 use tokio::sync::watch;
 
 use super::{Part, Replica, part};
@@ -61,6 +61,18 @@ impl Replica {
     pub(crate) async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, ApiError> {
         let ledger = self.ledger.clone();
         Ok(tokio::task::spawn_blocking(move || ledger.tile(&tile)).await.map_err(ApiError::internal)??)
+    }
+
+    /// Transactions with their outcomes from a leaf of the log on, of all that this copy holds.
+    pub(crate) async fn entries(&self, from: u64, limit: u64) -> Result<Vec<Committed>, ApiError> {
+        let ledger = self.ledger.clone();
+        let entries = tokio::task::spawn_blocking(move || ledger.entries(from, limit));
+        Ok(entries.await.map_err(ApiError::internal)??)
+    }
+
+    /// Leaves of this copy's log.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.ledger.head().log_size
     }
 
     /// Transactions with their outcomes, of what a quorum cosigned.
