@@ -23,9 +23,8 @@ fn the_package_holds_the_program_its_service_and_its_pages() {
     }
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let place = tempfile::tempdir().unwrap();
-    let package = text(run(Command::new(root.join("packaging/deb/build.sh"))
-        .arg(env!("CARGO_BIN_EXE_sotto"))
-        .arg(place.path())));
+    let package =
+        text(run(Command::new(root.join("packaging/deb/build.sh")).arg(env!("CARGO_BIN_EXE_sotto")).arg(place.path())));
     let field = |name: &str| text(run(Command::new("dpkg-deb").arg("--field").arg(&package).arg(name)));
     assert_eq!((field("Package"), field("Version")), ("sotto".into(), env!("CARGO_PKG_VERSION").into()));
     assert!(field("Depends").starts_with("libc6 (>= 2."));

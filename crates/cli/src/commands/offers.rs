@@ -103,6 +103,10 @@ pub(crate) fn title(contract: &Contract) -> &str {
     contract.terms.disclosed.as_ref().map_or("(not disclosed)", |disclosed| disclosed.particulars.title.as_str())
 }
 
+fn approvals(required: u64, approvers: &str) -> String {
+    if required == 0 { "none needed".to_owned() } else { format!("{required} of {approvers}") }
+}
+
 pub(super) fn run_check(file: &Path, output: &Output) -> Result<(), Failure> {
     let Draft { file: contract, program } = draft(file)?;
     let program = program.map(|program| program.digest());
@@ -111,7 +115,7 @@ pub(super) fn run_check(file: &Path, output: &Output) -> Result<(), Failure> {
         ("asset", contract.asset.clone()),
         ("means", contract.means.to_string()),
         ("purposes", contract.purposes.join(", ")),
-        ("approvals", format!("{} of {}", contract.approvals.required, contract.approvals.approvers.join(", "))),
+        ("approvals", approvals(contract.approvals.required.into(), &contract.approvals.approvers.join(", "))),
     ];
     rows.extend(program.map(|digest| ("program", digest.to_string())));
     let value = json!({ "file": file, "title": contract.title, "asset": contract.asset, "means": contract.means, "program": program });
@@ -190,7 +194,7 @@ fn show(contract: &Contract, output: &Output) {
         ("means", terms.means.to_string()),
         ("purposes", terms.purposes.join(", ")),
         ("window", format!("{} to {} UTC", moment(terms.window.not_before), moment(terms.window.not_after))),
-        ("approvals", format!("{} of {}", terms.approvals.required, terms.approvals.approvers.len())),
+        ("approvals", approvals(terms.approvals.required.into(), &terms.approvals.approvers.len().to_string())),
         ("evidence", if evidence.is_empty() { "none".into() } else { evidence.join(", ") }),
         ("grant", format!("{} seconds, once", terms.grant.seconds)),
         ("asset", terms.asset.to_string()),

@@ -1,5 +1,6 @@
 //! What a request ends in: data, a result, a receipt, and its verification.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -247,7 +248,7 @@ fn show(answer: &Answer, order: &[String]) -> String {
     if columns.is_empty() {
         columns = answer.groups.values().next().map(|cells| cells.keys().cloned().collect()).unwrap_or_default();
     }
-    let row = |(group, cells): (&String, &std::collections::BTreeMap<String, query::Cell>)| {
+    let row = |(group, cells): (&String, &BTreeMap<String, query::Cell>)| {
         let mut row = vec![group.clone()];
         row.extend(columns.iter().map(|column| cells.get(column).map_or_else(String::new, number)));
         row
@@ -255,7 +256,21 @@ fn show(answer: &Answer, order: &[String]) -> String {
     let mut header = vec!["group"];
     header.extend(columns.iter().map(String::as_str));
     let text = table(&header, answer.groups.iter().map(row).collect(), "no groups");
-    format!("{text}\n\n{} parties; none of them saw another's data. A dash: too few rows.", answer.parties)
+    let left_out: String = answer.groups.iter().flat_map(|(group, cells)| left_out(group, cells, &columns)).collect();
+    format!("{text}\n{left_out}\n{} parties; none of them saw another's data. A dash: too few rows.", answer.parties)
+}
+
+/// What did not enter a group's numbers, a line for each column that lacks something.
+fn left_out(group: &str, cells: &BTreeMap<String, query::Cell>, columns: &[String]) -> Vec<String> {
+    let of = |column: &String| {
+        let cell = cells.get(column)?;
+        let missing = (cell.missing > 0).then(|| format!("{} rows without a value", cell.missing));
+        let withheld =
+            (cell.withheld > 0).then(|| format!("{} parties had too few rows, and kept theirs", cell.withheld));
+        let reasons: Vec<String> = missing.into_iter().chain(withheld).collect();
+        (!reasons.is_empty()).then(|| format!("\n{group}, {column}: {}", reasons.join("; ")))
+    };
+    columns.iter().filter_map(of).collect()
 }
 
 fn number(cell: &query::Cell) -> String {
