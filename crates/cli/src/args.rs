@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// Run a member's node, check it, ask how it is
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Look for what is wrong with your node, its files, its peers and clocks
+    Doctor,
     /// Members, their principals, issuers, credentials, oracles
     #[command(subcommand)]
     Member(MemberCommand),

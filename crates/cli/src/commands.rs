@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod credential;
+mod doctor;
 pub(crate) mod events;
 pub(crate) mod find;
 pub(crate) mod log;
@@ -99,6 +100,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Compute(args) => results::run_compute(args, &surroundings, output).await,
         Command::Receipt(args) => results::run_receipt(args, &surroundings, output).await,
         Command::Audit(args) => audit::run(args, &surroundings, output).await,
+        Command::Doctor => doctor::run(&surroundings, output).await,
         Command::Events(args) => events::run(args, &surroundings, output).await,
         Command::Log(command) => log::run(command, &surroundings, output).await,
         Command::State(command) => state::run(command, &surroundings, output).await,

@@ -18,6 +18,7 @@ pub(crate) struct Failure {
     why: Option<Box<Cause>>,
     hint: Option<String>,
     code: Option<String>,
+    said: bool,
 }
 
 /// One reason behind another.
@@ -30,7 +31,7 @@ struct Cause {
 impl Failure {
     /// What went wrong: a sentence without a full stop.
     pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: None, hint: None, code: None }
+        Self { what: what.into(), why: None, hint: None, code: None, said: false }
     }
 
     /// Why: the innermost reason so far.
@@ -56,6 +57,18 @@ impl Failure {
     pub(crate) fn coded(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
+    }
+
+    /// What the command has printed says it all: it only ends with the status of a failure.
+    #[must_use]
+    pub(crate) const fn said(mut self) -> Self {
+        self.said = true;
+        self
+    }
+
+    /// Whether nothing is left to say.
+    pub(crate) const fn is_said(&self) -> bool {
+        self.said
     }
 
     /// An error with the errors behind it.
@@ -100,7 +113,7 @@ impl Failure {
     #[must_use]
     pub(crate) fn stops(self, what: impl Into<String>) -> Self {
         let because = Cause { text: self.what, because: self.why };
-        Self { what: what.into(), why: Some(Box::new(because)), hint: self.hint, code: self.code }
+        Self { what: what.into(), why: Some(Box::new(because)), hint: self.hint, code: self.code, said: self.said }
     }
 
     /// As JSON.

@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     match runtime.block_on(commands::run(arguments, &output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output.failure(failure);
+            if !failure.is_said() {
+                output.failure(failure);
+            }
             ExitCode::FAILURE
         }
     }

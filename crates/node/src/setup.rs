@@ -194,6 +194,6 @@ pub enum SetupError {
 /// The node's configuration in its directory.
 pub const CONFIG_FILE: &str = "node.toml";
 /// The node's key store.
-pub(crate) const KEYS_FILE: &str = "keys.sealed";
+pub const KEYS_FILE: &str = "keys.sealed";
 /// The consortium's genesis, canonical CBOR.
 pub(crate) const GENESIS_FILE: &str = "genesis.cbor";

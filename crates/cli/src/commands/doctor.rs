@@ -1,0 +1,452 @@
+//! What is wrong with a member's node and its surroundings, as far as can be seen from its home.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use client::Client;
+use client::api::Health;
+use client::http::{Answer, Endpoint, empty};
+use contracts::record::Member;
+use http::{HeaderMap, Method, StatusCode, header};
+use ledger::{Consortium, Note};
+use node::config::NodeConfig;
+use node::setup::{CONFIG_FILE, KEYS_FILE};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Surroundings;
+use crate::error::Failure;
+use crate::home::now;
+use crate::output::{Output, table};
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    /// It works, and may soon not.
+    Warning,
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    of: String,
+    level: Level,
+    found: String,
+    /// What to do, where it is not in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+/// All that was looked at so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn ok(&mut self, what: &'static str, of: impl Into<String>, found: impl Into<String>) {
+        self.0.push(Finding { what, of: of.into(), level: Level::Ok, found: found.into(), hint: None });
+    }
+
+    fn bad(
+        &mut self,
+        level: Level,
+        what: &'static str,
+        of: impl Into<String>,
+        found: impl Into<String>,
+        hint: &'static str,
+    ) {
+        self.0.push(Finding { what, of: of.into(), level, found: found.into(), hint: Some(hint) });
+    }
+
+    fn count(&self, level: Level) -> usize {
+        self.0.iter().filter(|finding| finding.level == level).count()
+    }
+}
+
+pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+    let session = surroundings.session()?;
+    let waiting = output.waiting("looking at the node, its files and its peers");
+    let mut findings = Findings::default();
+    let node = surroundings.home.node();
+    match node.join(CONFIG_FILE).exists() {
+        true => files(&node, &mut findings),
+        false => findings.ok(
+            "files",
+            node.display().to_string(),
+            "no node lives in this home: its files and disk were not looked at",
+        ),
+    }
+    let own = session.member()?.to_owned();
+    let members = members(&session.client, &own, &mut findings).await;
+    if let Some(members) = members {
+        let consortium = Consortium::parse(&session.client.consortium().await?)?;
+        ledger(&session.client, &consortium, &mut findings).await;
+        peers(members, &own, &mut findings).await;
+        match session.client.oracles().await {
+            Ok(oracles) => findings.ok(
+                "oracles",
+                format!("epoch {}", oracles.epoch),
+                format!("{} of {}", oracles.threshold, oracles.participants.join(", ")),
+            ),
+            Err(error) => findings.bad(
+                Level::Warning,
+                "oracles",
+                "",
+                error.to_string(),
+                "nothing can be judged before a regulator makes their key: sotto member oracles",
+            ),
+        }
+    }
+    drop(waiting);
+    let (faults, warnings) = (findings.count(Level::Fault), findings.count(Level::Warning));
+    let row = |finding: &Finding| {
+        let mark = match finding.level {
+            Level::Ok => "ok",
+            Level::Warning => "warning",
+            Level::Fault => "FAULT",
+        };
+        vec![mark.to_owned(), finding.what.to_owned(), finding.of.clone(), finding.found.clone()]
+    };
+    let mut text = table(&["", "what", "of", "found"], findings.0.iter().map(row).collect(), "nothing was looked at");
+    let mut bad: Vec<&Finding> = findings.0.iter().filter(|finding| finding.hint.is_some()).collect();
+    bad.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    for finding in &bad {
+        text.push_str(&format!("\n{} {}: {}", finding.what, finding.of, finding.hint.unwrap_or_default()));
+    }
+    if bad.is_empty() {
+        text.push_str("\nAll is well, as far as can be seen from here.");
+    }
+    let value = json!({ "ok": faults == 0, "faults": faults, "warnings": warnings, "findings": findings.0 });
+    let essence = if faults > 0 {
+        "faults"
+    } else if warnings > 0 {
+        "warnings"
+    } else {
+        "ok"
+    };
+    output.result(&value, essence, &text);
+    match faults {
+        0 => Ok(()),
+        _ => Err(Failure::new(format!("{faults} faults")).said()),
+    }
+}
+
+/// Configuration, modes and disk of a node in this home.
+fn files(node: &Path, findings: &mut Findings) {
+    let of = node.join(CONFIG_FILE).display().to_string();
+    let config = match NodeConfig::load(&node.join(CONFIG_FILE)) {
+        Ok(config) => config,
+        Err(error) => {
+            return findings.bad(
+                Level::Fault,
+                "configuration",
+                of,
+                error.to_string(),
+                "mend it; sotto node check says more",
+            );
+        }
+    };
+    // The node has its port itself.
+    let faults = config.check_surroundings().into_iter().filter(|fault| fault.key != "listen");
+    let before = findings.0.len();
+    for fault in faults {
+        findings.bad(Level::Fault, "configuration", fault.key, fault.problem, fault.hint);
+    }
+    if findings.0.len() == before {
+        findings.ok("configuration", of, "fits");
+    }
+    let keys = config.data_dir.join(KEYS_FILE);
+    match fs::metadata(&keys) {
+        Ok(metadata) => {
+            use std::os::unix::fs::PermissionsExt as _;
+            let (mode, name) = (metadata.permissions().mode() & 0o777, keys.display().to_string());
+            let days = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            let days = days.map_or(0, |age| age.as_secs() / 86_400);
+            match mode & 0o077 {
+                0 => findings.ok(
+                    "keys",
+                    name,
+                    format!("mode {mode:o}, last changed {days} days ago; is a copy of it elsewhere?"),
+                ),
+                _ => findings.bad(
+                    Level::Fault,
+                    "keys",
+                    name,
+                    format!("mode {mode:o}: others can read it"),
+                    "chmod 600 the file",
+                ),
+            }
+        }
+        Err(error) => {
+            findings.bad(
+                Level::Fault,
+                "keys",
+                keys.display().to_string(),
+                error.to_string(),
+                "put the file back from its copy",
+            );
+        }
+    }
+    disk(&config.data_dir, findings);
+}
+
+fn disk(directory: &Path, findings: &mut Findings) {
+    let of = directory.display().to_string();
+    let Ok(room) = rustix::fs::statvfs(directory) else {
+        return findings.bad(Level::Warning, "disk", of, "the system does not say how full it is", "look yourself");
+    };
+    let (free, all) = (room.f_bavail.saturating_mul(room.f_frsize), room.f_blocks.saturating_mul(room.f_frsize).max(1));
+    let found = format!("{:.1} GB free of {:.0}", free as f64 / 1e9, all as f64 / 1e9);
+    match level_of_disk(free, all) {
+        Level::Ok => findings.ok("disk", of, found),
+        level => findings.bad(
+            level,
+            "disk",
+            of,
+            found,
+            "make room: a node whose disk is full stops, and what was acknowledged stays",
+        ),
+    }
+}
+
+/// A full disk stops a node.
+const fn level_of_disk(free: u64, all: u64) -> Level {
+    match free {
+        _ if free < 1 << 30 => Level::Fault,
+        _ if free < 8 << 30 || free < all / 20 => Level::Warning,
+        _ => Level::Ok,
+    }
+}
+
+/// The members as the own node knows them; nothing where it does not answer.
+async fn members(client: &Client, own: &str, findings: &mut Findings) -> Option<Vec<Member>> {
+    let address = client.endpoint().address().to_owned();
+    if let Err(error) = client.ready().await {
+        let refused = error.code().is_some() || matches!(&error, client::Error::Http(client::http::Error::Status(_)));
+        let hint = match refused {
+            true => "its log and `sotto node status` say why it is not ready",
+            false => "start it (sotto node run), or see which address this home's profile names",
+        };
+        findings.bad(Level::Fault, "node", own, format!("{address}: {error}"), hint);
+        if !refused {
+            return None;
+        }
+    }
+    match client.members().await {
+        Ok(members) if members.iter().any(|member| member.card.name == own) => Some(members),
+        Ok(_) => {
+            findings.bad(
+                Level::Fault,
+                "node",
+                own,
+                "its copy of the ledger does not know its own member",
+                "is a node that orders the ledger within reach? give it a moment",
+            );
+            None
+        }
+        Err(error) => {
+            findings.bad(Level::Fault, "node", own, error.to_string(), "its log says more");
+            None
+        }
+    }
+}
+
+/// What the own node says of its copy of the ledger and of its audit trail.
+async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Findings) {
+    let checkpoint = client.log_checkpoint().await.map_err(|error| error.to_string());
+    let verified = checkpoint.and_then(|text| {
+        let note = Note::parse(&text).map_err(|error| error.to_string())?;
+        note.verify(consortium).map_err(|error| error.to_string())?;
+        Ok(format!("a quorum has cosigned {} transactions", note.danger_unverified().size))
+    });
+    match verified {
+        Ok(found) => findings.ok("log", "", found),
+        Err(error) => findings.bad(
+            Level::Fault,
+            "log",
+            "",
+            error,
+            "are the other members' nodes running? without a quorum there are no receipts",
+        ),
+    }
+    // Found by the node itself, which looks at all entries.
+    let metrics = match client.endpoint().ask(Method::GET, "/metrics", HeaderMap::new(), empty()).await {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    match metrics.lines().find_map(|line| line.strip_prefix("sottovoce_audit_intact ")) {
+        Some("1") => findings.ok("audit trail", "", "whole, when the node last looked"),
+        Some(_) => findings.bad(
+            Level::Fault,
+            "audit trail",
+            "",
+            "an entry is missing or changed",
+            "keep a copy of it; sotto audit --verify names the entry",
+        ),
+        None => findings.bad(
+            Level::Warning,
+            "audit trail",
+            "",
+            "the node has not looked through it yet",
+            "ask again in a while",
+        ),
+    }
+}
+
+/// What a member's node said of itself.
+struct Word {
+    health: Health,
+    ready: bool,
+    /// Milliseconds that its clock is ahead of this one, if it says.
+    ahead: Option<i64>,
+}
+
+/// Each member's node, asked from here under the key that the ledger has for it.
+async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
+    let asked = members.into_iter().map(|member| async move {
+        let word = ask(&member).await;
+        (member.card.name, member.card.address, word)
+    });
+    let words = futures_util::future::join_all(asked).await;
+    let heights = words.iter().filter_map(|(.., word)| Some(word.as_ref().ok()?.health.height));
+    let highest = heights.max().unwrap_or(0);
+    let version = words
+        .iter()
+        .find(|(name, ..)| name == own)
+        .and_then(|(.., word)| Some(word.as_ref().ok()?.health.version.clone()));
+    for (name, address, word) in words {
+        let Word { health, ready, ahead } = match word {
+            Ok(word) => word,
+            Err(error) => {
+                // Its own node answers its operator, perhaps elsewhere than the others see it.
+                let level = if name == own { Level::Fault } else { Level::Warning };
+                findings.bad(
+                    level,
+                    "reach",
+                    name,
+                    format!("{address}: {error}"),
+                    "is that node running, and its port open from here?",
+                );
+                continue;
+            }
+        };
+        let found = format!("{address}, version {}, block {}", health.version, health.height);
+        if health.member != name {
+            findings.bad(
+                Level::Fault,
+                "reach",
+                name,
+                format!("{address} is the node of {}", health.member),
+                "ask both members which address is whose",
+            );
+        } else if !ready {
+            findings.bad(
+                Level::Fault,
+                "reach",
+                name,
+                format!("{found}: {}", health.status),
+                "its operator's log says more; it does not follow the ledger any more",
+            );
+        } else if version.as_ref().is_some_and(|version| *version != health.version) {
+            findings.bad(
+                Level::Warning,
+                "version",
+                name,
+                found,
+                "members change versions together: one that computes anything else stops following",
+            );
+        } else if highest - health.height > LAG {
+            findings.bad(
+                Level::Warning,
+                "height",
+                name,
+                format!("{found}, {} behind", highest - health.height),
+                "it catches up, or lacks a link to who has the blocks: ask again",
+            );
+        } else {
+            findings.ok("reach", name.as_str(), found);
+        }
+        if let Some(ahead) = ahead {
+            let found = format!("{:+.1} s from this clock", ahead as f64 / 1000.0);
+            match level_of_clock(ahead) {
+                Level::Ok => findings.ok("clock", name, found),
+                level => findings.bad(
+                    level,
+                    "clock",
+                    name,
+                    found,
+                    "run NTP at both: signatures and verdicts are refused where clocks are half a minute apart",
+                ),
+            }
+        }
+    }
+}
+
+/// Oracles refuse what is 30 s away from their own time.
+const fn level_of_clock(ahead: i64) -> Level {
+    match ahead.unsigned_abs() {
+        0..=5_000 => Level::Ok,
+        5_001..=20_000 => Level::Warning,
+        _ => Level::Fault,
+    }
+}
+
+async fn ask(member: &Member) -> Result<Word, client::http::Error> {
+    let endpoint = Endpoint::new(&member.card.address, member.card.tls, None)?.with_patience(PATIENCE);
+    let (asked, begun) = (now(), Instant::now());
+    let answer = endpoint.ask(Method::GET, "/ready", HeaderMap::new(), empty()).await?;
+    let half = begun.elapsed().as_millis() as u64 / 2;
+    let ready = answer.status() == StatusCode::OK;
+    let ahead = date(&answer).map(|date| ahead(date, asked + half));
+    Ok(Word { health: answer.json().await?, ready, ahead })
+}
+
+/// The node's time, Unix milliseconds, to the second.
+fn date(answer: &Answer) -> Option<u64> {
+    let date = httpdate::parse_http_date(answer.headers().get(header::DATE)?.to_str().ok()?).ok()?;
+    Some(date.duration_since(UNIX_EPOCH).ok()?.as_millis() as u64)
+}
+
+/// How far a time that was rounded down to the second is from another, at the least.
+const fn ahead(rounded: u64, at: u64) -> i64 {
+    match rounded {
+        _ if rounded > at => (rounded - at) as i64,
+        _ if rounded + 999 < at => -((at - rounded - 999) as i64),
+        _ => 0,
+    }
+}
+
+/// Blocks that a node may lack in the moment it is asked.
+const LAG: u64 = 100;
+/// How long a node may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_compared_to_the_second() {
+        assert_eq!(
+            (ahead(5_000, 5_999), ahead(5_000, 5_000), ahead(5_000, 4_200), ahead(5_000, 7_000)),
+            (0, 0, 800, -1001)
+        );
+        assert_eq!(
+            [0, -5_000, 5_001, -20_001].map(level_of_clock),
+            [Level::Ok, Level::Ok, Level::Warning, Level::Fault]
+        );
+    }
+
+    #[test]
+    fn a_disk_is_full_before_its_last_byte() {
+        let all = 1 << 40;
+        assert_eq!(
+            [1 << 29, 1 << 31, 1 << 35, 1 << 38].map(|free| level_of_disk(free, all)),
+            [Level::Fault, Level::Warning, Level::Warning, Level::Ok]
+        );
+    }
+}
