@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
+use ledger::WitnessKey;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Form;
@@ -87,8 +88,17 @@ pub(crate) enum Command {
     Receipt(ReceiptArgs),
     /// Read your node's audit trail
     Audit(AuditArgs),
-    /// Verify a receipt offline
+    /// Verify a receipt, or a proof of state, offline
     Verify(VerifyArgs),
+    /// Mirror the ledger's log as static files, and check it
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Prove what the ledger's state says
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Run an independent witness, which cosigns only what continues what it saw before
+    #[command(subcommand)]
+    Witness(WitnessCommand),
     /// See it all work: a consortium of four on this machine
     Demo(DemoArgs),
     /// Measure on this machine
@@ -509,14 +519,107 @@ pub(crate) struct AuditArgs {
     pub verify: bool,
 }
 
+/// `sotto log`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Mirror the log into a directory that any web server can serve; run it again to go on from there
+    Export {
+        /// The directory
+        directory: PathBuf,
+        /// Only checkpoint and hashes, which are public: no entries, no transactions
+        #[arg(long)]
+        hashes: bool,
+    },
+    /// Check an exported log, offline, or the checkpoint of your node
+    Check(LogCheckArgs),
+}
+
+/// `sotto log check`.
+#[derive(Debug, Args)]
+pub(crate) struct LogCheckArgs {
+    /// An exported log; without it your node is asked
+    #[arg(requires = "consortium")]
+    pub directory: Option<PathBuf>,
+    /// The consortium file, from a source you trust [default: the one your home pinned]
+    #[arg(long, value_name = "FILE")]
+    pub consortium: Option<PathBuf>,
+    /// A checkpoint you kept: the log must continue it
+    #[arg(long, value_name = "FILE")]
+    pub since: Option<PathBuf>,
+    /// The verifier key of a witness that must have cosigned; may be repeated
+    #[arg(long = "witness", value_name = "KEY")]
+    pub witnesses: Vec<WitnessKey>,
+    /// Also ask this member's node, and check that both logs are one
+    #[arg(long, value_name = "MEMBER", conflicts_with = "directory")]
+    pub member: Option<String>,
+    /// Write the checkpoint to this file, for the next --since
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `sotto state`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Prove what the state says of a key, or that it says nothing; for members
+    Prove {
+        /// The key, such as member/st-anna (docs/spec/contracts.md lists them)
+        key: String,
+        /// After this block; your node keeps the last 10,000 [default: the newest]
+        #[arg(long)]
+        height: Option<u64>,
+        /// Where to write the proof
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// `sotto witness`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WitnessCommand {
+    /// Make a witness in your home
+    Init {
+        /// Its name, such as witness.example/1
+        #[arg(long)]
+        name: String,
+        /// Where it listens
+        #[arg(long, value_name = "ADDR")]
+        listen: SocketAddr,
+        /// Where nodes reach it [default: https://ADDR]
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+    },
+    /// Witness a consortium's chain from now on, or take the consortium's newer file
+    Trust {
+        /// The consortium file, from a source you trust
+        consortium: PathBuf,
+        /// Refuse a consortium file with another fingerprint
+        #[arg(long, value_name = "FP")]
+        fingerprint: Option<String>,
+    },
+    /// Show what nodes and readers need to know of it
+    Show,
+    /// Run the witness until Ctrl-C or SIGTERM
+    Run {
+        /// Stop when stdin ends, so that the witness does not outlive what started it
+        #[arg(long)]
+        stop_with_stdin: bool,
+    },
+}
+
 /// `sotto verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The receipt
+    /// The receipt, or proof of state
     pub receipt: PathBuf,
     /// The consortium file, from a source you trust
     #[arg(long, value_name = "FILE")]
     pub consortium: PathBuf,
+    /// An exported log that the receipt must be part of; hashes suffice
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// The verifier key of a witness that must have cosigned that log; may be repeated
+    #[arg(long = "witness", value_name = "KEY", requires = "log")]
+    pub witnesses: Vec<WitnessKey>,
 }
 
 /// `sotto demo`.

@@ -5,6 +5,7 @@ pub(crate) mod assets;
 pub(crate) mod audit;
 pub(crate) mod credential;
 pub(crate) mod find;
+pub(crate) mod log;
 mod manual;
 pub(crate) mod members;
 pub(crate) mod node;
@@ -12,14 +13,16 @@ pub(crate) mod offers;
 pub(crate) mod requests;
 pub(crate) mod results;
 pub(crate) mod setup;
+pub(crate) mod state;
 pub(crate) mod throughput;
+pub(crate) mod witness;
 
 use std::path::PathBuf;
 
 use crypto::Secret;
 use serde_json::json;
 
-use crate::args::{Arguments, BenchCommand, Command, Global};
+use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand};
 use crate::error::Failure;
 use crate::home::{Home, Session};
 use crate::output::Output;
@@ -71,6 +74,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Bench(BenchCommand::MpcParty) => return bench::mpc::party(),
         Command::Man { directory } => return manual::run(&directory, output),
         Command::Verify(args) => return results::run_verify(&args, output),
+        Command::Log(LogCommand::Check(args)) if args.directory.is_some() => return log::run_offline(&args, output),
         Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),
         _ => {}
     }
@@ -94,6 +98,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Compute(args) => results::run_compute(args, &surroundings, output).await,
         Command::Receipt(args) => results::run_receipt(args, &surroundings, output).await,
         Command::Audit(args) => audit::run(args, &surroundings, output).await,
+        Command::Log(command) => log::run(command, &surroundings, output).await,
+        Command::State(command) => state::run(command, &surroundings, output).await,
+        Command::Witness(command) => witness::run(command, &surroundings, output).await,
         Command::Bench(BenchCommand::Requests(args)) => bench::running(args, &surroundings, output).await,
         Command::Demo(_) | Command::Bench(_) | Command::Man { .. } | Command::Verify(_) => {
             unreachable!("they were done above")

@@ -239,6 +239,42 @@ impl From<node::BootError> for Failure {
     }
 }
 
+impl From<client::log::Error> for Failure {
+    fn from(error: client::log::Error) -> Self {
+        use client::log::Error as Log;
+        let hint = match &error {
+            Log::Client(_) => {
+                let Log::Client(error) = error else { unreachable!("it was matched") };
+                return error.into();
+            }
+            Log::Fork { .. } | Log::Inconsistent { .. } => {
+                "keep both checkpoints: together they prove that validators lied; tell the other members"
+            }
+            Log::Behind { .. } => "the log you know is longer: ask another node, and this one again later",
+            Log::Unwitnessed(_) => "is the witness among the node's `witnesses`, and does it run?",
+            Log::Note(_) => "get a consortium file that is new enough, from a source you trust",
+            Log::Missing { .. } => "export the log again into the same directory: what is missing is fetched",
+            Log::Unfit { .. } => {
+                "remove that file and export again; where it comes from a node, do not rely on that node"
+            }
+            _ => "check who owns the directory, and whether the disk is full",
+        };
+        Self::of(&error).hint(hint)
+    }
+}
+
+impl From<node::witness::WitnessError> for Failure {
+    fn from(error: node::witness::WitnessError) -> Self {
+        use node::witness::WitnessError as Witness;
+        match error {
+            Witness::Keys(error) => error.into(),
+            Witness::Forgotten(_) => Self::of(&error)
+                .hint("never put an older copy in its place: a witness that forgets can be made to cosign a fork"),
+            error => Self::of(&error),
+        }
+    }
+}
+
 impl From<client::verify::Error> for Failure {
     fn from(error: client::verify::Error) -> Self {
         let hint = match &error {
@@ -264,6 +300,7 @@ macro_rules! plain {
 
 plain!(
     ledger::ConsortiumError,
+    ledger::NoteError,
     ledger::ReceiptError,
     node::setup::SetupError,
     policy::FileError,

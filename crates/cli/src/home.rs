@@ -48,6 +48,11 @@ impl Home {
         self.0.join("operator")
     }
 
+    /// A witness.
+    pub(crate) fn witness(&self) -> PathBuf {
+        self.0.join("witness")
+    }
+
     /// Whether it is a member's.
     pub(crate) fn is_member(&self) -> bool {
         self.operator().is_dir() || self.node().is_dir()

@@ -56,6 +56,14 @@ pub struct TransactionResult {
     pub code: String,
 }
 
+/// `GET /v1/log/consistency`, `GET /v1/log/inclusion`: a path in the transaction log (RFC 9162 §2.1.3, §2.1.4).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogProof {
+    /// Digests, in the RFC's order.
+    #[schema(value_type = Vec<String>)]
+    pub path: Vec<Digest>,
+}
+
 /// `POST /v1/requests`: the application and what stays off the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Application {

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use wire::Bytes;
 
 use crate::api::{
-    Application, AuditEntry, Computation, Explanation, GrantToken, Health, Judgement, OracleSetup, OracleView, Page,
-    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
+    Application, AuditEntry, Computation, Explanation, GrantToken, Health, Judgement, LogProof, OracleSetup,
+    OracleView, Page, Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::signature::sign_request;
@@ -171,6 +171,37 @@ impl Client {
         self.post("/v1/oracles", setup).await
     }
 
+    /// `GET /log/checkpoint`: the newest published checkpoint with its witnesses' lines.
+    pub async fn log_checkpoint(&self) -> Result<String, Error> {
+        self.get_text("/log/checkpoint").await
+    }
+
+    /// `GET /log/{path}`: a tile's bytes, at most 16 MiB.
+    pub async fn log_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.get_bytes(&format!("/log/{path}")).await
+    }
+
+    /// `GET /v1/log/consistency`: the path between two sizes of the log.
+    pub async fn log_consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, Error> {
+        Ok(self.get::<LogProof>(&format!("/v1/log/consistency?old={old}&new={new}")).await?.path)
+    }
+
+    /// `GET /v1/log/inclusion`: a leaf's path in the log of `size` entries.
+    pub async fn log_inclusion(&self, index: u64, size: u64) -> Result<Vec<Digest>, Error> {
+        Ok(self.get::<LogProof>(&format!("/v1/log/inclusion?index={index}&size={size}")).await?.path)
+    }
+
+    /// `GET /v1/log/records`: some of these transactions, from the first one on, each after its length.
+    pub async fn log_records(&self, from: u64, to: u64) -> Result<Vec<u8>, Error> {
+        self.get_bytes(&format!("/v1/log/records?from={from}&to={to}")).await
+    }
+
+    /// `GET /v1/state`: a proof of what the state said of a key after a block, else after the newest.
+    pub async fn prove_state(&self, key: &str, height: Option<u64>) -> Result<String, Error> {
+        let height = height.map_or(String::new(), |height| format!("&height={height}"));
+        self.get_text(&format!("/v1/state?key={}{height}", escape(key))).await
+    }
+
     // Assets and contracts.
 
     /// `PUT /v1/assets/{name}`: hands a file to the node, which seals and registers it. The file is read twice: its
@@ -306,6 +337,10 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         Ok(self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await?.json().await?)
+    }
+
+    async fn get_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await?.bytes(MAX_ANSWER).await?)
     }
 
     async fn get_text(&self, path: &str) -> Result<String, Error> {

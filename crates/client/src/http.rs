@@ -125,7 +125,11 @@ impl Endpoint {
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
+    /// Sends a request; an answer of any status, its body still to be read. For nodes that are not ours.
+    ///
+    /// # Errors
+    /// [`Error::Transport`], [`Error::Timeout`].
+    pub async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
         let uri: Uri = self.target_uri(path).parse().map_err(|_| Error::Address(self.target_uri(path)))?;
         let mut request = Request::new(body);
         *request.method_mut() = method;

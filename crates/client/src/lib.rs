@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
-//! [`wallet`], a principal's home directory; [`verify`], which needs no network; and what node and client share so that
+//! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`tls`], [`http`].
 
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ mod client;
 pub mod fetch;
 pub mod flow;
 pub mod http;
+pub mod log;
 pub mod plan;
 pub mod result;
 pub mod signature;

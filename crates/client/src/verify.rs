@@ -3,7 +3,7 @@
 //! No network, no clock, no key: whoever holds the two files can check them, and so can `interop/`'s readers.
 
 use contracts::chain::{self, Account};
-use ledger::{Consortium, ConsortiumError, Receipt, ReceiptError, VerifiedReceipt};
+use ledger::{Consortium, ConsortiumError, ProvenState, Receipt, ReceiptError, VerifiedReceipt};
 
 /// What a receipt proves.
 #[derive(Clone, Debug)]
@@ -38,6 +38,34 @@ pub fn verify_under(receipt: &str, consortium: &Consortium) -> Result<Verified, 
     Ok(Verified { receipt, account, consortium: name, fingerprint })
 }
 
+/// What a proof of state proves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct VerifiedState {
+    /// Block, key, value, and who cosigned.
+    pub state: ledger::VerifiedState,
+    /// The consortium's name.
+    pub consortium: String,
+    /// The consortium's fingerprint, for people to compare.
+    pub fingerprint: String,
+}
+
+/// Whether a text is meant as a proof of state, rather than as a receipt.
+pub fn is_state_proof(text: &str) -> bool {
+    text.lines().next() == Some(ProvenState::FORMAT)
+}
+
+/// Verifies a proof of state against a pinned consortium.
+///
+/// # Errors
+/// [`Error`] says which of the two files is at fault, and why.
+pub fn verify_state(proof: &str, consortium: &str) -> Result<VerifiedState, Error> {
+    let consortium = Consortium::parse(consortium)?;
+    let state = ProvenState::parse(proof)?.verify(&consortium)?;
+    let fingerprint = consortium.fingerprint();
+    Ok(VerifiedState { state, consortium: consortium.name, fingerprint })
+}
+
 /// Why a receipt proves nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,7 +73,7 @@ pub enum Error {
     /// The consortium file is malformed.
     #[error("the consortium file is malformed")]
     Consortium(#[from] ConsortiumError),
-    /// The receipt is malformed, forged, or another consortium's.
+    /// The receipt, or proof of state, is malformed, forged, or another consortium's.
     #[error("the receipt does not verify")]
     Receipt(#[from] ReceiptError),
     /// The transactions are genuine but do not tell one request's life.

@@ -8,7 +8,8 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wire::text;
 
-use crate::{Epoch, Header, Validator};
+use crate::note::timed;
+use crate::{Consortium, Epoch, Header, ReceiptError, Validator};
 
 /// What validators cosign about a block: size and root of the log, header, epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +88,8 @@ impl Checkpoint {
         let (place, validator) = epoch.validator(name)?;
         let blob = text::base64(blob).ok()?;
         let (id, rest) = blob.split_first_chunk::<4>()?;
-        let (time, signature) = rest.split_first_chunk::<8>()?;
-        let signature = Signature(wire::Fixed::from_slice(signature)?);
         let expected = key_id(name, COSIGNATURE_V1, validator.key.0.as_ref());
-        (*id == expected).then_some((place, validator, Cosignature { time: u64::from_be_bytes(*time), signature }))
+        if *id == expected { Some((place, validator, timed(rest)?)) } else { None }
     }
 
     fn cosigned(&self, time: u64) -> String {
@@ -123,7 +122,41 @@ fn digest(base64: &str) -> Option<Digest> {
 const ORIGIN: &str = "sottovoce/";
 
 /// The note signature type of `tlog-cosignature` v1 with Ed25519.
-const COSIGNATURE_V1: u8 = 4;
+pub(crate) const COSIGNATURE_V1: u8 = 4;
+
+/// What stands after the key id in a signature line, verified under `key`: when it was cosigned.
+pub(crate) fn verify_cosigned(checkpoint: &Checkpoint, key: &PublicKey, rest: &[u8]) -> Option<u64> {
+    let cosignature = timed(rest)?;
+    checkpoint.verify(key, &cosignature).ok()?;
+    Some(cosignature.time)
+}
+
+/// Verifies that exactly a quorum of the validators that answer for a checkpoint cosigned it, in their epoch's order;
+/// their names.
+pub(crate) fn verify_quorum(
+    checkpoint: &Checkpoint,
+    lines: &[String],
+    consortium: &Consortium,
+) -> Result<Vec<String>, ReceiptError> {
+    let epoch = &consortium.accountable(checkpoint)?.epoch();
+    let quorum = epoch.quorum();
+    if lines.len() != quorum {
+        return Err(ReceiptError::Quorum { found: lines.len(), expected: quorum });
+    }
+    let mut cosigners = Vec::new();
+    let mut next = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let refused = ReceiptError::Cosignature { at };
+        let (place, validator, cosignature) = Checkpoint::parse_signature(line, epoch).ok_or(refused.clone())?;
+        if place < next {
+            return Err(ReceiptError::CosignatureOrder { at });
+        }
+        checkpoint.verify(&validator.key, &cosignature).map_err(|_| refused)?;
+        next = place + 1;
+        cosigners.push(validator.name.clone());
+    }
+    Ok(cosigners)
+}
 
 #[cfg(test)]
 mod tests {

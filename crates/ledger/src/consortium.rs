@@ -6,7 +6,7 @@ use crypto::{Digest, Label, PublicKey, hash};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::Genesis;
+use crate::{Checkpoint, Genesis, ReceiptError};
 
 /// One that orders and cosigns.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -211,6 +211,19 @@ impl Consortium {
     pub fn answers(&self, epoch: &PinnedEpoch, size: u64) -> bool {
         let next = self.epochs.iter().find(|next| next.number > epoch.number);
         epoch.start < size && next.is_none_or(|next| size <= next.start)
+    }
+
+    /// The epoch that answers for a checkpoint.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Chain`], [`ReceiptError::UnknownEpoch`], [`ReceiptError::OutsideEpoch`].
+    pub fn accountable(&self, checkpoint: &Checkpoint) -> Result<&PinnedEpoch, ReceiptError> {
+        let Checkpoint { chain, size, epoch: number, .. } = *checkpoint;
+        if chain != self.chain {
+            return Err(ReceiptError::Chain { found: chain, expected: self.chain });
+        }
+        let epoch = self.epoch(number).ok_or(ReceiptError::UnknownEpoch { found: number })?;
+        if self.answers(epoch, size) { Ok(epoch) } else { Err(ReceiptError::OutsideEpoch { epoch: number, size }) }
     }
 
     /// The oracles of this epoch.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod commit;
+mod log;
 
 use std::collections::HashMap;
 use std::fs;

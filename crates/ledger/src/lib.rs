@@ -28,8 +28,9 @@
 //! ```
 //!
 //! Public: what is signed ([`Transaction`], [`Genesis`]), what is agreed ([`Block`], [`Header`], [`Outcome`]), what runs
-//! ([`Application`], [`State`]), what keeps it ([`Ledger`], [`View`]), what orders it ([`Ordering`], [`Solo`]) and what
-//! proves it offline ([`Consortium`], [`Checkpoint`], [`Receipt`], [`Proven`]).
+//! ([`Application`], [`State`]), what keeps it ([`Ledger`], [`View`]), what orders it ([`Ordering`], [`Solo`]), what
+//! proves it offline ([`Consortium`], [`Checkpoint`], [`Receipt`], [`ProvenState`]), and what others mirror and witness
+//! ([`tile`], [`Note`], [`AddCheckpoint`]).
 
 #![forbid(unsafe_code)]
 
@@ -39,12 +40,18 @@ mod checkpoint;
 mod consortium;
 mod error;
 mod execution;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod ledger;
+mod note;
 mod ordering;
+mod proof;
 mod receipt;
 mod state;
 mod store;
+pub mod tile;
 mod transaction;
+mod witness;
 
 pub use application::{Application, Context, Effects, Failure, Limits, Pair, State, Unreadable, Write};
 pub use block::{Block, Committed, Event, Header, OK, Outcome};
@@ -52,9 +59,13 @@ pub use checkpoint::{Checkpoint, Cosignature, key_id};
 pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, PinnedEpoch, Validator};
 pub use error::Error;
 pub use ledger::{HISTORY, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed};
+pub use note::{MAX_NOTE, Note, NoteError, VerifiedNote, WitnessKey};
 pub use ordering::{Callback, Ordering, Solo, Submit, Unavailable};
+pub use proof::{ProvenState, VerifiedState};
 pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
 pub use state::{Proven, StateProof, View};
+pub use tile::{Tile, TileKind};
 pub use transaction::{
     EXPIRY_WINDOW, Genesis, MAX_ARGUMENTS, Refusal, SignedTransaction, Transaction, VerifiedTransaction,
 };
+pub use witness::{AddCheckpoint, MAX_ADD_CHECKPOINT, Unwitnessed};

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crypto::{Digest, merkle};
 use wire::text;
 
+use crate::checkpoint::verify_quorum;
 use crate::{Checkpoint, Committed, Consortium, VerifiedTransaction};
 
 /// A receipt that was read, but not verified: nothing in it can be believed yet.
@@ -77,30 +78,7 @@ impl Receipt {
     /// [`ReceiptError`].
     pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedReceipt, ReceiptError> {
         let checkpoint = self.checkpoint;
-        if checkpoint.chain != consortium.chain {
-            return Err(ReceiptError::Chain { found: checkpoint.chain, expected: consortium.chain });
-        }
-        let epoch = consortium.epoch(checkpoint.epoch).ok_or(ReceiptError::UnknownEpoch { found: checkpoint.epoch })?;
-        if !consortium.answers(epoch, checkpoint.size) {
-            return Err(ReceiptError::OutsideEpoch { epoch: epoch.number, size: checkpoint.size });
-        }
-        let epoch = &epoch.epoch();
-        let quorum = epoch.quorum();
-        if self.signatures.len() != quorum {
-            return Err(ReceiptError::Quorum { found: self.signatures.len(), expected: quorum });
-        }
-        let mut cosigners = Vec::new();
-        let mut next = 0;
-        for (at, line) in self.signatures.iter().enumerate() {
-            let refused = ReceiptError::Cosignature { at };
-            let (place, validator, cosignature) = Checkpoint::parse_signature(line, epoch).ok_or(refused.clone())?;
-            if place < next {
-                return Err(ReceiptError::CosignatureOrder { at });
-            }
-            checkpoint.verify(&validator.key, &cosignature).map_err(|_| refused)?;
-            next = place + 1;
-            cosigners.push(validator.name.clone());
-        }
+        let cosigners = verify_quorum(&checkpoint, &self.signatures, consortium)?;
         let mut last = None;
         for (committed, path) in &self.entries {
             let index = committed.index;
@@ -231,6 +209,18 @@ pub enum ReceiptError {
     Inclusion {
         /// The entry's index.
         index: u64,
+    },
+    /// The header in a proof of state, or one of those after it, is not the one that was cosigned.
+    #[error("the header of block {height} is not the one that the cosigned checkpoint leads to")]
+    Header {
+        /// The block.
+        height: u64,
+    },
+    /// The value, or its absence, is not what the block's state holds.
+    #[error("the state after block {height} does not say that of the key")]
+    State {
+        /// The block.
+        height: u64,
     },
     /// An entry's transaction does not hold by itself.
     #[error("entry {index}: {source}")]

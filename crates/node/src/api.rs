@@ -4,6 +4,7 @@
 //! members' nodes alone.
 
 mod document;
+mod log;
 mod members;
 mod peer;
 mod release;
@@ -31,7 +32,7 @@ pub(crate) type Shared = State<Arc<Node>>;
 
 /// Routes that answer at once, and routes that carry files or wait.
 pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
-    let prompt = public().merge(people()).merge(peer::prompt()).with_state(node.clone());
+    let prompt = public().merge(people()).merge(log::routes()).merge(peer::prompt()).with_state(node.clone());
     let streaming = Router::new()
         .route("/v1/assets/{name}", put(members::seal))
         .route("/v1/grants/{id}/redeem", post(release::redeem))

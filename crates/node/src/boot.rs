@@ -16,6 +16,7 @@ use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::problem::ApiError;
+use crate::publisher::{self, Publisher};
 use crate::replica::{self, Own, Replica};
 use crate::server::Server;
 use crate::service::{MINT, Node, TLS};
@@ -67,6 +68,7 @@ pub async fn run(
         mint: Mint::new(&keys.secret(MINT)?).map_err(BootError::Mint)?,
         keys,
         replica: Arc::new(replica),
+        publisher: Publisher::new(&config.witnesses)?,
         peers: Peers::new(config.member.clone(), identity.clone(), config.peers.addresses.clone(), metrics.clone()),
         tunnels: Tunnels::new(config.member.clone(), tunnel::Bounds::default(), metrics.clone()),
         store: Store::open(&directory.join("node.sqlite")).await?,
@@ -96,11 +98,13 @@ pub async fn run(
     let ordering = tokio::spawn(replica::run(node.clone()));
     let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
+    let publishing = tokio::spawn(publisher::run(node.clone()));
     server.serve(guard.wrap(prompt, streaming), shutdown).await;
     node.tunnels.close();
     ordering.abort();
     seating.abort();
     keeping.abort();
+    publishing.abort();
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
     node.store.close().await;
     node.audit.close().await;
@@ -130,6 +134,9 @@ pub enum BootError {
     /// The node cannot take its part in the ordering.
     #[error("the node cannot take its part in the ordering of the ledger")]
     Ordering(#[source] ApiError),
+    /// A witness cannot be asked.
+    #[error("a witness of the configuration cannot be asked")]
+    Witness(#[from] client::http::Error),
     /// The tables do not open.
     #[error("the node's tables do not open")]
     Store(#[from] StoreError),

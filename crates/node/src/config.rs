@@ -2,11 +2,13 @@
 //!
 //! The page for people is `docs/operator/configuration.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crypto::Digest;
+use ledger::WitnessKey;
 use serde::Deserialize;
 
 /// What one node needs to know about itself.
@@ -28,6 +30,9 @@ pub struct NodeConfig {
     pub peers: Peers,
     /// How the node takes part once the validators order the ledger together; without it, it follows them.
     pub validator: Option<Validator>,
+    /// Witnesses that are asked to cosign what this node publishes of the log.
+    #[serde(default)]
+    pub witnesses: Vec<Witness>,
     /// Computations with others.
     #[serde(default)]
     pub compute: Compute,
@@ -69,6 +74,23 @@ pub struct Validator {
     /// Whether validators may have addresses that are not public: on one machine, or in one network.
     #[serde(default)]
     pub private_addresses: bool,
+}
+
+/// A witness of the log, as it shows itself by `sotto witness show`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Witness {
+    /// Its verifier key: `<name>+<key id>+<base64>`.
+    #[serde(deserialize_with = "parsed")]
+    pub key: WitnessKey,
+    /// Where it is reached: `https://host:port`.
+    pub address: String,
+    /// Digest of its TLS key.
+    pub pin: Digest,
+}
+
+fn parsed<'de, D: serde::Deserializer<'de>>(text: D) -> Result<WitnessKey, D::Error> {
+    String::deserialize(text)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// Computations with others.
@@ -265,6 +287,22 @@ impl NodeConfig {
                 "give the address under which this node reaches that member's, without a path",
             );
         }
+        let places = "name each witness once, under https://host:port, as `sotto witness show` prints it; at most 16";
+        let named: BTreeSet<_> = self.witnesses.iter().map(|witness| witness.key.name()).collect();
+        expect(
+            named.len() == self.witnesses.len() && named.len() <= 16,
+            "witnesses",
+            "too many, or one named twice".into(),
+            places,
+        );
+        for Witness { key, address, .. } in &self.witnesses {
+            expect(
+                is_address(address),
+                "witnesses",
+                format!("`{address}` of `{}` is not of the form https://host:port", key.name()),
+                places,
+            );
+        }
         if let Some(validator) = &self.validator {
             let port = validator.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             expect(
@@ -403,7 +441,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 27] = [
+const KEYS: [(&str, bool); 28] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
@@ -411,6 +449,7 @@ const KEYS: [(&str, bool); 27] = [
     ("ordering__kind", true),
     ("ordering__leader", true),
     ("peers__addresses", false),
+    ("witnesses", false),
     ("validator__listen", true),
     ("validator__address", true),
     ("validator__private_addresses", false),
@@ -456,7 +495,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else { return false };
     let authority = text.strip_prefix("https://").unwrap_or_default();
     // Compared as text, so that the address has one spelling: no path, no user, no missing port.
@@ -544,6 +583,23 @@ mod tests {
             "https://a:1?x",
         ] {
             assert_eq!(faults(&[("SOTTO_NODE_ADDRESS", address)]), ["address"], "{address}");
+        }
+    }
+
+    #[test]
+    fn witnesses_are_named_once_by_key_address_and_pin() {
+        let key = WitnessKey::new("w.example/1", crypto::SigningKey::from_seed(&[1; 32]).public()).unwrap();
+        let one = |address: &str| format!(r#"{{ key = "{key}", address = "{address}", pin = "{}" }}"#, "a".repeat(64));
+        let of = |witnesses: String| parse(LEAST, &[("SOTTO_NODE_WITNESSES", &witnesses)]);
+        let config = of(format!("[{}]", one("https://w:1"))).unwrap();
+        assert_eq!((&config.witnesses[0].key, config.witnesses[0].address.as_str()), (&key, "https://w:1"));
+        for faulty in [format!("[{}]", one("http://w:1")), format!("[{0}, {0}]", one("https://w:1"))] {
+            assert!(matches!(of(faulty), Err(ConfigError::Faults(faults)) if faults[0].key == "witnesses"));
+        }
+        for malformed in
+            [one("https://w:1").replace("w.example", "x.example"), one("https://w:1").replace("pin", "pins")]
+        {
+            assert!(matches!(of(format!("[{malformed}]")), Err(ConfigError::Form(_))));
         }
     }
 

@@ -1,8 +1,8 @@
 //! Runs one member's server: API, ledger replica, oracle, proxy, jobs and audit.
 //!
-//! [`setup`] makes a node's directory, [`run`] runs it until told to stop. Inside, `service::Node` holds the
+//! [`setup`] makes a node's directory, [`run`] runs it until told to stop; [`witness`] is a program of its own. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
-//! `particulars` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
+//! `particulars`, `publisher` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
 //! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod particulars;
 mod peers;
 mod problem;
 mod proxy;
+mod publisher;
 mod replica;
 mod requests;
 mod server;
@@ -37,5 +38,6 @@ mod store;
 mod tls;
 mod token;
 mod tunnel;
+pub mod witness;
 
 pub use boot::{BootError, run};

@@ -3,6 +3,7 @@
 //! Which [`part`] the node has in the ordering the ledger itself says: one node orders and the others follow it, or the
 //! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
+mod log;
 mod part;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +22,7 @@ use crate::message::{AskBlocks, AskCosigned, Blocks, Cosigned, CosignedBy, Done,
 use crate::problem::ApiError;
 use crate::service::{COSIGNER, Node};
 
+pub(crate) use log::LogPath;
 pub(crate) use part::{Own, run, take_seat};
 
 /// A copy of the ledger and this node's part in its ordering.
@@ -274,15 +276,7 @@ impl Replica {
             })?;
             height = height.max(committed.height);
         }
-        if self.ledger.cosigned_height()?.is_none_or(|cosigned| cosigned < height) {
-            let ask = AskCosigned { height };
-            let cosigned: Cosigned = match &*self.part() {
-                Part::Leader(_) | Part::Validator(_) => self.cosigned(node, ask).await?,
-                Part::Follower { sources } => part::from_any(node, sources, "/peer/v1/cosigned", &ask).await?,
-            };
-            self.wait_for(cosigned.height).await?;
-            self.keep_cosigned(cosigned)?;
-        }
+        self.have_cosigned(node, height).await?;
         Ok(self.ledger.receipt(ids)?.to_string())
     }
 

@@ -22,6 +22,7 @@ use crate::metrics::{Gauge, Metrics};
 use crate::oracle::Desk;
 use crate::peers::Peers;
 use crate::problem::ApiError;
+use crate::publisher::Publisher;
 use crate::replica::Replica;
 use crate::store::Store;
 use crate::token::Mint;
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     pub audit: Audit,
     pub vault: Arc<Vault>,
     pub mint: Mint,
+    pub publisher: Publisher,
     pub oracle: Desk,
     pub keygens: KeyGenerations,
     pub computations: Computations,

@@ -115,7 +115,7 @@ fn configuration(home: &Home) -> Result<NodeConfig, Failure> {
 }
 
 /// Done at Ctrl-C, at SIGTERM or, where wanted, when stdin ends.
-fn stop(with_stdin: bool) -> Result<impl Future<Output = ()> + Send, Failure> {
+pub(super) fn stop(with_stdin: bool) -> Result<impl Future<Output = ()> + Send, Failure> {
     let refuse = |error| Failure::of(&error).stops("the system does not let signals be watched");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(refuse)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(refuse)?;
@@ -140,7 +140,7 @@ fn stop(with_stdin: bool) -> Result<impl Future<Output = ()> + Send, Failure> {
 }
 
 /// One line of JSON on stdout, whatever the form asked for: who started the node waits for it.
-fn announce(address: SocketAddr) {
+pub(super) fn announce(address: SocketAddr) {
     let mut stdout = std::io::stdout().lock();
     // Nobody may be listening.
     let _ = writeln!(stdout, "{}", json!({ "ready": address.to_string() }));

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use client::api::Computation;
 use client::fetch::Received;
+use client::log::{Checked, covers};
 use client::verify::{Verified, verify};
 use contracts::chain::Kind;
 use contracts::record::Phase;
 use crypto::Digest;
+use ledger::{Checkpoint, Consortium};
 use query::{Answer, Program};
 use serde_json::json;
 
@@ -182,11 +184,21 @@ pub(super) async fn run_receipt(
 }
 
 pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
+    if let Some(proven) = super::state::verify_file(&args.receipt, &args.consortium)? {
+        if args.log.is_some() {
+            return Err(Failure::new("a log says nothing of the state")
+                .hint("verify the proof of state without --log; receipts are what a log covers"));
+        }
+        super::state::show(&proven, None, output);
+        return Ok(());
+    }
     let verified = verify_files(&args.receipt, &args.consortium)?;
     let Verified { receipt, account, consortium, fingerprint, .. } = &verified;
+    let covered = args.log.as_ref().map(|log| covered(log, args, &receipt.checkpoint)).transpose()?;
     let value = json!({
         "verified": true, "consortium": consortium, "fingerprint": fingerprint, "cosigners": receipt.cosigners,
-        "account": account,
+        "account": account, "log": covered.as_ref().map(|covered| covered.checkpoint.size),
+        "witnesses": covered.as_ref().map(|covered| &covered.witnesses),
     });
     let step = |step: &contracts::chain::Step| {
         let facts: Vec<String> = step.facts.iter().map(|(name, value)| format!("{name} {}", clip(value))).collect();
@@ -194,19 +206,28 @@ pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failu
         vec![step.index.to_string(), at, step.name.clone(), step.code.clone(), facts.join(", ")]
     };
     let steps = table(&["log", "time (UTC)", "what", "outcome", ""], account.steps.iter().map(step).collect(), "");
-    let text = format!(
-        "{}\n\n{steps}\n\n{}",
-        ending(&account.kind),
-        fields(&[
-            ("consortium", consortium.clone()),
-            ("fingerprint", fingerprint.clone()),
-            ("cosigned by", receipt.cosigners.join(", ")),
-            ("request", account.request.to_string()),
-            ("requester", account.requester.to_string()),
-        ])
-    );
+    let mut rows = vec![
+        ("consortium", consortium.clone()),
+        ("fingerprint", fingerprint.clone()),
+        ("cosigned by", receipt.cosigners.join(", ")),
+        ("request", account.request.to_string()),
+        ("requester", account.requester.to_string()),
+    ];
+    if let Some(Checked { checkpoint, witnesses, .. }) = &covered {
+        let names: Vec<&str> = witnesses.iter().map(|(name, _)| name.as_str()).collect();
+        let witnessed = if names.is_empty() { String::new() } else { format!(", witnessed by {}", names.join(", ")) };
+        rows.push(("part of", format!("the log of {} entries{witnessed}", checkpoint.size)));
+    }
+    let text = format!("{}\n\n{steps}\n\n{}", ending(&account.kind), fields(&rows));
     output.result(&value, ending_word(&account.kind), &text);
     Ok(())
+}
+
+/// The log in a directory, which continues the receipt's checkpoint.
+fn covered(log: &Path, args: &VerifyArgs, checkpoint: &Checkpoint) -> Result<Checked, Failure> {
+    let text = fs::read_to_string(&args.consortium).map_err(|error| Failure::file(&args.consortium, &error))?;
+    covers(log, &Consortium::parse(&text)?, &args.witnesses, checkpoint)
+        .doing("the receipt is not shown to be part of that log")
 }
 
 /// The outputs' names in the program's order, for the columns.

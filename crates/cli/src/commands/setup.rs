@@ -334,7 +334,7 @@ fn told(established: &Established, what: &str, output: &Output) {
     output.result(&value, &fingerprint, &format!("{text}\n\nStart the node: sotto node run"));
 }
 
-fn compare(told: &str, found: &str) -> Result<(), Failure> {
+pub(super) fn compare(told: &str, found: &str) -> Result<(), Failure> {
     match same_fingerprint(told, found) {
         true => Ok(()),
         false => Err(Failure::new("the fingerprints differ: this is not the consortium you were told of")

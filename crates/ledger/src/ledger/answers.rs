@@ -222,14 +222,9 @@ impl Ledger {
         let read = self.database.begin_read()?;
         let found = read.open_table(COSIGNED)?.range(index + 1..)?.next().transpose()?;
         let height = found.ok_or(Error::NotCosigned { index })?.1.value();
-        let checkpoint = self.checkpoint(height)?;
-        let epoch = store::epoch(&read, checkpoint.epoch)?.ok_or(Error::Damaged("a missing epoch"))?;
-        let mut cosignatures = self.cosignatures(height)?;
-        cosignatures.truncate(epoch.quorum());
-        let validators = cosignatures
-            .iter()
-            .filter_map(|(name, cosignature)| epoch.validator(name).map(|(_, validator)| (validator, *cosignature)));
-        let note = checkpoint.note(validators);
+        let epoch = self.checkpoint(height)?.epoch;
+        let quorum = store::epoch(&read, epoch)?.ok_or(Error::Damaged("a missing epoch"))?.quorum();
+        let (checkpoint, note) = self.signed(height, quorum)?;
         let mut subtrees = store::subtrees(&read)?;
         let entries = entries.into_iter().map(|entry| {
             let path = merkle::inclusion_path(checkpoint.size, entry.index, &mut subtrees)?;

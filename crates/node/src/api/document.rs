@@ -5,7 +5,7 @@ use client::api as types;
 use http::header;
 use utoipa::OpenApi;
 
-use super::{members, release, request};
+use super::{log, members, release, request};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,6 +46,12 @@ use super::{members, release, request};
         release::compute,
         release::cancel,
         release::share,
+        log::checkpoint,
+        log::tile,
+        log::consistency,
+        log::inclusion,
+        log::records,
+        log::state,
     ),
     components(schemas(types::Problem))
 )]

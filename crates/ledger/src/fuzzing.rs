@@ -1,0 +1,230 @@
+//! What fuzzers feed: everything about the log and the state that reads bytes of a peer, of a file or of a witness. Guided in
+//! `fuzz/`, where there is a nightly compiler; seeded here.
+
+use crypto::Digest;
+
+use crate::{AddCheckpoint, Consortium, Epoch, Note, ProvenState, Receipt, Tile, Validator, WitnessKey};
+
+/// Paths of tiles, and their bytes after a line end.
+pub fn tile(bytes: &[u8]) {
+    let (path, content) = bytes.iter().position(|byte| *byte == b'\n').map_or((bytes, bytes), |at| bytes.split_at(at));
+    let Ok(path) = std::str::from_utf8(path) else { return };
+    if let Ok(tile) = path.parse::<Tile>() {
+        assert_eq!(tile.to_string(), path);
+        let (_, _) = (tile.read_hashes(content), tile.read_entries(content));
+        let _ = (tile.is_within(u64::MAX), tile.parent(u64::MAX), tile.records_path());
+    }
+}
+
+/// Notes, as a node publishes them.
+pub fn note(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = text.parse::<WitnessKey>();
+    if let Ok(note) = Note::parse(text) {
+        assert_eq!(note.to_string(), text);
+        let _ = note.verify(&consortium());
+    }
+}
+
+/// What a witness is asked.
+pub fn witness(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(request) = text.parse::<AddCheckpoint>() {
+        assert_eq!(request.to_string(), text);
+        let last = request.note.danger_unverified();
+        let _ = (request.decide(None, &consortium()), request.decide(Some(last), &consortium()));
+    }
+}
+
+/// Proofs of state.
+pub fn state(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(proof) = ProvenState::parse(text) {
+        assert_eq!(proof.to_string(), text);
+        let _ = proof.verify(&consortium());
+    }
+}
+
+/// Receipts.
+pub fn receipt(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(receipt) = Receipt::parse(text) {
+        assert_eq!(receipt.to_string(), text);
+        let _ = receipt.verify(&consortium());
+    }
+}
+
+/// Whose word is taken: four validators, whose keys anyone knows.
+fn consortium() -> Consortium {
+    let validator =
+        |at: u8| Validator { name: format!("v{at}"), key: crypto::SigningKey::from_seed(&[at; 32]).public() };
+    let epochs = vec![Epoch { number: 0, validators: (1..=4).map(validator).collect() }.pinned(0)];
+    let chain = Digest::from([0; 32]);
+    Consortium { format: Consortium::FORMAT.into(), name: "t".into(), chain, epochs, oracles: vec![] }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, LazyLock};
+    use std::time::{Duration, Instant};
+
+    use crypto::SigningKey;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
+    use wire::{Bytes, Fixed};
+
+    use super::*;
+    use crate::{
+        Application, Context, Effects, Failure, Genesis, Ledger, State, Transaction, VerifiedTransaction, Write,
+    };
+
+    /// What reads bytes, and what is right.
+    type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<String>);
+
+    const TARGETS: [Target; 5] = [
+        ("tile", tile, |samples| &samples.tiles),
+        ("note", note, |samples| &samples.notes),
+        ("witness", witness, |samples| &samples.requests),
+        ("state", state, |samples| &samples.proofs),
+        ("receipt", receipt, |samples| &samples.receipts),
+    ];
+
+    struct Samples {
+        tiles: Vec<String>,
+        notes: Vec<String>,
+        requests: Vec<String>,
+        proofs: Vec<String>,
+        receipts: Vec<String>,
+    }
+
+    static SAMPLES: LazyLock<Samples> = LazyLock::new(Samples::new);
+
+    /// Writes what it is called with.
+    struct Map;
+
+    impl Application for Map {
+        fn genesis(&self, _: &[u8]) -> Result<Vec<Write>, Failure> {
+            Ok(vec![])
+        }
+
+        fn execute(&self, _: &dyn State, _: &Context, call: &VerifiedTransaction) -> Result<Effects, Failure> {
+            let arguments = call.transaction().arguments.to_vec();
+            Ok(Effects { writes: vec![Write::put(arguments.clone(), arguments)], events: vec![] })
+        }
+
+        fn epoch(&self, _: &dyn State) -> Result<Epoch, Failure> {
+            Ok(consortium().epochs[0].epoch())
+        }
+    }
+
+    impl Samples {
+        fn new() -> Self {
+            let genesis =
+                Genesis { name: "t".into(), created: 1_000, application: Bytes::default(), nonce: Fixed([1; 16]) };
+            let backend = redb::backends::InMemoryBackend::new();
+            let ledger = Ledger::open_backend(backend, Arc::new(Map), genesis.clone()).unwrap();
+            let key = SigningKey::from_seed(&[9; 32]);
+            let mut ids = Vec::new();
+            for height in 1..=3u8 {
+                let call = |n: u8| Transaction {
+                    chain: genesis.chain(),
+                    sender: key.public(),
+                    nonce: Fixed([n; 16]),
+                    expires: 60_000,
+                    contract: "map".into(),
+                    method: "put".into(),
+                    arguments: vec![height, n].into(),
+                };
+                let calls = (height * 4..height * 4 + 4).map(call).map(|call| call.sign(&key));
+                let calls: Vec<_> =
+                    calls.map(|call| VerifiedTransaction::verify(call, &genesis.chain()).unwrap()).collect();
+                ids.push(calls[1].id());
+                ledger.propose(calls, 1_000).unwrap();
+                let checkpoint = ledger.checkpoint(height.into()).unwrap();
+                let sign = |at: u8| {
+                    let key = SigningKey::from_seed(&[at; 32]);
+                    (format!("v{at}"), checkpoint.cosign(7, |bytes| Ok::<_, ()>(key.sign_raw(bytes))).unwrap())
+                };
+                ledger.add_cosignatures(height.into(), &(1..=3).map(sign).collect::<Vec<_>>()).unwrap();
+            }
+            let notes: Vec<Note> = (1..=3).map(|height| ledger.note(height).unwrap()).collect();
+            let request = |old: u64, note: &Note| {
+                let size = note.danger_unverified().size;
+                let proof = if old == 0 { vec![] } else { ledger.consistency(old, size).unwrap() };
+                AddCheckpoint { old, proof, note: note.clone() }.to_string()
+            };
+            let proof = |height, key: &[u8]| ledger.prove_state(height, key).unwrap().to_string();
+            Self {
+                tiles: ["tile/0/x001/234.p/5", "tile/entries/001", "tile/63/x018/x014/x398/000.p/255"]
+                    .map(|path| format!("{path}\n{}", "\0 0123456789abcdef0123456789abcdef".repeat(5)))
+                    .to_vec(),
+                requests: vec![request(0, &notes[0]), request(4, &notes[1]), request(4, &notes[2])],
+                notes: notes.iter().map(ToString::to_string).collect(),
+                proofs: vec![proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])],
+                receipts: vec![
+                    ledger.receipt(&ids).unwrap().to_string(),
+                    ledger.receipt(&ids[..1]).unwrap().to_string(),
+                ],
+            }
+        }
+    }
+
+    /// Changes bytes as a fuzzer does: single bits and bytes, digits, cuts, repetitions, and parts of another sample.
+    fn change(dice: &mut ChaCha8Rng, bytes: &mut Vec<u8>, other: &[u8]) {
+        let mut below = |most: usize| dice.next_u64() as usize % most.max(1);
+        for _ in 0..1 + below(4) {
+            let at = below(bytes.len() + 1);
+            let end = (at + below(40)).min(bytes.len());
+            match below(7) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << below(8),
+                1 if at < bytes.len() => bytes[at] = b"09aAzZ+/=\n x\xe2\xff"[below(14)],
+                2 => drop(bytes.drain(at..end)),
+                3 => drop(bytes.splice(at..at, (0..below(17)).map(|_| b'0' + below(10) as u8).collect::<Vec<_>>())),
+                4 => {
+                    let again = bytes[at..end].to_vec();
+                    bytes.splice(at..at, again);
+                }
+                5 => bytes.truncate(at),
+                _ => {
+                    let from = below(other.len() + 1);
+                    let piece = other[from..(from + below(80)).min(other.len())].to_vec();
+                    bytes.splice(at..end, piece);
+                }
+            }
+        }
+    }
+
+    fn feed((name, target, samples): Target, seeds: std::ops::Range<u64>) {
+        let samples = samples(&SAMPLES);
+        for seed in seeds {
+            let mut dice = ChaCha8Rng::seed_from_u64(seed);
+            let mut one = || samples[dice.next_u64() as usize % samples.len()].clone().into_bytes();
+            let (mut bytes, other) = (one(), one());
+            if !seed.is_multiple_of(50) {
+                change(&mut dice, &mut bytes, &other);
+            }
+            // What panics is told with its seed.
+            let caught = std::panic::catch_unwind(|| target(&bytes));
+            assert!(caught.is_ok(), "{name}, seed {seed}: {}", wire::text::to_hex(&bytes));
+        }
+    }
+
+    #[test]
+    fn noise_never_panics() {
+        TARGETS.into_iter().for_each(|target| feed(target, 0..600));
+    }
+
+    /// A minute of it in all; the seeds begin where the short test ends.
+    #[test]
+    #[ignore = "fuzz: a minute, run by .ci/run"]
+    fn fuzz_minute() {
+        for target in TARGETS {
+            let (begun, mut seed) = (Instant::now(), 600);
+            while begun.elapsed() < Duration::from_secs(12) {
+                feed(target, seed..seed + 200);
+                seed += 200;
+            }
+            eprintln!("{}: {seed} inputs", target.0);
+        }
+    }
+}

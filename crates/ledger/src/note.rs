@@ -1,0 +1,337 @@
+//! Signed checkpoints as others publish them: the note, who of the consortium cosigned it, and which witnesses.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crypto::{PublicKey, Signature};
+use wire::{Fixed, text};
+
+use crate::checkpoint::{COSIGNATURE_V1, verify_cosigned};
+use crate::{Checkpoint, Consortium, Cosignature, ReceiptError, key_id};
+
+/// A checkpoint with signature lines (C2SP `signed-note`), read but not verified: nothing in it can be believed yet.
+///
+/// Unlike a receipt, which carries exactly a quorum, a note carries whatever lines its publisher has: more validators'
+/// than needed, witnesses', and such as this reader does not know and ignores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    checkpoint: Checkpoint,
+    lines: Vec<Line>,
+}
+
+/// A signature line: `— <name> <base64 of key id and signature>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    name: String,
+    id: [u8; 4],
+    rest: Vec<u8>,
+}
+
+impl Note {
+    /// Reads a note of at most 64 KiB and 256 signature lines.
+    ///
+    /// # Errors
+    /// [`NoteError::Form`].
+    pub fn parse(note: &str) -> Result<Self, NoteError> {
+        if note.len() > MAX_NOTE {
+            return Err(NoteError::Form);
+        }
+        let read = || {
+            let (body, signatures) = note.split_once("\n\n")?;
+            let checkpoint = Checkpoint::parse_body(&format!("{body}\n"))?;
+            let lines = signatures.strip_suffix('\n')?.split('\n').map(Line::read).collect::<Option<Vec<_>>>()?;
+            (lines.len() <= MAX_LINES).then_some(Self { checkpoint, lines })
+        };
+        read().ok_or(NoteError::Form)
+    }
+
+    /// What is claimed.
+    pub const fn danger_unverified(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Adds a signature line as a witness returned it; false where it is malformed or there already.
+    pub fn add_line(&mut self, line: &str) -> bool {
+        match Line::read(line) {
+            Some(line) if !self.lines.contains(&line) && self.lines.len() < MAX_LINES => {
+                self.lines.push(line);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Verifies against the pinned consortium: chain, that the log's size lies within the epoch, and cosignatures of a quorum
+    /// of its validators at least. Lines of others are ignored; a line under a validator's name and key id that does not
+    /// verify refuses the whole note.
+    ///
+    /// # Errors
+    /// [`NoteError::Unproven`].
+    pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedNote, NoteError> {
+        let epoch = consortium.accountable(&self.checkpoint)?.epoch();
+        let mut cosigners = BTreeSet::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            let Some((place, validator)) = epoch.validator(&line.name) else { continue };
+            if line.id != key_id(&validator.name, COSIGNATURE_V1, validator.key.0.as_ref()) {
+                continue;
+            }
+            verify_cosigned(&self.checkpoint, &validator.key, &line.rest).ok_or(ReceiptError::Cosignature { at })?;
+            cosigners.insert(place);
+        }
+        if cosigners.len() < epoch.quorum() {
+            return Err(ReceiptError::Quorum { found: cosigners.len(), expected: epoch.quorum() }.into());
+        }
+        let cosigners = cosigners.into_iter().map(|place| epoch.validators[place].name.clone()).collect();
+        Ok(VerifiedNote { checkpoint: self.checkpoint, cosigners })
+    }
+
+    /// When a witness cosigned this checkpoint, Unix seconds; none where it has not, or its line does not verify.
+    pub fn witnessed(&self, witness: &WitnessKey) -> Option<u64> {
+        let mut own = self.lines.iter().filter(|line| line.name == witness.name && line.id == witness.id());
+        own.find_map(|line| verify_cosigned(&self.checkpoint, &witness.key, &line.rest))
+    }
+}
+
+impl Line {
+    fn read(line: &str) -> Option<Self> {
+        let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+        let blob = text::base64(blob).ok()?;
+        let (id, rest) = blob.split_first_chunk::<4>()?;
+        let well_formed = is_key_name(name) && !rest.is_empty();
+        well_formed.then(|| Self { name: name.to_owned(), id: *id, rest: rest.to_vec() })
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.checkpoint.body())?;
+        self.lines.iter().try_for_each(|Line { name, id, rest }| {
+            writeln!(f, "\u{2014} {name} {}", text::to_base64(&[id.as_slice(), rest].concat()))
+        })
+    }
+}
+
+/// A checkpoint that a quorum of its epoch's validators cosigned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedNote {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Who cosigned, in the epoch's order.
+    pub cosigners: Vec<String>,
+}
+
+/// A witness as others name it: C2SP's verifier key, `<name>+<key id>+<base64 of 0x04 and the Ed25519 key>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WitnessKey {
+    name: String,
+    key: PublicKey,
+}
+
+impl WitnessKey {
+    /// A witness's name and key.
+    ///
+    /// # Errors
+    /// [`NoteError::Witness`] unless the name has 1–128 visible ASCII characters, no plus sign among them.
+    pub fn new(name: &str, key: PublicKey) -> Result<Self, NoteError> {
+        if Self::is_name(name) { Ok(Self { name: name.to_owned(), key }) } else { Err(NoteError::Witness) }
+    }
+
+    /// Whether a witness may have this name.
+    pub fn is_name(name: &str) -> bool {
+        is_key_name(name) && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// The name in its signature lines.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its key.
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// The line that carries its cosignature, without a line end.
+    pub fn line(&self, cosignature: &Cosignature) -> String {
+        let Cosignature { time, signature } = cosignature;
+        let blob = [self.id().as_slice(), &time.to_be_bytes(), signature.0.as_ref()].concat();
+        format!("\u{2014} {} {}", self.name, text::to_base64(&blob))
+    }
+
+    fn id(&self) -> [u8; 4] {
+        key_id(&self.name, COSIGNATURE_V1, self.key.0.as_ref())
+    }
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = [&[COSIGNATURE_V1], self.key.0.as_ref()].concat();
+        write!(f, "{}+{}+{}", self.name, text::to_hex(&self.id()), text::to_base64(&key))
+    }
+}
+
+impl FromStr for WitnessKey {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let read = || {
+            // Base64 may hold plus signs; a name may not.
+            let mut parts = text.splitn(3, '+');
+            let (name, _, key) = (parts.next()?, parts.next()?, text::base64(parts.next()?).ok()?);
+            let key = key.strip_prefix(&[COSIGNATURE_V1])?;
+            let key = Self::new(name, PublicKey(Fixed::from_slice(key)?)).ok()?;
+            (key.to_string() == text).then_some(key)
+        };
+        read().ok_or(NoteError::Witness)
+    }
+}
+
+/// Why a note proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoteError {
+    /// Not a checkpoint of a chain with signature lines, or too long.
+    #[error("the text is not a signed checkpoint of a chain")]
+    Form,
+    /// Not a witness's verifier key.
+    #[error("not the key of a witness: `<name>+<key id>+<base64 of type 4 and an Ed25519 key>`")]
+    Witness,
+    /// The consortium does not stand behind it.
+    #[error(transparent)]
+    Unproven(#[from] ReceiptError),
+}
+
+/// Signature over a checkpoint: what stands after the key id.
+pub(crate) fn timed(rest: &[u8]) -> Option<Cosignature> {
+    let (time, signature) = rest.split_first_chunk::<8>()?;
+    Some(Cosignature { time: u64::from_be_bytes(*time), signature: Signature(Fixed::from_slice(signature)?) })
+}
+
+/// A name of a note key: not empty, no spaces, no control characters, no plus sign.
+fn is_key_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|one| one.is_whitespace() || one.is_control() || one == '+')
+}
+
+/// Longest note: 64 KiB.
+pub const MAX_NOTE: usize = 64 << 10;
+
+/// Most signature lines: twice as many as an epoch may have validators.
+const MAX_LINES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use crypto::{Digest, SigningKey};
+
+    use super::*;
+    use crate::{Epoch, Genesis, Validator};
+
+    fn keys() -> Vec<SigningKey> {
+        (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect()
+    }
+
+    fn validators() -> Vec<Validator> {
+        let named = ["a", "b", "c", "d"].into_iter().zip(keys());
+        named.map(|(name, key)| Validator { name: name.into(), key: key.public() }).collect()
+    }
+
+    fn consortium() -> Consortium {
+        let genesis = Genesis { name: "t".into(), created: 1, application: vec![].into(), nonce: Fixed([1; 16]) };
+        let mut consortium = Consortium::new(&genesis);
+        consortium.epochs.push(Epoch { number: 0, validators: validators() }.pinned(0));
+        consortium
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let digest = |byte| Digest::from([byte; 32]);
+        Checkpoint { chain: consortium().chain, size: 9, root: digest(2), header: digest(3), epoch: 0 }
+    }
+
+    fn signed(by: &[usize]) -> String {
+        let (keys, validators) = (keys(), validators());
+        let cosignature = |at: &usize| {
+            (&validators[*at], checkpoint().cosign(5, |bytes| Ok::<_, ()>(keys[*at].sign_raw(bytes))).unwrap())
+        };
+        checkpoint().note(by.iter().map(cosignature))
+    }
+
+    #[test]
+    fn a_quorum_or_more_in_any_order_proves_a_note() {
+        for by in [vec![0, 1, 2], vec![3, 1, 0], vec![2, 3, 0, 1], vec![0, 0, 1, 2]] {
+            let text = signed(&by);
+            let note = Note::parse(&text).unwrap();
+            assert_eq!(note.to_string(), text);
+            assert_eq!(note.verify(&consortium()).unwrap().checkpoint, checkpoint(), "{by:?}");
+        }
+        for by in [vec![0, 1], vec![0, 0, 1], vec![1, 1, 1, 1]] {
+            let refused = Note::parse(&signed(&by)).unwrap().verify(&consortium());
+            assert!(matches!(refused, Err(NoteError::Unproven(ReceiptError::Quorum { .. }))), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_lines_are_ignored_and_false_ones_are_not() {
+        let stranger = WitnessKey::new("w.example/1", SigningKey::from_seed(&[9; 32]).public()).unwrap();
+        let sign = |bytes: &[u8]| Ok::<_, ()>(SigningKey::from_seed(&[9; 32]).sign_raw(bytes));
+        let mut note = Note::parse(&signed(&[0, 1, 2])).unwrap();
+        assert_eq!(note.witnessed(&stranger), None);
+        let line = stranger.line(&checkpoint().cosign(7, sign).unwrap());
+        assert!(note.add_line(&line) && !note.add_line(&line) && !note.add_line("— w"));
+        assert_eq!(note.witnessed(&stranger), Some(7));
+        let note = Note::parse(&note.to_string()).unwrap();
+        assert!(note.verify(&consortium()).is_ok());
+        // A validator's name over another key is a stranger's; over its own key and another text, a lie.
+        let imitated = WitnessKey::new("d", stranger.key()).unwrap();
+        let mut note = Note::parse(&signed(&[0, 1, 2])).unwrap();
+        assert!(note.add_line(&imitated.line(&checkpoint().cosign(7, sign).unwrap())));
+        assert!(note.verify(&consortium()).is_ok());
+        let other = Checkpoint { size: 8, ..checkpoint() };
+        let own = WitnessKey::new("d", validators()[3].key).unwrap();
+        assert!(note.add_line(&own.line(&other.cosign(7, |bytes| Ok::<_, ()>(keys()[3].sign_raw(bytes))).unwrap())));
+        assert!(matches!(note.verify(&consortium()), Err(NoteError::Unproven(ReceiptError::Cosignature { at: 4 }))));
+    }
+
+    #[test]
+    fn the_epoch_must_answer_for_it() {
+        let note = Note::parse(&signed(&[0, 1, 2])).unwrap();
+        let mut ended = consortium();
+        ended.epochs.push(Epoch { number: 1, validators: validators() }.pinned(8));
+        assert!(matches!(
+            note.verify(&ended),
+            Err(NoteError::Unproven(ReceiptError::OutsideEpoch { epoch: 0, size: 9 }))
+        ));
+        let mut other = consortium();
+        other.chain = Digest::from([7; 32]);
+        assert!(matches!(note.verify(&other), Err(NoteError::Unproven(ReceiptError::Chain { .. }))));
+        let mut later = consortium();
+        later.epochs[0].number = 1;
+        assert!(matches!(note.verify(&later), Err(NoteError::Unproven(ReceiptError::UnknownEpoch { found: 0 }))));
+    }
+
+    #[test]
+    fn notes_and_keys_have_one_spelling() {
+        let text = signed(&[0, 1, 2]);
+        for other in [
+            text.trim_end().to_owned(),
+            format!("{text}\n"),
+            text.replacen("\n\n", "\n\n\n", 1),
+            text.replace("— a ", "— a+b "),
+            text.replace("— a ", "- a "),
+            text.replace("— a ", "—  a "),
+            text.replace("\n", "\r\n"),
+            text.replace("=\n", "\n"),
+            format!("{text}{}", "x".repeat(MAX_NOTE)),
+            String::new(),
+        ] {
+            assert_eq!(Note::parse(&other), Err(NoteError::Form), "{other}");
+        }
+        let key = WitnessKey::new("w.example/1", SigningKey::from_seed(&[9; 32]).public()).unwrap();
+        assert_eq!(key.to_string().parse::<WitnessKey>(), Ok(key.clone()));
+        let text = key.to_string();
+        for other in [text.replace('1', "2"), format!("{text} "), text.replace("w.", "W w."), text.replace("+B", "+A")]
+        {
+            assert_eq!(other.parse::<WitnessKey>(), Err(NoteError::Witness), "{other}");
+        }
+        assert!(["", "a b", "a+b", "é", "a\n"].iter().all(|name| WitnessKey::new(name, key.key()).is_err()));
+    }
+}
