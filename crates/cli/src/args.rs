@@ -321,10 +321,24 @@ pub(crate) struct IssueArgs {
 /// `sotto member validators`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValidatorsCommand {
-    /// Have the validators order the ledger together from now on; for the operator of a regulator or of the founder
+    /// Have the validators of the ledger's epoch order it together from now on; for the operator of a regulator or of the founder
     Begin,
+    /// Take a place among the validators again, once they begin anew
+    Enter(PlaceArgs),
+    /// Leave the place among the validators, once they begin anew without
+    Leave(PlaceArgs),
+    /// Have your node make a new key to cosign with, and to vote with once the validators begin anew
+    Rotate,
     /// Show the validators, and who orders the ledger
     Show,
+}
+
+/// Whose place among the validators.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// Another member's than your own; for the operator of a regulator or of the founder
+    #[arg(long)]
+    pub(crate) member: Option<String>,
 }
 
 /// `sotto member oracles`.

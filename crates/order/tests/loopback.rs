@@ -67,6 +67,7 @@ impl Network {
             listen: self.addresses[usize::from(at)],
             private_addresses: true,
             base: 0,
+            last: Arc::new(|_| false),
             pace: Pace::default(),
             pool: PoolLimits::default(),
             keep: 64 << 20,

@@ -32,9 +32,13 @@ impl Replica {
             return Ok(());
         }
         let ask = AskCosigned { height };
-        let cosigned: Cosigned = match &*self.part() {
-            Part::Leader(_) | Part::Validator(_) => self.cosigned(node, ask).await?,
-            Part::Follower { sources } => part::from_any(node, sources, "/peer/v1/cosigned", &ask).await?,
+        let sources = match &*self.part() {
+            Part::Leader(_) | Part::Validator(_) | Part::Between => None,
+            Part::Follower { sources } => Some(sources.clone()),
+        };
+        let cosigned: Cosigned = match sources {
+            None => self.cosigned(node, ask).await?,
+            Some(sources) => part::from_any(node, &sources, "/peer/v1/cosigned", &ask).await?,
         };
         self.wait_for(cosigned.height).await?;
         self.keep_cosigned(cosigned)?;
