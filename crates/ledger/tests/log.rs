@@ -127,10 +127,7 @@ fn a_witness_cosigns_what_continues_and_nothing_else() {
     assert_eq!(decide(&request(&ledger, small.size, 4), Some(&large)), stale);
     assert_eq!(decide(&request(&ledger, small.size, 2), Some(&large)), stale);
     let backward = AddCheckpoint { old: large.size, ..request(&ledger, 0, 2) };
-    assert_eq!(
-        decide(&backward, Some(&large)),
-        Err(Unwitnessed::Backward { old: large.size, size: small.size })
-    );
+    assert_eq!(decide(&backward, Some(&large)), Err(Unwitnessed::Backward { old: large.size, size: small.size }));
 
     // A fork that a quorum signed: of the same size, and grown from another log.
     let fork = memory();
@@ -194,7 +191,12 @@ fn the_state_is_proven_at_any_kept_height() {
     let ledger = memory();
     for height in 1..=6u8 {
         let value = vec![height; 3];
-        ledger.propose(vec![put(&[height], &value, u64::from(height)), put(b"same", &value, 100 + u64::from(height))], NOW).unwrap();
+        ledger
+            .propose(
+                vec![put(&[height], &value, u64::from(height)), put(b"same", &value, 100 + u64::from(height))],
+                NOW,
+            )
+            .unwrap();
     }
     assert!(cosign(&ledger, 2, &validators()).1 && cosign(&ledger, 5, &validators()).1);
     let pinned = consortium();
@@ -208,7 +210,10 @@ fn the_state_is_proven_at_any_kept_height() {
     for height in 1..=5 {
         assert_eq!(read(height, b"map/same"), Some(vec![height as u8; 3]));
         for key in 1..=6 {
-            assert_eq!(read(height, &[b"map/".as_slice(), &[key]].concat()), (u64::from(key) <= height).then(|| vec![key; 3]));
+            assert_eq!(
+                read(height, &[b"map/".as_slice(), &[key]].concat()),
+                (u64::from(key) <= height).then(|| vec![key; 3])
+            );
         }
         assert_eq!(read(height, b""), None);
     }
@@ -228,7 +233,8 @@ fn a_touched_proof_of_state_is_refused() {
     let accepted = |text: &str| verified(text).is_some();
     // A proof that one key is absent may prove the same of another: that is another statement, and true.
     let another = |text: &str, key: &[u8]| {
-        verified(text).is_some_and(|found| found.key != key && found.value.is_none() && !found.key.starts_with(b"map/k"))
+        verified(text)
+            .is_some_and(|found| found.key != key && found.value.is_none() && !found.key.starts_with(b"map/k"))
     };
     for (key, height) in [(b"map/k".as_slice(), 1), (b"map/none", 1), (b"map/k", 3)] {
         let text = proven(&ledger, height, key);
@@ -236,7 +242,10 @@ fn a_touched_proof_of_state_is_refused() {
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1 << (at % 8);
-            assert!(!String::from_utf8(bytes).is_ok_and(|text| accepted(&text) && !another(&text, key)), "bit of byte {at}");
+            assert!(
+                !String::from_utf8(bytes).is_ok_and(|text| accepted(&text) && !another(&text, key)),
+                "bit of byte {at}"
+            );
         }
         let mut random = ChaCha8Rng::seed_from_u64(height);
         for _ in 0..300 {
@@ -249,7 +258,8 @@ fn a_touched_proof_of_state_is_refused() {
     // Headers left out, repeated, or of another block; the signatures of another checkpoint; a value of another height.
     let text = proven(&ledger, 1, b"map/k");
     let lines: Vec<&str> = text.lines().collect();
-    let headers: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].starts_with("header ") && lines[*at].len() > 60).collect();
+    let headers: Vec<usize> =
+        (0..lines.len()).filter(|at| lines[*at].starts_with("header ") && lines[*at].len() > 60).collect();
     assert_eq!(headers.len(), 2);
     let without = |at: usize| [&lines[..at], &lines[at + 1..]].concat().join("\n") + "\n";
     let twice = |at: usize| [&lines[..at], &lines[at..=at], &lines[at..]].concat().join("\n") + "\n";
@@ -258,10 +268,7 @@ fn a_touched_proof_of_state_is_refused() {
     }
     let later = proven(&ledger, 2, b"map/k");
     let swapped = text.replacen(lines[1], later.lines().nth(1).unwrap(), 1);
-    assert!(matches!(
-        ProvenState::parse(&swapped).unwrap().verify(&pinned),
-        Err(ReceiptError::Header { height: 2 })
-    ));
+    assert!(matches!(ProvenState::parse(&swapped).unwrap().verify(&pinned), Err(ReceiptError::Header { height: 2 })));
     let mut other = consortium();
     other.epochs[0].validators[0].key = sender().public();
     assert!(matches!(ProvenState::parse(&text).unwrap().verify(&other), Err(ReceiptError::Cosignature { at: 0 })));
@@ -283,7 +290,9 @@ proptest! {
 #[test]
 fn far_tiles_do_not_exist() {
     let ledger = filled();
-    for path in ["tile/0/x018/x014/x398/x509/x481/982", "tile/63/x018/x014/x398/x509/x481/982", "tile/entries/x999/x999/999"] {
+    for path in
+        ["tile/0/x018/x014/x398/x509/x481/982", "tile/63/x018/x014/x398/x509/x481/982", "tile/entries/x999/x999/999"]
+    {
         if let Ok(tile) = path.parse::<Tile>() {
             assert_eq!(ledger.tile(&tile).unwrap(), None, "{path}");
         }

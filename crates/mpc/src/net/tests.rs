@@ -182,8 +182,7 @@ fn parties_that_end_together_wait_for_nobody() {
     for _ in 0..40 {
         let world = World::new(3, timing);
         let begun = Instant::now();
-        let parties: Vec<_> =
-            (0..3).map(|index| run(world.join(index, timing), 3, 1, 1, Cancel::default())).collect();
+        let parties: Vec<_> = (0..3).map(|index| run(world.join(index, timing), 3, 1, 1, Cancel::default())).collect();
         for party in parties {
             assert_eq!(party.join().unwrap().0, Ok(()));
         }

@@ -61,9 +61,13 @@ pub(crate) async fn submit(
     let methods: Vec<String> =
         transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
     let placed = node.submit(transactions).await?;
-    for (placed, method) in placed.iter().zip(&methods) {
-        node.audit.record(&caller.actor(), "transaction.submit", &placed.id.to_string(), &placed.code, method).await?;
-    }
+    let actor = caller.actor();
+    let subjects: Vec<String> = placed.iter().map(|placed| placed.id.to_string()).collect();
+    let records = placed.iter().zip(&subjects).zip(&methods).map(|((placed, subject), method)| {
+        node.audit.record(&actor, "transaction.submit", subject, &placed.code, method)
+    });
+    // Written as one group.
+    futures_util::future::try_join_all(records).await?;
     let results = placed.into_iter().map(|one| TransactionResult {
         id: one.id,
         height: one.height,
