@@ -32,6 +32,7 @@ impl Replica {
             return Ok(());
         }
         let ask = AskCosigned { height };
+        // Not held while others answer: the part may change meanwhile.
         let sources = match &*self.part() {
             Part::Leader(_) | Part::Validator(_) | Part::Between => None,
             Part::Follower { sources } => Some(sources.clone()),
