@@ -7,7 +7,7 @@
 //! begins. Members who are no validators follow them, and take no block for which a quorum of them does not answer
 //! ([`vouch`]); so does a validator that was away when its epoch ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,7 +100,7 @@ impl Part {
     /// Orders with the other validators of an epoch.
     fn among(ledger: &Arc<Ledger>, own: &Own, seat: &Validator, quorum: Term, epoch: &Epoch) -> Result<Self, Unseated> {
         let view = ledger.view()?;
-        let mut peers = std::collections::BTreeMap::new();
+        let mut peers = BTreeMap::new();
         for validator in &epoch.validators {
             let address = read::seat(&view, &validator.name)?
                 .ok_or_else(|| ApiError::internal("no ordering begins before all validators have a seat"))?;
@@ -342,9 +342,9 @@ async fn advance(node: &Arc<Node>, source: &str, cosigned: &mut u64) -> Result<b
     let replica = &node.replica;
     let ask = AskBlocks { after: replica.ledger.head().height, cosigned: *cosigned };
     let Blocks { blocks, cosign } = node.call(source, "/peer/v1/blocks", &ask).await?;
-    let blocks = match ordered_by(&replica.ledger) {
+    let (blocks, word) = match ordered_by(&replica.ledger) {
         Some(_) => vouch(node, blocks).await?,
-        None => blocks,
+        None => (blocks, None),
     };
     let (ledger, now) = (replica.ledger.clone(), node.now());
     let applied =
@@ -362,6 +362,9 @@ async fn advance(node: &Arc<Node>, source: &str, cosigned: &mut u64) -> Result<b
         }
         Err(error) => return Err(Setback::Diverged(error.to_string())),
     };
+    if let Some(word) = word {
+        replica.keep_cosigned(word)?;
+    }
     if cosign > *cosigned && cosign <= replica.ledger.head().height {
         if let Some(cosignature) = cosigned_apart(node, cosign).await? {
             let _: Done = node.call(source, "/peer/v1/cosignature", &cosignature).await?;
@@ -372,8 +375,9 @@ async fn advance(node: &Arc<Node>, source: &str, cosigned: &mut u64) -> Result<b
 }
 
 /// The first of these blocks, as many as can be checked at once: a quorum of those who order, or of all validators of the ledger's
-/// epoch, answers for the last of them with its cosignature, and so for those before it, which its header commits to.
-async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<Vec<Block>, ApiError> {
+/// epoch, answers for the last of them with its cosignature, and so for those before it, which its header commits to. With them, those of
+/// these cosignatures that are of the ledger's epoch.
+async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, Option<Cosigned>), ApiError> {
     let ledger = &node.replica.ledger;
     let view = ledger.view()?;
     let current = read::epoch(&*view)?;
@@ -386,7 +390,7 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<Vec<Block>, A
     blocks.truncate(fit.min(turn));
     let Some(last) = blocks.last() else {
         return match sent {
-            0 => Ok(blocks),
+            0 => Ok((blocks, None)),
             _ => Err(ApiError::new(code::UNAVAILABLE, "it sent blocks of another epoch than the ledger's")),
         };
     };
@@ -405,19 +409,21 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<Vec<Block>, A
         .filter(|name| *name != node.member)
         .map(|name| async { timeout(VOUCH, node.call::<_, Cosigned>(name, "/peer/v1/cosign", &ask)).await.ok()?.ok() })
         .collect();
-    let mut answered = vec![BTreeSet::new(); epochs.len()];
+    let mut answered = vec![BTreeMap::new(); epochs.len()];
     while let Some(answer) = asked.next().await {
         for CosignedBy { member, cosignature } in answer.into_iter().flat_map(|cosigned| cosigned.signatures) {
             for (epoch, answered) in epochs.iter().zip(&mut answered) {
                 let validator = epoch.validator(&member).map(|(_, validator)| validator.key);
                 if validator.is_some_and(|key| checkpoint.verify(&key, &cosignature).is_ok()) {
-                    answered.insert(member.clone());
+                    answered.insert(member.clone(), cosignature);
                 }
             }
         }
         if epochs.iter().zip(&answered).any(|(epoch, answered)| answered.len() >= epoch.quorum()) {
             drop(asked);
-            return Ok(blocks);
+            let of_the_ledger = std::mem::take(&mut answered[0]).into_iter();
+            let signatures = of_the_ledger.map(|(member, cosignature)| CosignedBy { member, cosignature }).collect();
+            return Ok((blocks, Some(Cosigned { height: ask.height, signatures })));
         }
     }
     Err(ApiError::new(code::UNAVAILABLE, format!("too few validators answer for block {}", ask.height)))
