@@ -249,7 +249,7 @@ fn an_epoch_ends_with_its_last_block_and_the_next_begins_there() {
     let (done, wait) = mpsc::channel();
     for number in 100..200 {
         let done = done.clone();
-        let told = Box::new(move |results: Result<_, _>| drop(done.send(results.is_ok())));
+        let told = Box::new(move |results: Result<_, _>| _ = done.send(results.is_ok()));
         old[number as usize % 4].submit(vec![network.call(number)], told).unwrap();
     }
     drop(done);
