@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use client::api as types;
 use http::header;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
@@ -73,10 +73,10 @@ impl Modify for Heights {
             .description(Some("The height of the ledger that the node must have reached before it answers."))
             .schema(Some(schema))
             .build();
-        for path in description.paths.paths.values_mut() {
+        let paths = description.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
+        for (_, path) in paths {
             let methods = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete];
-            let of_the_ledger = |one: &&mut Operation| !one.tags.iter().flatten().any(|tag| tag == "operations");
-            for operation in methods.into_iter().flatten().filter(of_the_ledger) {
+            for operation in methods.into_iter().flatten() {
                 operation.parameters.get_or_insert_default().push(RefOr::T(height.clone()));
             }
         }
