@@ -20,7 +20,7 @@ use crypto::PublicKey;
 use crypto::keystore::{FileKeys, Keys as _};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use ledger::{Block, Checkpoint, Epoch, Ledger, SignedTransaction, Solo};
+use ledger::{Block, Checkpoint, Epoch, HISTORY, Ledger, SignedTransaction, Solo};
 use order::{Endpoint, Fault, Pace, PoolLimits, Quorum, StartError};
 use tokio::time::{sleep, timeout};
 
@@ -159,9 +159,37 @@ impl Own {
         handles.find(|handle| self.keys.public(handle).is_ok_and(|public| public == *key))
     }
 
+    /// Keeps this member's word for each block with which other validators came to answer, as long as it has the keys that it had then:
+    /// whoever was away asks for it later ([`vouch`]).
+    fn sign_off(&self, ledger: &Ledger) -> Result<(), ApiError> {
+        let head = ledger.head().height;
+        let turn = read::quorum(&ledger.view()?)?.map(|quorum| quorum.base);
+        let epoch_of = |height| Ok::<_, ledger::Error>(ledger.header(height)?.map(|header| header.epoch));
+        for height in head.saturating_sub(HISTORY).max(1)..=head {
+            let (this, next) = (epoch_of(height)?, epoch_of(height + 1)?);
+            if this == next && turn != Some(height) {
+                continue;
+            }
+            let epoch = this.map(|number| ledger.epoch(number)).transpose()?.flatten();
+            let key = epoch.and_then(|epoch| Some(epoch.validator(&self.member)?.1.key));
+            let Some(handle) = key.and_then(|key| self.cosigner(&key)) else { continue };
+            if ledger.cosignatures(height)?.iter().any(|(member, _)| *member == self.member) {
+                continue;
+            }
+            let checkpoint = ledger.durable_checkpoint(height)?;
+            let word = checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?;
+            ledger.add_cosignatures(height, &[(self.member.clone(), word)])?;
+        }
+        Ok(ledger.flush()?)
+    }
+
     /// Destroys the keys that this member cosigned and voted with before, and the votes of epochs that are over: what was signed then
     /// stays valid, and nobody can sign more of it.
     fn retire(&self, ledger: &Ledger, voting: &PublicKey, epoch: u64, directory: &Path) {
+        if let Err(error) = self.sign_off(ledger) {
+            tracing::warn!(%error, "cosigning keys that are no longer used are still there: they have not said all that they are to say");
+            return;
+        }
         let Ok(view) = ledger.view() else { return };
         let Ok(Some(Member { card, .. })) = read::member(&view, &self.member) else { return };
         for (handle, _) in self.keys.handles().into_iter().filter(|(handle, _)| cosigns(handle)) {
@@ -493,6 +521,8 @@ async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
 /// from them on the word of those before.
 async fn gather(node: &Arc<Node>, before: u64, height: u64) -> Result<(), ApiError> {
     let ledger = &node.replica.ledger;
+    // The newest first: receipts wait for it, and for an older one that nobody can cosign any more nothing is to wait.
+    node.replica.gather(node, height).await?;
     let turn = read::quorum(&ledger.view()?)?.map(|quorum| quorum.base);
     for at in before.max(1)..height {
         let epochs = [at, at + 1].map(|height| ledger.header(height).map(|header| header.map(|header| header.epoch)));
@@ -501,7 +531,7 @@ async fn gather(node: &Arc<Node>, before: u64, height: u64) -> Result<(), ApiErr
             node.replica.gather(node, at).await?;
         }
     }
-    node.replica.gather(node, height).await
+    Ok(())
 }
 
 /// Waits until more validators of this node's epoch than can lie say that another epoch orders: then nobody will tell this node how its own
