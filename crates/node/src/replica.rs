@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use contracts::{code, read};
 use crypto::Digest;
-use crypto::keystore::Keys as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ledger::{Committed, Consortium, Ledger, Ordering, Refusal, Submit, Unavailable, VerifiedTransaction, View};
 use part::Part;
@@ -301,7 +300,8 @@ impl Replica {
         Ok(Cosigned { height, signatures: signatures.collect() })
     }
 
-    /// This member's cosignature of a block of its copy, and those that it holds of others.
+    /// This member's cosignature of a block of its copy, also where the key that it was made with is destroyed, and those that it holds of
+    /// others.
     pub(crate) async fn own_cosignature(&self, node: &Arc<Node>, ask: AskCosigned) -> Result<Cosigned, ApiError> {
         self.wait_for(ask.height).await?;
         let own = cosigned_apart(node, ask.height).await?.into_iter().flat_map(|own| own.signatures);
@@ -376,18 +376,6 @@ impl Replica {
         Ok(checkpoint
             .note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
     }
-
-    /// Cosigns a block of this copy, once it is on disk; nothing where this member is no validator of its epoch, as a
-    /// newcomer is not of the block that let it in, or no longer holds the key that it had then.
-    fn cosign(&self, node: &Node, height: u64) -> Result<Option<Cosigned>, ApiError> {
-        let checkpoint = self.ledger.durable_checkpoint(height)?;
-        let epoch = self.ledger.epoch(checkpoint.epoch)?;
-        let Some(key) = epoch.and_then(|epoch| Some(epoch.validator(&node.member)?.1.key)) else { return Ok(None) };
-        // A key that this member cosigned with before may be destroyed.
-        let Some(handle) = self.own.cosigner(&key) else { return Ok(None) };
-        let cosignature = checkpoint.cosign(node.now() / 1000, |message| node.keys.sign_raw(&handle, message))?;
-        Ok(Some(Cosigned { height, signatures: vec![CosignedBy { member: node.member.clone(), cosignature }] }))
-    }
 }
 
 /// Whether this copy holds a quorum's cosignatures of a block.
@@ -397,11 +385,13 @@ fn is_cosigned(ledger: &Ledger, height: u64) -> Result<bool, ledger::Error> {
     Ok(epoch.is_some_and(|epoch| count >= epoch.quorum()))
 }
 
-/// [`Replica::cosign`], which waits for the disk, on a thread of its own.
+/// [`Own::cosign`], which waits for the disk, on a thread of its own.
 async fn cosigned_apart(node: &Arc<Node>, height: u64) -> Result<Option<Cosigned>, ApiError> {
     let own = Arc::clone(node);
-    let made = tokio::task::spawn_blocking(move || own.replica.cosign(&own, height));
-    made.await.map_err(ApiError::internal)?
+    let made = tokio::task::spawn_blocking(move || own.replica.own.cosign(&own.replica.ledger, height));
+    let made = made.await.map_err(ApiError::internal)??;
+    let of_this = |cosignature| vec![CosignedBy { member: node.member.clone(), cosignature }];
+    Ok(made.map(|cosignature| Cosigned { height, signatures: of_this(cosignature) }))
 }
 
 /// Waits for a height that may be anything.

@@ -68,8 +68,8 @@ struct Writer {
     client: Client,
     keys: Arc<FileKeys>,
     key: PublicKey,
-    /// Bytes of a transaction.
-    size: usize,
+    /// Names of columns that make a record's transaction as long as it is to be.
+    columns: Vec<String>,
 }
 
 fn writers(stage: &Stage, directory: &Path, size: usize) -> Result<Vec<Writer>, Failure> {
@@ -77,33 +77,31 @@ fn writers(stage: &Stage, directory: &Path, size: usize) -> Result<Vec<Writer>, 
     let writer = |member: &crate::stage::Member| {
         let keys = FileKeys::open(directory.join(&member.name).join("node").join("keys.sealed"), &passphrase)?;
         let key = keys.public(NODE_KEY)?;
-        Ok(Writer { client: member.operator.client.clone(), keys: Arc::new(keys), key, size })
+        Writer { client: member.operator.client.clone(), keys: Arc::new(keys), key, columns: Vec::new() }.filled(size)
     };
     stage.members.iter().map(writer).collect()
 }
 
 impl Writer {
-    /// A signed record of a sealed object that nobody registered before.
-    fn record(&self) -> Result<Bytes, Failure> {
-        let least = self.signed(&"n".repeat(NAME), Vec::new())?.len();
-        // What is missing is made up by names of columns.
-        let missing = self.size.saturating_sub(least);
+    /// The same, with transactions of about so many bytes.
+    fn filled(self, size: usize) -> Result<Self, Failure> {
+        let missing = size.saturating_sub(self.record()?.len());
         let columns = (0..missing.div_ceil(COLUMN)).map(|column| {
             let length = COLUMN.min(missing - column * COLUMN).saturating_sub(2).max(3);
             format!("{column:0length$}")
         });
-        let name = wire::text::to_hex(&crypto::random::<{ NAME / 2 }>());
-        self.signed(&name, columns.collect())
+        Ok(Self { columns: columns.collect(), ..self })
     }
 
-    fn signed(&self, name: &str, columns: Vec<String>) -> Result<Bytes, Failure> {
-        let kind = if columns.is_empty() { "file" } else { "table" };
+    /// A signed record of a sealed object that nobody registered before.
+    fn record(&self) -> Result<Bytes, Failure> {
+        let kind = if self.columns.is_empty() { "file" } else { "table" };
         let (root, params) = (crypto::random::<32>().into(), crypto::random::<32>().to_vec().into());
         let commitment = Commitment { suite: contracts::SEALED_OBJECT.into(), params, root };
         let register = AssetRegister {
-            name: name.to_owned(),
+            name: wire::text::to_hex(&crypto::random::<{ NAME / 2 }>()),
             kind: kind.to_owned(),
-            columns,
+            columns: self.columns.clone(),
             commitments: vec![commitment],
             segments: 1,
             suite: Suite::XWing,

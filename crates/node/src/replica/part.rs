@@ -20,11 +20,11 @@ use crypto::PublicKey;
 use crypto::keystore::{FileKeys, Keys as _};
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use ledger::{Block, Checkpoint, Epoch, HISTORY, Ledger, SignedTransaction, Solo};
+use ledger::{Block, Checkpoint, Cosignature, Epoch, Ledger, SignedTransaction, Solo};
 use order::{Endpoint, Fault, Pace, PoolLimits, Quorum, StartError};
 use tokio::time::{sleep, timeout};
 
-use super::cosigned_apart;
+use super::{cosigned_apart, is_cosigned};
 use crate::clock::Clock;
 use crate::config::Validator;
 use crate::message::{AskBlocks, AskCosigned, AskOrdering, Blocks, Cosigned, CosignedBy, Done, OrderedBy};
@@ -159,26 +159,27 @@ impl Own {
         handles.find(|handle| self.keys.public(handle).is_ok_and(|public| public == *key))
     }
 
-    /// Keeps this member's word for each block with which other validators came to answer, as long as it has the keys that it had then:
-    /// whoever was away asks for it later ([`vouch`]).
+    /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where the member is no
+    /// validator of the block's epoch, as a newcomer is not of the block that let it in, or has no longer the key that it had then.
+    pub(super) fn cosign(&self, ledger: &Ledger, height: u64) -> Result<Option<Cosignature>, ApiError> {
+        let checkpoint = ledger.durable_checkpoint(height)?;
+        let mut kept = ledger.cosignatures(height)?.into_iter();
+        if let Some((_, kept)) = kept.find(|(member, _)| *member == self.member) {
+            return Ok(Some(kept));
+        }
+        let epoch = ledger.epoch(checkpoint.epoch)?;
+        let key = epoch.and_then(|epoch| Some(epoch.validator(&self.member)?.1.key));
+        let Some(handle) = key.and_then(|key| self.cosigner(&key)) else { return Ok(None) };
+        Ok(Some(checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?))
+    }
+
+    /// Forces to disk this member's cosignature of the last block of each epoch that is over, as far as it still has the keys: whoever was
+    /// away when that epoch ended has to have it ([`vouch`]).
     fn sign_off(&self, ledger: &Ledger) -> Result<(), ApiError> {
-        let head = ledger.head().height;
-        let turn = read::quorum(&ledger.view()?)?.map(|quorum| quorum.base);
-        let epoch_of = |height| Ok::<_, ledger::Error>(ledger.header(height)?.map(|header| header.epoch));
-        for height in head.saturating_sub(HISTORY).max(1)..=head {
-            let (this, next) = (epoch_of(height)?, epoch_of(height + 1)?);
-            if this == next && turn != Some(height) {
-                continue;
+        for height in ends(ledger, 0)? {
+            if let Some(cosignature) = self.cosign(ledger, height)? {
+                ledger.add_cosignatures(height, &[(self.member.clone(), cosignature)])?;
             }
-            let epoch = this.map(|number| ledger.epoch(number)).transpose()?.flatten();
-            let key = epoch.and_then(|epoch| Some(epoch.validator(&self.member)?.1.key));
-            let Some(handle) = key.and_then(|key| self.cosigner(&key)) else { continue };
-            if ledger.cosignatures(height)?.iter().any(|(member, _)| *member == self.member) {
-                continue;
-            }
-            let checkpoint = ledger.durable_checkpoint(height)?;
-            let word = checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?;
-            ledger.add_cosignatures(height, &[(self.member.clone(), word)])?;
         }
         Ok(ledger.flush()?)
     }
@@ -187,7 +188,7 @@ impl Own {
     /// stays valid, and nobody can sign more of it.
     fn retire(&self, ledger: &Ledger, voting: &PublicKey, epoch: u64, directory: &Path) {
         if let Err(error) = self.sign_off(ledger) {
-            tracing::warn!(%error, "cosigning keys that are no longer used are still there: they have not said all that they are to say");
+            tracing::warn!(%error, "cosigning keys that are no longer used are still there: not all that they are to sign is signed");
             return;
         }
         let Ok(view) = ledger.view() else { return };
@@ -237,6 +238,20 @@ fn turns(ledger: &Ledger, epoch: Option<u64>, transactions: &[SignedTransaction]
 
 fn begins(signed: &SignedTransaction) -> bool {
     (&*signed.transaction.contract, &*signed.transaction.method) == ("ordering", "begin")
+}
+
+/// Heights of the last blocks of the ledger's epochs that are over, from that of this number on.
+fn ends(ledger: &Ledger, from: u64) -> Result<Vec<u64>, ApiError> {
+    let view = ledger.view()?;
+    let now = read::epoch(&*view)?.number;
+    let mut ends = Vec::new();
+    for number in from..now {
+        // Of two changes in one block the first makes an epoch without blocks. Nobody has to answer for block 0.
+        if let Some(end) = view.last_before(number + 1)?.filter(|end| *end > 0 && ends.last() != Some(end)) {
+            ends.push(end);
+        }
+    }
+    Ok(ends)
 }
 
 /// The epoch whose validators order the ledger; none where one node does. One that cannot be read grows no further anyway.
@@ -390,7 +405,8 @@ async fn advance(node: &Arc<Node>, source: &str, cosigned: &mut u64) -> Result<b
         }
         Err(error) => return Err(Setback::Diverged(error.to_string())),
     };
-    if let Some(word) = word {
+    // Not those of a block after the one with which the ordering passes on.
+    if let Some(word) = word.filter(|word| word.height <= replica.ledger.head().height) {
         replica.keep_cosigned(word)?;
     }
     if cosign > *cosigned && cosign <= replica.ledger.head().height {
@@ -412,10 +428,8 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, 
     let ordering = read::quorum(&*view)?.map(|quorum| ledger.epoch(quorum.epoch)).transpose()?.flatten();
     drop(view);
     // Who answers for later blocks is known once these are here.
-    let fit = blocks.iter().take_while(|block| block.header.epoch == current.number).count();
-    let turn = blocks.iter().position(|block| block.transactions.iter().any(begins)).map_or(fit, |turn| turn + 1);
-    let sent = blocks.len();
-    blocks.truncate(fit.min(turn));
+    let (sent, fit) = (blocks.len(), blocks.iter().take_while(|block| block.header.epoch == current.number).count());
+    blocks.truncate(fit);
     let Some(last) = blocks.last() else {
         return match sent {
             0 => Ok((blocks, None)),
@@ -475,25 +489,6 @@ fn apply(ledger: &Ledger, blocks: &[Block], now: u64) -> Result<bool, ledger::Er
 /// was over before this node knew, with the part that it has until its ledger says so.
 async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
     let replica = &node.replica;
-    let cosigning = async {
-        let mut heights = replica.height.subscribe();
-        let mut before = *replica.cosigned.borrow();
-        loop {
-            let height = *heights.borrow_and_update();
-            if height > *replica.cosigned.borrow()
-                && let Err(error) = gather(node, before, height).await
-            {
-                tracing::warn!(%error, height, "no quorum has cosigned yet; trying again");
-                sleep(LAST_PAUSE).await;
-                continue;
-            }
-            before = height;
-            sleep(GATHER_PAUSE).await;
-            if heights.changed().await.is_err() {
-                return;
-            }
-        }
-    };
     let fault = tokio::select! {
         fault = quorum.failed() => match (fault, epoch_of(&replica.ledger)) {
             // Blocks of the others have what slates that nobody keeps do not tell.
@@ -503,7 +498,8 @@ async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
             }
             (fault, _) => fault.to_string(),
         },
-        () = cosigning => return None,
+        () = have_newest_cosigned(node) => return None,
+        () = have_ends_cosigned(node) => return None,
         () = quorum.ended() => {
             // The others hear of the last slate, before nobody of this epoch is left to tell them.
             sleep(LINGER).await;
@@ -517,21 +513,58 @@ async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
     None
 }
 
-/// Has a block cosigned, and, of those after `before`, each with which other validators come to answer: whoever was away then takes it
-/// from them on the word of those before.
-async fn gather(node: &Arc<Node>, before: u64, height: u64) -> Result<(), ApiError> {
-    let ledger = &node.replica.ledger;
-    // The newest first: receipts wait for it, and for an older one that nobody can cosign any more nothing is to wait.
-    node.replica.gather(node, height).await?;
-    let turn = read::quorum(&ledger.view()?)?.map(|quorum| quorum.base);
-    for at in before.max(1)..height {
-        let epochs = [at, at + 1].map(|height| ledger.header(height).map(|header| header.map(|header| header.epoch)));
-        let [Ok(this), Ok(next)] = epochs else { continue };
-        if this != next || turn == Some(at) {
-            node.replica.gather(node, at).await?;
+/// Has the newest block cosigned again and again. Ends with the node.
+async fn have_newest_cosigned(node: &Arc<Node>) {
+    let replica = &node.replica;
+    let mut heights = replica.height.subscribe();
+    loop {
+        let height = *heights.borrow_and_update();
+        if height > *replica.cosigned.borrow()
+            && let Err(error) = replica.gather(node, height).await
+        {
+            tracing::warn!(%error, height, "no quorum has cosigned yet; trying again");
+            sleep(LAST_PAUSE).await;
+            continue;
+        }
+        sleep(GATHER_PAUSE).await;
+        if heights.changed().await.is_err() {
+            return;
         }
     }
-    Ok(())
+}
+
+/// Has the last block of each epoch cosigned: whoever was away then takes it from any node, also when those who cosigned it have left.
+/// Apart from the newest block: receipts are not to wait for one that too few can cosign.
+async fn have_ends_cosigned(node: &Arc<Node>) {
+    let ledger = &node.replica.ledger;
+    // Epochs before this one are done with.
+    let (mut from, mut told) = (0, false);
+    loop {
+        let now = ledger.head().epoch;
+        let mut failed = None;
+        match ends(ledger, from) {
+            Ok(ends) => {
+                for height in ends {
+                    match is_cosigned(ledger, height) {
+                        Ok(true) => {}
+                        Ok(false) => failed = node.replica.gather(node, height).await.err().or(failed),
+                        Err(error) => failed = Some(error.into()),
+                    }
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+        let Some(error) = failed else {
+            (from, told) = (now, false);
+            sleep(GATHER_PAUSE).await;
+            continue;
+        };
+        // One may stay so: of an epoch whose validators are gone.
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(%error, "no quorum has cosigned the last block of an epoch yet; going on trying");
+        }
+        sleep(END_PAUSE).await;
+    }
 }
 
 /// Waits until more validators of this node's epoch than can lie say that another epoch orders: then nobody will tell this node how its own
@@ -617,6 +650,8 @@ const RELEASE: Duration = Duration::from_millis(10);
 const COSIGN_PAUSE: Duration = Duration::from_millis(200);
 /// The same among validators, each of whom asks all others. Receipts do not wait for it.
 const GATHER_PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts to have the last block of an epoch cosigned.
+const END_PAUSE: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 const SEAT_PAUSE: Duration = Duration::from_millis(500);
