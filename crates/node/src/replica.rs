@@ -7,7 +7,7 @@ mod log;
 mod part;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::{code, read};
 use crypto::Digest;
@@ -142,9 +142,8 @@ impl Replica {
         transactions: Vec<VerifiedTransaction>,
     ) -> Result<Vec<Placed>, ApiError> {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
-        let mut attempts = 0;
+        let begun = Instant::now();
         loop {
-            attempts += 1;
             let mut turned = self.turns.subscribe();
             let refused = match self.part() {
                 part if matches!(*part, Part::Follower { .. }) => self.forward(node, part, &ids, &transactions).await,
@@ -152,8 +151,10 @@ impl Replica {
             };
             match refused {
                 // Where the ordering passes to others meanwhile: an id counts once, however often it is submitted.
-                Err(error) if error.code == code::BUSY.code && error.detail == ENDED && attempts < ATTEMPTS => {
-                    let _ = timeout(CATCH_UP, turned.changed()).await;
+                // As often as that happens in a while: several epochs may begin one after the other.
+                Err(error) if error.code == code::BUSY.code && error.detail == ENDED && begun.elapsed() < CATCH_UP => {
+                    // This node may have turned before those that it forwards to.
+                    let _ = timeout(TURN, turned.changed()).await;
                 }
                 outcome => return outcome,
             }
@@ -421,9 +422,9 @@ fn raise(known: &mut u64, to: u64) -> bool {
 
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
+/// Between two attempts to have transactions ordered while the ordering passes on.
+const TURN: Duration = Duration::from_millis(250);
 const ENDED: &str = "the ordering passes to others";
-/// How often transactions are submitted anew because the ordering has passed to others.
-const ATTEMPTS: u32 = 4;
 /// How long a call waits for a height that its caller has seen, and how many blocks ahead that may be for it to be worth waiting.
 const MOMENT: Duration = Duration::from_secs(5);
 const FAR: u64 = 10_000;
@@ -431,8 +432,6 @@ const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[tokio::test]

@@ -36,6 +36,10 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
     let stage = Stage::raise(place.path(), "bench", &names[0], &others, RATES, &mut |_| {}).await?;
     stage.order_together().await?;
     let writers = writers(&stage, place.path(), args.tx as usize)?;
+    // Validators that have just begun are still connecting.
+    for writer in &writers {
+        writer.write(1).await?;
+    }
     let observer = stage.members[0].operator.client.clone();
     let (height, disk) = (observer.health().await?.height, disk(place.path())?);
     waiting.say(format!("{} validators at work for {} s", args.validators, args.seconds));
@@ -203,7 +207,7 @@ const NODE_KEY: &str = "node";
 /// Transactions of one submission, at most.
 const MOST: usize = 64;
 /// Submissions at once at each validator, where the rate is what they take.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// Between two submissions at a rate.
 const BEAT: Duration = Duration::from_millis(10);
 /// Characters of a record's name.

@@ -659,3 +659,6 @@ const SEAT_PAUSE: Duration = Duration::from_millis(500);
 const MAX_WAITING: usize = 4096;
 /// Bytes of final slates kept for validators that were away.
 const KEEP: usize = 512 << 20;
+
+#[cfg(test)]
+mod tests;
