@@ -325,10 +325,24 @@ pub(crate) struct IssueArgs {
 /// `sotto member validators`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ValidatorsCommand {
-    /// Have the validators order the ledger together from now on; for the operator of a regulator or of the founder
+    /// Have the validators of the ledger's epoch order it together from now on; for the operator of a regulator or of the founder
     Begin,
+    /// Take a place among the validators again, once they begin anew
+    Enter(PlaceArgs),
+    /// Leave the place among the validators, once they begin anew without
+    Leave(PlaceArgs),
+    /// Have your node make a new key to cosign with, and to vote with once the validators begin anew
+    Rotate,
     /// Show the validators, and who orders the ledger
     Show,
+}
+
+/// Whose place among the validators.
+#[derive(Debug, Args)]
+pub(crate) struct PlaceArgs {
+    /// Another member's than your own; for the operator of a regulator or of the founder
+    #[arg(long)]
+    pub(crate) member: Option<String>,
 }
 
 /// `sotto member oracles`.
@@ -680,6 +694,8 @@ pub(crate) struct DemoArgs {
 pub(crate) enum BenchCommand {
     /// Whole requests: apply, approve, judge, release
     Requests(BenchArgs),
+    /// The ledger alone: data records ordered by validators
+    Ledger(LedgerArgs),
     /// Sealing and opening of large objects
     Seal(SealArgs),
     /// Joint computations, among processes over TLS
@@ -714,6 +730,23 @@ pub(crate) struct BenchArgs {
     /// One of the contract's purposes [default: its first]
     #[arg(long, requires = "contract")]
     pub purpose: Option<String>,
+}
+
+/// `sotto bench ledger`.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArgs {
+    /// Validators, each a node of its own on this machine
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(4..=10))]
+    pub validators: u16,
+    /// Bytes of a signed transaction, as nearly as a data record's names allow
+    #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = clap::value_parser!(u32).range(256..=4096))]
+    pub tx: u32,
+    /// Transactions per second, evenly spread; without it as many as the validators take
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
+    /// For how many seconds
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
 }
 
 /// `sotto bench seal`.

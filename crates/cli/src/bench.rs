@@ -4,6 +4,7 @@
 //! raised on this machine for the bench, as processes, on loopback, with real keys, TLS and disks; only the nodes' rate
 //! limits are raised then, since all clients come from one address.
 
+pub(crate) mod ledger;
 pub(crate) mod mpc;
 
 use std::collections::BTreeMap;
@@ -267,14 +268,17 @@ fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Outp
     output.result(&value, &round_to(rate).to_string(), &text);
 }
 
-/// The 50th, 95th and 99th percentile (nearest rank), in tenths; zeros of nothing.
+/// The 50th, 95th and 99th percentile, in tenths; zeros of nothing.
 fn percentiles(times: &[f64]) -> [f64; 3] {
+    [0.50, 0.95, 0.99].map(|share| percentile(times, share))
+}
+
+/// By the nearest rank.
+fn percentile(times: &[f64], share: f64) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
-    [0.50, 0.95, 0.99].map(|share| {
-        let rank = (share * sorted.len() as f64).ceil() as usize;
-        round_to(sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0))
-    })
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    round_to(sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0))
 }
 
 fn round_to(value: f64) -> f64 {

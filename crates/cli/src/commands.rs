@@ -71,6 +71,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Bench(BenchCommand::Requests(args)) if args.contract.is_none() => {
             return bench::requests(args, output).await;
         }
+        Command::Bench(BenchCommand::Ledger(args)) => return bench::ledger::run(&args, output).await,
         Command::Bench(BenchCommand::Seal(args)) => return throughput::run(&args, output),
         Command::Bench(BenchCommand::Mpc(args)) => return bench::mpc::run(&args, output),
         Command::Bench(BenchCommand::MpcParty) => return bench::mpc::party(),

@@ -102,7 +102,7 @@ pub(crate) async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> 
 
 async fn play(args: &DemoArgs, directory: &Path, output: &Output) -> Result<(), Failure> {
     let mut teller = Teller::new(output);
-    let cast = Cast::gather(directory, args.kill.is_some(), &mut teller).await?;
+    let cast = Cast::gather(directory, &mut teller).await?;
     let Cast { mut stage, people } = cast;
     let performed = perform(&mut stage, &people, directory, args, &mut teller).await;
     // A node that has died says more than what failed for want of it, unless it was meant to.
@@ -138,19 +138,17 @@ struct People {
 }
 
 impl Cast {
-    /// Founds the consortium and lets its members and their people in; `together` has all validators order the ledger.
-    async fn gather(directory: &Path, together: bool, teller: &mut Teller<'_>) -> Result<Self, Failure> {
+    /// Founds the consortium, lets its members and their people in, and has all validators order the ledger.
+    async fn gather(directory: &Path, teller: &mut Teller<'_>) -> Result<Self, Failure> {
         let mut say = |text: &str| teller.say(text);
         let begun = Instant::now();
         let stage = Stage::raise(directory, "ACTG 175 consortium", REGULATOR, &HOSPITALS, HELP, &mut say).await?;
         teller.timed("found_and_join", begun);
 
-        if together {
-            let begun = Instant::now();
-            teller.say("the four nodes begin to order the ledger together");
-            stage.order_together().await?;
-            teller.timed("order_together", begun);
-        }
+        let begun = Instant::now();
+        teller.say("the four nodes begin to order the ledger together");
+        stage.order_together().await?;
+        teller.timed("order_together", begun);
 
         let begun = Instant::now();
         teller.say("the hospitals make the oracles' key together");
@@ -214,6 +212,8 @@ async fn perform(
         if drop.is_some() {
             dropout_contracts.push(offers::offer(operator, hospital, &inputs.join("compute-dropout.toml")).await?);
         }
+        // Who offers says so to who applies.
+        people.researcher.client.seen().raise(operator.seen().height());
     }
     teller.timed("offer", begun);
 
@@ -388,35 +388,17 @@ impl Play<'_, '_> {
         let (request, ephemeral) = self.apply(researcher, contracts, "research", &self.people.credential).await?;
         for (board, contract) in self.people.boards.iter().zip(contracts) {
             board.client.approve(&request, contract, true).await?;
+            // The boards tell the researcher that they have: judgement is asked for at another node.
+            researcher.client.seen().raise(board.client.seen().height());
         }
-        self.settled().await?;
         self.teller.timed("compute_apply_and_approve", begun);
         let begun = Instant::now();
         let judgement = researcher.client.judge(&request).await?;
-        self.settled().await?;
         if judgement.decision != ledger::OK {
             return Err(Failure::refused(&judgement.decision, "the computation was not allowed"));
         }
         self.teller.timed("compute_judge", begun);
         Ok((request, ephemeral))
-    }
-
-    /// Waits until every hospital's node holds what each of them holds now: what one has taken in, another may learn a moment later.
-    async fn settled(&self) -> Result<(), Failure> {
-        let begun = Instant::now();
-        let mut height = 0;
-        for board in &self.people.boards {
-            height = height.max(board.client.health().await?.height);
-        }
-        for board in &self.people.boards {
-            while board.client.health().await?.height < height {
-                if begun.elapsed() > Duration::from_secs(15) {
-                    return Err(Failure::new("a hospital's node does not keep up with the others"));
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-        Ok(())
     }
 
     /// Has an allowed computation run, and opens the answer.

@@ -108,7 +108,8 @@ impl Session {
     /// Where no consortium is pinned.
     pub(crate) fn new(wallet: Wallet) -> Result<Self, Failure> {
         let chain = wallet.consortium()?.chain;
-        let client = Client::new(wallet.endpoint()?, wallet.keys(), PRINCIPAL, chain, clock())?;
+        let client =
+            Client::new(wallet.endpoint()?, wallet.keys(), PRINCIPAL, chain, clock())?.with_seen(wallet.seen());
         Ok(Self { wallet, client })
     }
 

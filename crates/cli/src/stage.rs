@@ -144,7 +144,7 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         for member in &self.members {
-            while member.operator.client.health().await?.ordering != "quorum" {
+            while !member.operator.client.health().await?.ordering.starts_with("quorum") {
                 if begun.elapsed() > PATIENCE {
                     return Err(Failure::new(format!("the node of {} does not order with the others", member.name)));
                 }

@@ -267,7 +267,8 @@ pub struct Health {
     pub member: String,
     /// Newest block of the replica.
     pub height: u64,
-    /// Who orders the ledger: `solo` and the member whose node does, or `quorum` where the validators do.
+    /// Who orders the ledger: `solo` and the member whose node does, or `quorum` and the epoch whose validators do; with `, followed`
+    /// where this node is none of them.
     pub ordering: String,
     /// Version of the program.
     pub version: String,

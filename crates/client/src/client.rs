@@ -19,6 +19,7 @@ use crate::api::{
     OracleView, Page, Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
+use crate::seen::Seen;
 use crate::signature::sign_request;
 
 /// The time: Unix milliseconds.
@@ -35,6 +36,8 @@ pub struct Client {
     clock: Clock,
     /// Endpoints of the members met so far, so that their connections are reused.
     met: Arc<Mutex<HashMap<String, Endpoint>>>,
+    /// What every node that it talks to is to have reached.
+    seen: Seen,
 }
 
 impl Client {
@@ -50,13 +53,15 @@ impl Client {
         clock: Clock,
     ) -> Result<Self, Error> {
         let key = keys.public(handle)?;
-        Ok(Self { endpoint, keys, handle: handle.to_owned(), key, chain, clock, met: Arc::default() })
+        let seen = Seen::default();
+        let endpoint = endpoint.with_seen(seen.clone());
+        Ok(Self { endpoint, keys, handle: handle.to_owned(), key, chain, clock, met: Arc::default(), seen })
     }
 
     /// The same principal at another node.
     #[must_use]
     pub fn at(&self, endpoint: Endpoint) -> Self {
-        Self { endpoint, ..self.clone() }
+        Self { endpoint: endpoint.with_seen(self.seen.clone()), ..self.clone() }
     }
 
     /// The same principal at a member's node, found by this node's list of members on first use.
@@ -96,6 +101,18 @@ impl Client {
     /// The node.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The same with a height that is shared with others, or kept.
+    #[must_use]
+    pub fn with_seen(self, seen: Seen) -> Self {
+        Self { endpoint: self.endpoint.with_seen(seen.clone()), met: Arc::default(), seen, ..self }
+    }
+
+    /// The highest ledger height that it was told of, at any node. Raise it to what another program of the same principal, or whoever
+    /// told it of a step on the ledger, has seen: then no node answers from before that.
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Unix milliseconds.
@@ -200,6 +217,11 @@ impl Client {
     pub async fn prove_state(&self, key: &str, height: Option<u64>) -> Result<String, Error> {
         let height = height.map_or(String::new(), |height| format!("&height={height}"));
         self.get_text(&format!("/v1/state?key={}{height}", escape(key))).await
+    }
+
+    /// `POST /v1/cosigner`: a new key for the node to cosign and, later, to vote with; for its operator.
+    pub async fn rotate_cosigner(&self) -> Result<TransactionResult, Error> {
+        self.post_empty("/v1/cosigner").await
     }
 
     // Assets and contracts.

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
 use crate::api::Problem;
+use crate::seen::{self, Seen};
 use crate::tls::{self, Identity};
 
 use link::Connector;
@@ -42,6 +43,7 @@ pub struct Endpoint {
     address: String,
     client: Client<HttpsConnector<Connector>, Body>,
     patience: Duration,
+    seen: Seen,
 }
 
 impl Endpoint {
@@ -74,13 +76,21 @@ impl Endpoint {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(64)
             .build(connector);
-        Ok(Self { address, client, patience: PATIENCE })
+        Ok(Self { address, client, patience: PATIENCE, seen: Seen::default() })
     }
 
     /// Waits up to `patience` for an answer's head and for each piece of its body, in place of 30 seconds.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Names the height in `seen` in every call, and takes note there of what the node answers; instead of a height of this
+    /// endpoint alone.
+    #[must_use]
+    pub fn with_seen(mut self, seen: Seen) -> Self {
+        self.seen = seen;
         self
     }
 
@@ -101,8 +111,17 @@ impl Endpoint {
     /// other answer outside 2xx.
     pub async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
         let answer = self.ask(method, path, headers, body).await?;
-        let status = answer.status();
-        if status.is_success() { Ok(answer) } else { Err(answer.refusal(status).await) }
+        let (status, asked, told) = (answer.status(), answer.asked, answer.height());
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let refusal = answer.refusal(status).await;
+        if let (Error::Problem(problem), Some(told)) = (&refusal, told)
+            && problem.code == LEDGER_BEHIND
+        {
+            self.seen.give_up(asked, told);
+        }
+        Err(refusal)
     }
 
     /// Sends a `POST` that asks the node to change to `protocol` (RFC 9110 §7.8); the stream that the connection is then.
@@ -129,14 +148,17 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Error::Transport`], [`Error::Timeout`].
-    pub async fn ask(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Answer, Error> {
+    pub async fn ask(&self, method: Method, path: &str, mut headers: HeaderMap, body: Body) -> Result<Answer, Error> {
         let uri: Uri = self.target_uri(path).parse().map_err(|_| Error::Address(self.target_uri(path)))?;
+        let asked = self.seen.name(&mut headers);
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let response = timeout(self.patience, self.client.request(request)).await.map_err(|_| Error::Timeout)??;
-        Ok(Answer { response, patience: self.patience })
+        let answer = Answer { response, patience: self.patience, asked };
+        answer.height().into_iter().for_each(|told| self.seen.raise(told));
+        Ok(answer)
     }
 }
 
@@ -145,12 +167,19 @@ impl Endpoint {
 pub struct Answer {
     response: Response<Incoming>,
     patience: Duration,
+    /// The height that the call named.
+    asked: u64,
 }
 
 impl Answer {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
+    }
+
+    /// The height of the node's copy of the ledger. One that cannot be read is none: it is a hint.
+    fn height(&self) -> Option<u64> {
+        seen::named(self.headers()).ok().flatten()
     }
 
     /// The status.
@@ -337,3 +366,5 @@ const IDLE: Duration = Duration::from_secs(45);
 const PIECE: usize = 256 * 1024;
 const PROBLEM: &str = "application/problem+json";
 const MAX_PROBLEM: usize = 64 * 1024;
+/// A node that is not as far as a caller has seen refuses with this code.
+const LEDGER_BEHIND: &str = contracts::code::LEDGER_BEHIND.code;

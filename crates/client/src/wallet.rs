@@ -1,7 +1,7 @@
 //! A principal's home directory: its keys, where its node is, and the consortium it trusts.
 //!
 //! `keys.sealed` holds all keys under one passphrase ([`crypto::keystore::FileKeys`]); `profile.toml` says who and where;
-//! the consortium file is the pinned one, against which receipts are verified. No key ever leaves `keys.sealed`.
+//! the consortium file is the pinned one, against which receipts are verified; `seen` is how far the ledger was at the last call. No key ever leaves `keys.sealed`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::Ephemeral;
 use crate::http::{self, Endpoint};
+use crate::seen::Seen;
 
 /// The handle of the key that signs requests and transactions.
 pub const PRINCIPAL: &str = "principal";
@@ -67,7 +68,7 @@ impl Profile {
                 return Err(Error::Profile(format!("`{field}` is not 1 to 64 characters of a-z 0-9 - .")));
             }
         }
-        if [PROFILE, KEYS].contains(&self.consortium.as_str()) {
+        if [PROFILE, KEYS, SEEN].contains(&self.consortium.as_str()) {
             return Err(Error::Profile(format!("`consortium` must not be {}", self.consortium)));
         }
         Endpoint::new(&self.node, self.tls, None)
@@ -156,6 +157,15 @@ impl Wallet {
         write(&self.directory.join(&self.profile.consortium), &consortium.to_toml())?;
         self.consortium = Some(consortium);
         Ok(())
+    }
+
+    /// The highest ledger height that this principal's programs have seen. It is kept in the wallet's directory when the last clone of
+    /// it goes. A hint: one that cannot be read is 0, and one that cannot be kept costs a question too early.
+    pub fn seen(&self) -> Seen {
+        let path = self.directory.join(SEEN);
+        let text = read(&path, 32).ok();
+        let height = text.and_then(|text| text.trim_end().parse().ok()).unwrap_or(0);
+        Seen::kept(height, move |height| _ = fs::write(&path, format!("{height}\n")))
     }
 
     /// Replaces the profile: the node moved, or its key changed.
@@ -303,6 +313,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 const PROFILE: &str = "profile.toml";
 const KEYS: &str = "keys.sealed";
+const SEEN: &str = "seen";
 const EPHEMERAL: &str = "ephemeral/";
 const MAX_PROFILE: u64 = 16 * 1024;
 const MAX_CONSORTIUM: u64 = 4 * 1024 * 1024;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use client::http::{Endpoint, Error, empty, file, full};
+use client::seen::Seen;
 use client::tls::{Identity, provider, spki_digest};
 use crypto::Secret;
 use http::{HeaderMap, Method};
@@ -81,6 +82,37 @@ async fn reaches_the_pinned_key_only() {
     let endpoint = Endpoint::new(&address, identity().0.spki_digest(), None).unwrap();
     let error = get(&endpoint).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot reach the node: its TLS key is not the pinned one");
+}
+
+#[tokio::test]
+async fn carries_what_it_has_seen_from_node_to_node() {
+    let told = |answer: String, height: &str| answer.replacen("\r\n", &format!("\r\nsotto-height: {height}\r\n"), 1);
+    let problem = |code: &str| {
+        let body = format!(r#"{{"type":"t","title":"t","status":503,"code":"{code}","detail":"d","hint":"h"}}"#);
+        answer("503 Service Unavailable", "application/problem+json", &body)
+    };
+    let seen = Seen::default();
+    // Each answer, and what is seen after it.
+    let cases = [
+        (answer("200 OK", "text/plain", "x"), 0),
+        (told(answer("200 OK", "text/plain", "x"), "41"), 41),
+        (told(answer("200 OK", "text/plain", "x"), "40"), 41),
+        (told(answer("200 OK", "text/plain", "x"), "0x99"), 41),
+        (told(problem("busy"), "42"), 42),
+        (told(answer("200 OK", "text/plain", "x"), "18446744073709551615"), u64::MAX),
+        // No other node gets there: given up.
+        (told(problem("ledger_behind"), "42"), 42),
+    ];
+    let mut before = 0;
+    for (answer, after) in cases {
+        let (node, _) = identity();
+        let (address, mut requests) = serve(&node, answer, None).await;
+        let _ = get(&Endpoint::new(&address, node.spki_digest(), None).unwrap().with_seen(seen.clone())).await;
+        let request = String::from_utf8(requests.recv().await.unwrap()).unwrap();
+        assert_eq!(request.contains(&format!("sotto-height: {before}\r\n")), before > 0, "{request}");
+        assert_eq!(seen.height(), after);
+        before = after;
+    }
 }
 
 #[tokio::test]

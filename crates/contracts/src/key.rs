@@ -42,6 +42,11 @@ pub(crate) fn seat(member: &str) -> String {
     format!("ordering/seat/{member}")
 }
 
+/// How often a member's place among the validators, or its key there, has changed.
+pub(crate) fn changes(member: &str) -> String {
+    format!("ordering/changes/{member}")
+}
+
 pub(crate) fn principal(key: &PublicKey) -> String {
     format!("principal/{key}")
 }

@@ -56,7 +56,7 @@ pub use assets::SEALED_OBJECT;
 pub use grants::{GRANT_SKEW, session};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
-pub use ordering::MIN_VALIDATORS;
+pub use ordering::{MAX_CHANGES, MIN_VALIDATORS};
 pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};
 pub use verdicts::{MAX_AGE, MAX_AHEAD, MAX_LIFE};

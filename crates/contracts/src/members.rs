@@ -79,7 +79,7 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
         return Err(code::KEY_TAKEN.refuse("the TLS key belongs to another member"));
     }
     let mut epoch = read::epoch(world.state)?;
-    if epoch.validators.len() >= MAX_MEMBERS {
+    if read::members(world.state)?.len() >= MAX_MEMBERS {
         return Err(code::TOO_MANY.refuse(format!("a consortium has {MAX_MEMBERS} members at most")));
     }
     epoch.validators.push(validator(&card));
@@ -198,12 +198,12 @@ fn records(member: &Member) -> Vec<(String, Vec<u8>)> {
     records
 }
 
-fn validator(card: &MemberCard) -> Validator {
+pub(crate) fn validator(card: &MemberCard) -> Validator {
     Validator { name: card.name.clone(), key: card.cosigner }
 }
 
 /// No member and no principal, past or present, has the key.
-fn check_unused(world: &World<'_>, key: &PublicKey) -> Result<(), Failure> {
+pub(crate) fn check_unused(world: &World<'_>, key: &PublicKey) -> Result<(), Failure> {
     let member = world.get::<MemberKey>(&key::member_key(key))?;
     let principal = world.get::<Principal>(&key::principal(key))?;
     match member.is_none() && principal.is_none() {

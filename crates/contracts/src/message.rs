@@ -148,6 +148,26 @@ pub struct OrderingSeat {
     pub address: String,
 }
 
+/// `ordering.enter` and `ordering.leave`, by the operator of the member, of a regulator or of the founder: the member becomes a
+/// validator again, or no longer is one. Either makes a new epoch of the ledger; who orders changes when that begins.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OrderingPlace {
+    /// Which member.
+    #[n(0)]
+    pub member: String,
+}
+
+/// `ordering.rotate`, by a member's node key: the key that it cosigns with from the next block on, and votes with once the new
+/// epoch that this makes begins.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct OrderingRotate {
+    /// Used by nobody so far.
+    #[n(0)]
+    pub key: PublicKey,
+}
+
 /// `ordering.begin`, by the operator of a regulator or of the founder: from the next block on, the validators of the
 /// current epoch order the ledger together.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]

@@ -46,7 +46,7 @@ pub(crate) fn confirm(world: &mut World<'_>, group: OraclesConfirm) -> Result<()
     confirmations.sort_by(|a, b| a.member.cmp(&b.member));
 
     let agreeing: Vec<&Confirmation> = confirmations.iter().filter(|other| other.group == group).collect();
-    let members = read::epoch(world.state)?.validators.len();
+    let members = read::members(world.state)?.len();
     let complete = group.participants.iter().all(|name| agreeing.iter().any(|other| other.member == *name));
     if complete && agreeing.len() * 2 > members {
         let epoch = OracleEpoch {

@@ -1,10 +1,12 @@
-//! How the ledger is ordered: by one node at first, then by the validators of an epoch together.
+//! How the ledger is ordered: by one node at first, then by the validators of an epoch together, and after them by those of a later
+//! one: members take their place among the validators, leave it and change their keys while the ledger goes on.
 
-use ledger::Failure;
+use ledger::{Failure, Validator};
 
 use crate::application::World;
-use crate::message::{OrderingBegin, OrderingSeat};
-use crate::record::{Member, Notice, Quorum};
+use crate::members::{check_unused, validator};
+use crate::message::{OrderingBegin, OrderingPlace, OrderingRotate, OrderingSeat};
+use crate::record::{Duty, Member, MemberKey, Notice, Quorum, ValidatorSet};
 use crate::{code, key, read};
 
 /// Fewest validators that may order together: with fewer, one that is down would stop the ledger.
@@ -20,17 +22,99 @@ pub(crate) fn seat(world: &mut World<'_>, seat: &OrderingSeat) -> Result<(), Fai
     Ok(())
 }
 
+/// Changes that each member may make, or have made, to the validators in all: a consortium's epochs have a bound.
+pub const MAX_CHANGES: u64 = 8;
+
+/// A member takes its place among the validators again.
+pub(crate) fn enter(world: &mut World<'_>, place: &OrderingPlace) -> Result<(), Failure> {
+    let member = entitled(world, &place.member)?;
+    let mut validators = read::epoch(world.state)?.validators;
+    if validators.iter().any(|validator| validator.name == place.member) {
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{}` is a validator", place.member)));
+    }
+    if read::seat(world.state, &place.member)?.is_none() {
+        let message = format!("the node of `{}` has not said where it takes part", place.member);
+        return Err(code::VALIDATORS_MISSING.refuse(message));
+    }
+    validators.push(validator(&member.card));
+    turn(world, &place.member, "ordering.entered", validators)
+}
+
+/// A member leaves its place among the validators. Its node follows them from there on.
+pub(crate) fn leave(world: &mut World<'_>, place: &OrderingPlace) -> Result<(), Failure> {
+    entitled(world, &place.member)?;
+    let mut validators = read::epoch(world.state)?.validators;
+    let before = validators.len();
+    validators.retain(|validator| validator.name != place.member);
+    if validators.len() == before {
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{}` is no validator", place.member)));
+    }
+    if validators.len() < MIN_VALIDATORS {
+        let message = format!("{MIN_VALIDATORS} validators are needed; {} would be left", validators.len());
+        return Err(code::VALIDATORS_MISSING.refuse(message));
+    }
+    turn(world, &place.member, "ordering.left", validators)
+}
+
+/// A member's node has a new key to cosign with, and, from the next beginning on, to vote with.
+pub(crate) fn rotate(world: &mut World<'_>, rotate: &OrderingRotate) -> Result<(), Failure> {
+    let name = world.node()?;
+    check_unused(world, &rotate.key)?;
+    let mut member = known(world, &name)?;
+    member.card.cosigner = rotate.key;
+    let mut validators = read::epoch(world.state)?.validators;
+    for own in validators.iter_mut().filter(|validator| validator.name == name) {
+        own.key = rotate.key;
+    }
+    // The old key stays taken.
+    world.put(key::member_key(&rotate.key), &MemberKey { member: name.clone(), duty: Duty::Cosigner });
+    world.put(key::member(&name), &member);
+    turn(world, &name, "ordering.rotated", validators)
+}
+
+/// The member, where its own operator sent this, or that of a regulator or of the founder.
+fn entitled(world: &World<'_>, member: &str) -> Result<Member, Failure> {
+    if world.operator()? != member {
+        presides(world)?;
+    }
+    known(world, member)
+}
+
+fn known(world: &World<'_>, member: &str) -> Result<Member, Failure> {
+    let found = world.get::<Member>(&key::member(member))?;
+    found.ok_or_else(|| code::UNKNOWN_MEMBER.refuse(format!("no member is called `{member}`")))
+}
+
+/// Refuses whoever is not the operator of a regulator or of the founder.
+fn presides(world: &World<'_>) -> Result<(), Failure> {
+    match known(world, &world.operator()?)? {
+        own if own.regulator || own.joined == 0 => Ok(()),
+        _ => Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may change who orders the ledger")),
+    }
+}
+
+/// A new epoch of the ledger because of a member. Who orders stays until it begins.
+fn turn(world: &mut World<'_>, member: &str, event: &str, validators: Vec<Validator>) -> Result<(), Failure> {
+    let made: u64 = world.get(&key::changes(member))?.unwrap_or(0);
+    if made >= MAX_CHANGES {
+        return Err(code::TOO_MANY.refuse(format!("a member's place or key changes {MAX_CHANGES} times at most")));
+    }
+    let number = read::epoch(world.state)?.number + 1;
+    world.put(key::changes(member), &(made + 1));
+    world.put(key::epoch(number), &ValidatorSet { validators });
+    world.put(key::EPOCH.into(), &number);
+    let notice = Notice { members: vec![member.to_owned()], detail: number.to_string(), ..world.notice(member) };
+    world.emit(event, notice);
+    Ok(())
+}
+
 /// From the next block on, the validators of the epoch order together.
 pub(crate) fn begin(world: &mut World<'_>, begin: &OrderingBegin) -> Result<(), Failure> {
-    let member = world.operator()?;
-    let own = world.get::<Member>(&key::member(&member))?;
-    if !own.is_some_and(|own| own.regulator || own.joined == 0) {
-        return Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may change who orders the ledger"));
-    }
-    if read::quorum(world.state)?.is_some() {
-        return Err(code::ORDERING_BEGUN.refuse("the validators order the ledger already"));
-    }
+    presides(world)?;
     let epoch = read::epoch(world.state)?;
+    if read::quorum(world.state)?.is_some_and(|quorum| quorum.epoch == epoch.number) {
+        return Err(code::ORDERING_BEGUN.refuse("the validators of the ledger's epoch order it already"));
+    }
     if begin.epoch != epoch.number {
         return Err(code::EPOCH_INVALID.refuse(format!("the ledger's epoch is {}", epoch.number)));
     }

@@ -429,7 +429,7 @@ pub struct Quorum {
     /// The epoch of the ledger whose validators order.
     #[n(0)]
     pub epoch: u64,
-    /// The last block that one node ordered.
+    /// The block that holds `ordering.begin`: the last that was ordered otherwise, by one node or the validators of an earlier epoch.
     #[n(1)]
     pub base: u64,
 }

@@ -31,7 +31,7 @@ pub struct Ledger {
     writer: Mutex<Tip>,
     head: RwLock<Header>,
     durable: AtomicU64,
-    /// Whether a place was executed that a crash could lose.
+    /// Whether a place was executed, or a cosignature kept, that a crash could lose.
     loose: AtomicBool,
     observers: RwLock<Vec<Observer>>,
     expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
@@ -210,8 +210,8 @@ impl Ledger {
         } else if let Some(place) = place {
             store_place(&self.database, place, durable)?;
         }
-        if place.is_some() {
-            self.loose.store(!durable, Ordering::Release);
+        if place.is_some() && !durable {
+            self.loose.store(true, Ordering::Release);
         }
         drop(tip);
         let results = refusals.into_iter().map(|refusal| match refusal {
@@ -285,15 +285,20 @@ impl Ledger {
         expected.extend(transactions.iter().map(|transaction| (transaction.id(), transaction.clone())));
     }
 
-    /// Forces every committed block to disk.
+    /// Forces every committed block to disk, and every cosignature.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn flush(&self) -> Result<(), Error> {
         let tip = self.lock();
-        if self.durable_height() < tip.header.height || self.loose.load(Ordering::Acquire) {
-            self.database.begin_write()?.commit()?;
-            self.loose.store(false, Ordering::Release);
+        // Before: what is written meanwhile, and maybe not by this, says so again.
+        let loose = self.loose.swap(false, Ordering::AcqRel);
+        if self.durable_height() < tip.header.height || loose {
+            let forced = self.database.begin_write().map_err(Error::from).and_then(|write| Ok(write.commit()?));
+            if forced.is_err() {
+                self.loose.fetch_or(loose, Ordering::AcqRel);
+            }
+            forced?;
             self.durable.store(tip.header.height, Ordering::Release);
         }
         Ok(())

@@ -42,6 +42,15 @@ impl View {
     /// # Errors
     /// [`Error::Store`].
     pub fn epoch_start(&self, number: u64) -> Result<u64, Error> {
+        self.last_before(number)?.map_or(Ok(0), |last| Ok(self.header_at(last)?.log_size))
+    }
+
+    /// Height of the last block of an earlier epoch; none where the chain began with this one. It is the newest block's for an epoch
+    /// that begins with the next one, or has not begun.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn last_before(&self, number: u64) -> Result<Option<u64>, Error> {
         // Epochs grow with the height: the first block of this epoch or a later one is found by halves.
         let (mut from, mut to) = (0, self.header.height + 1);
         while from < to {
@@ -51,7 +60,7 @@ impl View {
                 false => to = middle,
             }
         }
-        from.checked_sub(1).map_or(Ok(0), |last| Ok(self.header_at(last)?.log_size))
+        Ok(from.checked_sub(1))
     }
 
     /// A key's value, or its absence, with a proof.

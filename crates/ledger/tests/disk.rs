@@ -229,7 +229,22 @@ fn what_was_promised_survives_every_crash() {
     assert!(crashes > 250 && unfinished > 250, "{crashes} crashes, {unfinished} in the middle");
 }
 
-/// The test above sees what it should: on a disk that only pretends to sync, promises are broken.
+#[test]
+fn a_flush_forces_cosignatures_to_disk() {
+    let disk = Disk::new(Vec::new(), u64::MAX, 0);
+    let ledger = open(&disk).unwrap();
+    ledger.propose(vec![put(b"x", b"", 1)], NOW).unwrap();
+    assert_eq!(cosign(&ledger, 1, &validators()[1..]), (3, true));
+    let safe = || {
+        let synced = Disk::new(disk.lock().synced.clone(), u64::MAX, 0);
+        open(&synced).unwrap().cosignatures(1).unwrap().len()
+    };
+    assert_eq!(safe(), 0);
+    ledger.flush().unwrap();
+    assert_eq!(safe(), 3);
+}
+
+/// The test of crashes sees what it should: on a disk that only pretends to sync, promises are broken.
 #[test]
 fn a_disk_that_lies_is_noticed() {
     let blocks = reference(40);

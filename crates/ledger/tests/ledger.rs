@@ -254,6 +254,7 @@ fn an_epoch_takes_effect_one_block_later() {
     assert_eq!(ledger.epoch(4).unwrap().unwrap(), fewer);
     let view = ledger.view().unwrap();
     assert_eq!([0, 1, 4, 5].map(|epoch| view.epoch_start(epoch).unwrap()), [0, 1, 1, 2]);
+    assert_eq!([0, 1, 4, 5].map(|epoch| view.last_before(epoch).unwrap()), [None, Some(1), Some(1), Some(2)]);
     assert_eq!(cosign(&ledger, 1, &validators()[1..]), (3, true));
     assert_eq!(cosign(&ledger, 2, &validators()[1..3]), (2, false));
     let checkpoint = ledger.checkpoint(2).unwrap();

@@ -1,7 +1,7 @@
 //! The HTTP API: who may ask what, and where the answer comes from.
 //!
-//! Every route is in one of three parts: [`public`] for anyone, [`people`] for principals and members, [`peers`] for
-//! members' nodes alone.
+//! Every route is in one of four parts: [`operations`] and [`ledger`] for anyone, [`people`] for principals and members,
+//! [`peer`] for members' nodes alone. All but the first wait until the ledger has what the caller has seen ([`fresh`]).
 
 mod document;
 pub(crate) mod events;
@@ -14,14 +14,16 @@ mod request;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use client::api::Health;
+use client::seen;
 use contracts::record::{Duty, Role};
 use contracts::{code, read};
 use crypto::PublicKey;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use crate::auth::Caller;
 use crate::extract::Json;
@@ -33,7 +35,10 @@ pub(crate) type Shared = State<Arc<Node>>;
 
 /// Routes that answer at once, and routes that carry files or wait.
 pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
-    let prompt = public().merge(people()).merge(log::routes()).merge(peer::prompt()).with_state(node.clone());
+    let fresh = from_fn_with_state(node.clone(), fresh);
+    let told = from_fn_with_state(node.clone(), told);
+    let prompt = ledger().merge(people()).merge(log::routes()).merge(peer::prompt()).layer(fresh.clone());
+    let prompt = prompt.merge(operations()).layer(told.clone()).with_state(node.clone());
     let streaming = Router::new()
         .route("/v1/assets/{name}", put(members::seal))
         .route("/v1/grants/{id}/redeem", post(release::redeem))
@@ -41,18 +46,39 @@ pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
         .route("/v1/requests/{id}/compute", post(release::compute).delete(release::cancel))
         .merge(events::routes())
         .merge(peer::waiting())
+        .layer(fresh)
+        .layer(told)
         .with_state(node);
     (prompt, streaming)
 }
 
-fn public() -> Router<Arc<Node>> {
+/// Waits until this node's ledger has what the caller has seen at another node.
+async fn fresh(State(node): Shared, request: Request, next: Next) -> Result<Response, ApiError> {
+    let named = seen::named(request.headers()).map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
+    if let Some(height) = named {
+        node.replica.reach(height).await?;
+    }
+    Ok(next.run(request).await)
+}
+
+/// Says in the answer how far this node's ledger is.
+async fn told(State(node): Shared, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(seen::HEIGHT, HeaderValue::from(node.replica.height()));
+    response
+}
+
+/// Answered however far the ledger is.
+fn operations() -> Router<Arc<Node>> {
     Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(document::openapi))
-        .route("/v1/consortium", get(consortium))
-        .route("/v1/checkpoint", get(checkpoint))
+}
+
+fn ledger() -> Router<Arc<Node>> {
+    Router::new().route("/v1/consortium", get(consortium)).route("/v1/checkpoint", get(checkpoint))
 }
 
 fn people() -> Router<Arc<Node>> {
@@ -67,6 +93,7 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/contracts", get(members::contracts))
         .route("/v1/contracts/{id}", get(members::contract))
         .route("/v1/particulars", put(members::particulars))
+        .route("/v1/cosigner", post(members::rotate))
         .route("/v1/audit", get(members::audit))
         .route("/v1/requests", get(request::list).post(request::apply))
         .route("/v1/requests/{id}", get(request::show))

@@ -305,6 +305,20 @@ pub(crate) struct AskBlocks {
     pub cosigned: u64,
 }
 
+/// Asks who orders the ledger.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskOrdering {}
+
+/// Who orders, as far as a node's copy of the ledger goes.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct OrderedBy {
+    /// The epoch of the ledger whose validators order; 0 where one node does.
+    #[n(0)]
+    pub epoch: u64,
+}
+
 /// Asks for a height, or a later one, that a quorum has cosigned.
 #[derive(Debug, Encode, Decode)]
 #[cbor(array)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::http::{self, Endpoint, Error as Transport, MAX_ANSWER};
+use client::seen::Seen;
 use client::tls::Identity;
 use contracts::code;
 use contracts::message::MemberCard;
@@ -60,7 +61,7 @@ impl Peers {
 
     /// Sends `message` to the member of this card and reads the answer. Where no connection comes about, it goes by way
     /// of one of the `members`; one that may be said twice goes so too where the connection breaks, or the node falls
-    /// silent on it.
+    /// silent on it. The call names the height in `seen`, and the answer's is noted there.
     ///
     /// # Errors
     /// The peer's own refusal, with its code; `peer_unreachable` for anything else.
@@ -70,7 +71,7 @@ impl Peers {
         members: impl Fn() -> Vec<MemberCard>,
         path: &str,
         message: &M,
-        patience: Duration,
+        (patience, seen): (Duration, &Seen),
     ) -> Result<A, ApiError>
     where
         M: minicbor::Encode<()>,
@@ -80,7 +81,8 @@ impl Peers {
         let link = self.link(card).map_err(unreachable)?;
         let message = Bytes::from(wire::to_vec(message));
         let post = |way: &Way| {
-            let (endpoint, message) = (way.endpoint.clone().with_patience(patience), message.clone());
+            let endpoint = way.endpoint.clone().with_patience(patience).with_seen(seen.clone());
+            let message = message.clone();
             async move { post::<A>(&endpoint, path, message).await }
         };
         let repeatable = REPEATABLE.contains(&path);

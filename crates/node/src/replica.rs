@@ -7,20 +7,19 @@ mod log;
 mod part;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contracts::{code, read};
 use crypto::Digest;
-use crypto::keystore::Keys as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use ledger::{Committed, Consortium, Ledger, Ordering, Refusal, Submit, VerifiedTransaction, View};
+use ledger::{Committed, Consortium, Ledger, Ordering, Refusal, Submit, Unavailable, VerifiedTransaction, View};
 use part::Part;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::message::{AskBlocks, AskCosigned, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed};
 use crate::problem::ApiError;
-use crate::service::{COSIGNER, Node};
+use crate::service::Node;
 
 pub(crate) use log::LogPath;
 pub(crate) use part::{Own, run, take_seat};
@@ -30,6 +29,8 @@ pub(crate) struct Replica {
     ledger: Arc<Ledger>,
     own: Own,
     part: RwLock<Arc<Part>>,
+    /// Counts the parts that this node has had.
+    turns: watch::Sender<u64>,
     height: watch::Sender<u64>,
     /// The newest height that a quorum has cosigned, as far as this node knows.
     cosigned: watch::Sender<u64>,
@@ -53,20 +54,33 @@ impl Replica {
         });
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
-        let (target, fault) = (watch::Sender::new(0), watch::Sender::new(None));
-        Ok(Self { ledger, own, part, height, cosigned, target, fault })
+        let (target, fault, turns) = (watch::Sender::new(0), watch::Sender::new(None), watch::Sender::new(0));
+        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault })
     }
 
     fn part(&self) -> Arc<Part> {
         self.part.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes another part; the one before.
+    fn take(&self, part: Arc<Part>) -> Arc<Part> {
+        let old = std::mem::replace(&mut *self.part.write().unwrap_or_else(PoisonError::into_inner), part);
+        self.turns.send_modify(|count| *count += 1);
+        old
+    }
+
+    /// The epoch whose validators order the ledger; none where one node does.
+    pub(crate) fn ordered_by(&self) -> Option<u64> {
+        part::ordered_by(&self.ledger)
+    }
+
     /// Who orders the ledger, as far as this copy goes.
     pub(crate) fn ordering(&self) -> String {
         match &*self.part() {
             Part::Leader(_) => format!("solo {}", self.own.member),
-            Part::Follower { sources } if sources.len() == 1 => format!("solo {}", sources[0]),
-            Part::Follower { .. } | Part::Validator(_) => "quorum".to_owned(),
+            Part::Follower { sources } if self.ordered_by().is_none() => format!("solo {}", sources[0]),
+            Part::Follower { .. } => format!("quorum {}, followed", self.ordered_by().unwrap_or(0)),
+            Part::Validator(_) | Part::Between => format!("quorum {}", self.ordered_by().unwrap_or(0)),
         }
     }
 
@@ -110,6 +124,17 @@ impl Replica {
         Ok(())
     }
 
+    /// Waits a moment until this copy has reached a height that a caller has seen elsewhere: its word for it, no more.
+    ///
+    /// # Errors
+    /// `ledger_behind`, at once where it cannot get there in that moment.
+    pub(crate) async fn reach(&self, height: u64) -> Result<(), ApiError> {
+        match self.fault() {
+            Some(_) if self.height() < height => Err(behind(self.height(), height)),
+            _ => reach(self.height.subscribe(), height).await,
+        }
+    }
+
     /// Has transactions ordered and waits until this copy holds them.
     pub(crate) async fn submit(
         &self,
@@ -117,12 +142,41 @@ impl Replica {
         transactions: Vec<VerifiedTransaction>,
     ) -> Result<Vec<Placed>, ApiError> {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
-        let part = self.part();
-        let Part::Follower { sources } = &*part else { return self.order(transactions).await };
-        self.ledger.expect(&transactions);
-        let forward =
-            Forward { transactions: transactions.into_iter().map(VerifiedTransaction::into_signed).collect() };
-        let placed = part::from_any(node, sources, "/peer/v1/transactions", &forward).await;
+        let begun = Instant::now();
+        loop {
+            let mut turned = self.turns.subscribe();
+            let refused = match self.part() {
+                part if matches!(*part, Part::Follower { .. }) => self.forward(node, part, &ids, &transactions).await,
+                part => self.order_by(part, transactions.clone()).await,
+            };
+            match refused {
+                // Where the ordering passes to others meanwhile: an id counts once, however often it is submitted.
+                // As often as that happens in a while: several epochs may begin one after the other.
+                Err(error) if error.code == code::BUSY.code && error.detail == ENDED && begun.elapsed() < CATCH_UP => {
+                    // This node may have turned before those that it forwards to.
+                    let _ = timeout(TURN, turned.changed()).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Has another node's order them.
+    async fn forward(
+        &self,
+        node: &Node,
+        part: Arc<Part>,
+        ids: &[Digest],
+        transactions: &[VerifiedTransaction],
+    ) -> Result<Vec<Placed>, ApiError> {
+        let Part::Follower { sources } = &*part else { return Err(ended()) };
+        let sources = sources.clone();
+        // Not held while it waits: the part may change.
+        drop(part);
+        self.ledger.expect(transactions);
+        let signed = transactions.iter().map(|transaction| transaction.signed().clone());
+        let forward = Forward { transactions: signed.collect() };
+        let placed = part::from_any(node, &sources, "/peer/v1/transactions", &forward).await;
         let placed = placed.map(|Forwarded { results }| results)?;
         // Who took them says where to look; what became of them is what this node's own copy holds.
         self.wait_for(placed.iter().map(|placed| placed.height).max().unwrap_or(0)).await?;
@@ -137,26 +191,37 @@ impl Replica {
 
     /// Orders transactions: alone, or with the other validators.
     pub(crate) async fn order(&self, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
-        let part = self.part();
-        let ordering: &dyn Ordering = match &*part {
-            Part::Leader(solo) => solo,
-            Part::Validator(quorum) => quorum,
-            Part::Follower { .. } => {
-                return Err(ApiError::new(code::NOT_PERMITTED, "this node does not order transactions"));
-            }
-        };
+        self.order_by(self.part(), transactions).await
+    }
+
+    async fn order_by(&self, part: Arc<Part>, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
-        let (done, wait) = oneshot::channel();
-        // The receiver is gone only when the caller has given up; the transactions are ordered all the same.
-        ordering.submit(transactions, Box::new(move |results| drop(done.send(results)))).map_err(
-            |error| match error {
-                Submit::Busy | Submit::Stopped => ApiError::new(code::BUSY, error.to_string()).with_retry(1),
+        let wait = {
+            let ordering: &dyn Ordering = match &*part {
+                Part::Leader(solo) => solo,
+                Part::Validator(quorum) => quorum,
+                Part::Between => return Err(ended()),
+                Part::Follower { .. } => {
+                    return Err(ApiError::new(code::NOT_PERMITTED, "this node does not order transactions"));
+                }
+            };
+            let (done, wait) = oneshot::channel();
+            // The receiver is gone only when the caller has given up; the transactions are ordered all the same.
+            let submitted = ordering.submit(transactions, Box::new(move |results| drop(done.send(results))));
+            submitted.map_err(|error| match error {
+                Submit::Stopped => ended(),
+                Submit::Busy => ApiError::new(code::BUSY, error.to_string()).with_retry(1),
                 _ => ApiError::new(code::OVERSIZE, error.to_string()),
-            },
-        )?;
-        // Dropped where the ordering passes to others: who asks again hears of the first outcome.
-        let results = wait.await.map_err(|_| ApiError::new(code::BUSY, "the ordering has ended").with_retry(1))?;
-        let results = results.map_err(ApiError::internal)?;
+            })?;
+            wait
+        };
+        // Not held while it waits: the part may end, and drops or closes what waits then.
+        drop(part);
+        let results = match wait.await {
+            Ok(Err(Unavailable(why))) if matches!(*why, ledger::Error::Stopped) => return Err(ended()),
+            Ok(results) => results.map_err(ApiError::internal)?,
+            Err(_) => return Err(ended()),
+        };
         let placed = ids.iter().zip(results).map(|(id, result)| self.placed(id, result));
         placed.collect()
     }
@@ -192,8 +257,19 @@ impl Replica {
         // Without news the answer is empty, and the follower asks again.
         let _ = timeout(LONG_POLL, news).await;
         let (ledger, cosign) = (self.ledger.clone(), *self.target.borrow());
-        let blocks = tokio::task::spawn_blocking(move || ledger.blocks(ask.after.saturating_add(1), MAX_BLOCKS_BYTES));
-        Ok(Blocks { blocks: blocks.await.map_err(ApiError::internal)??, cosign })
+        let found = tokio::task::spawn_blocking(move || {
+            let mut blocks = ledger.blocks(ask.after.saturating_add(1), MAX_BLOCKS_BYTES)?;
+            // Who is far behind has no use for a last block that nobody can cosign any more.
+            if blocks.last().is_some_and(|last| last.header.height < ledger.head().height) {
+                let mut kept = blocks.len();
+                while kept > 0 && !is_cosigned(&ledger, blocks[kept - 1].header.height)? {
+                    kept -= 1;
+                }
+                blocks.truncate(if kept > 0 { kept } else { blocks.len() });
+            }
+            Ok::<_, ledger::Error>(blocks)
+        });
+        Ok(Blocks { blocks: found.await.map_err(ApiError::internal)??, cosign })
     }
 
     /// Takes a member's cosignature; the ledger verifies it against the checkpoint of that height.
@@ -225,17 +301,25 @@ impl Replica {
         Ok(Cosigned { height, signatures: signatures.collect() })
     }
 
-    /// This member's cosignature of a block of its copy.
+    /// This member's cosignature of a block of its copy, also where the key that it was made with is destroyed, and those that it holds of
+    /// others.
     pub(crate) async fn own_cosignature(&self, node: &Arc<Node>, ask: AskCosigned) -> Result<Cosigned, ApiError> {
         self.wait_for(ask.height).await?;
-        let made = cosigned_apart(node, ask.height).await?;
-        made.ok_or_else(|| ApiError::new(code::NOT_PERMITTED, "this member was no validator at that height"))
+        let own = cosigned_apart(node, ask.height).await?.into_iter().flat_map(|own| own.signatures);
+        let held = self.ledger.cosignatures(ask.height)?.into_iter().filter(|(member, _)| *member != node.member);
+        let held = held.map(|(member, cosignature)| CosignedBy { member, cosignature });
+        let signatures: Vec<_> = own.chain(held).collect();
+        match signatures.is_empty() {
+            false => Ok(Cosigned { height: ask.height, signatures }),
+            true => Err(ApiError::new(code::NOT_PERMITTED, "this member was no validator at that height")),
+        }
     }
 
     /// Asks the other validators to cosign a block of this copy, until a quorum has.
     async fn gather(&self, node: &Arc<Node>, height: u64) -> Result<(), ApiError> {
-        let Some(own) = cosigned_apart(node, height).await? else { return Ok(()) };
-        self.keep_cosigned(own)?;
+        if let Some(own) = cosigned_apart(node, height).await? {
+            self.keep_cosigned(own)?;
+        }
         let epoch = self.ledger.checkpoint(height)?.epoch;
         let epoch = self.ledger.epoch(epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
         let ask = AskCosigned { height };
@@ -246,7 +330,7 @@ impl Replica {
                 (&other.name, answer)
             })
             .collect();
-        while *self.cosigned.borrow() < height {
+        while !is_cosigned(&self.ledger, height)? {
             let Some((name, answer)) = asked.next().await else {
                 return Err(ApiError::new(
                     code::UNAVAILABLE,
@@ -293,24 +377,40 @@ impl Replica {
         Ok(checkpoint
             .note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
     }
-
-    /// Cosigns a block of this copy, once it is on disk; nothing where this member is no validator of its epoch, as a
-    /// newcomer is not of the block that let it in.
-    fn cosign(&self, node: &Node, height: u64) -> Result<Option<Cosigned>, ApiError> {
-        let checkpoint = self.ledger.durable_checkpoint(height)?;
-        if self.ledger.epoch(checkpoint.epoch)?.is_none_or(|epoch| epoch.validator(&node.member).is_none()) {
-            return Ok(None);
-        }
-        let cosignature = checkpoint.cosign(node.now() / 1000, |message| node.keys.sign_raw(COSIGNER, message))?;
-        Ok(Some(Cosigned { height, signatures: vec![CosignedBy { member: node.member.clone(), cosignature }] }))
-    }
 }
 
-/// [`Replica::cosign`], which waits for the disk, on a thread of its own.
+/// Whether this copy holds a quorum's cosignatures of a block.
+fn is_cosigned(ledger: &Ledger, height: u64) -> Result<bool, ledger::Error> {
+    let epoch = ledger.epoch(ledger.checkpoint(height)?.epoch)?;
+    let count = ledger.cosignatures(height)?.len();
+    Ok(epoch.is_some_and(|epoch| count >= epoch.quorum()))
+}
+
+/// [`Own::cosign`], which waits for the disk, on a thread of its own.
 async fn cosigned_apart(node: &Arc<Node>, height: u64) -> Result<Option<Cosigned>, ApiError> {
     let own = Arc::clone(node);
-    let made = tokio::task::spawn_blocking(move || own.replica.cosign(&own, height));
-    made.await.map_err(ApiError::internal)?
+    let made = tokio::task::spawn_blocking(move || own.replica.own.cosign(&own.replica.ledger, height));
+    let made = made.await.map_err(ApiError::internal)??;
+    let of_this = |cosignature| vec![CosignedBy { member: node.member.clone(), cosignature }];
+    Ok(made.map(|cosignature| Cosigned { height, signatures: of_this(cosignature) }))
+}
+
+/// Waits for a height that may be anything.
+async fn reach(mut heights: watch::Receiver<u64>, height: u64) -> Result<(), ApiError> {
+    let now = *heights.borrow();
+    let patience = if height.saturating_sub(now) <= FAR { MOMENT } else { Duration::ZERO };
+    let reached = timeout(patience, heights.wait_for(|now| *now >= height)).await.is_ok_and(|reached| reached.is_ok());
+    if reached { Ok(()) } else { Err(behind(*heights.borrow(), height)) }
+}
+
+fn behind(own: u64, height: u64) -> ApiError {
+    let detail = format!("this node's ledger is at block {own}, the call names block {height}");
+    ApiError::new(code::LEDGER_BEHIND, detail).with_retry(1)
+}
+
+/// The ordering has passed to others: who asks again hears of the first outcome.
+fn ended() -> ApiError {
+    ApiError::new(code::BUSY, ENDED).with_retry(1)
 }
 
 /// Raises a watched number; true where it rose.
@@ -322,4 +422,38 @@ fn raise(known: &mut u64, to: u64) -> bool {
 
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
+/// Between two attempts to have transactions ordered while the ordering passes on.
+const TURN: Duration = Duration::from_millis(250);
+const ENDED: &str = "the ordering passes to others";
+/// How long a call waits for a height that its caller has seen, and how many blocks ahead that may be for it to be worth waiting.
+const MOMENT: Duration = Duration::from_secs(5);
+const FAR: u64 = 10_000;
 const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_height_is_waited_for_a_moment_and_one_out_of_reach_not_at_all() {
+        let heights = watch::Sender::new(7);
+        for at_once in [0, 7] {
+            reach(heights.subscribe(), at_once).await.unwrap();
+        }
+        let (soon, wild) = (reach(heights.subscribe(), 9), reach(heights.subscribe(), u64::MAX));
+        let begun = Instant::now();
+        let refused = wild.await.unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        assert_eq!(
+            (refused.code.as_str(), refused.status.as_u16(), refused.retry_after),
+            ("ledger_behind", 503, Some(1))
+        );
+        let rising = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            heights.send_replace(9);
+        };
+        tokio::join!(soon, rising).0.unwrap();
+        assert_eq!(reach(heights.subscribe(), 9 + FAR).await.unwrap_err().code, "ledger_behind");
+        assert!(begun.elapsed() >= MOMENT);
+    }
+}

@@ -225,6 +225,7 @@ fn validate(options: &Options, place: u8) -> Result<(), Box<dyn Error>> {
         listen: address(&options.ports[usize::from(place)]),
         private_addresses: true,
         base: 0,
+        last: Arc::new(|_| false),
         pace: Pace { gap: Duration::from_millis(options.gap), ..Pace::default() },
         pool: PoolLimits::default(),
         keep: 512 << 20,

@@ -19,12 +19,29 @@ use crate::error::{Fault, StartError};
 use crate::pool::{Full, Pool, PoolLimits, Room};
 use crate::slate::{Claims, Slate};
 
+/// Where an ordering begins, and where it ends.
+#[derive(Clone)]
+pub(crate) struct Term {
+    /// The ledger block after which it begins.
+    pub(crate) base: u64,
+    /// Whether the block just made of these transactions is its last.
+    pub(crate) last: Last,
+}
+
+/// Is asked with the transactions of each block, once the ledger has it, whether the ordering passes to others with it. The answer
+/// follows from the ledger alone, so that all validators give the same.
+pub type Last = Arc<dyn Fn(&[SignedTransaction]) -> bool + Send + Sync>;
+
 /// One node's part in an ordering.
 pub(crate) struct Docket {
     ledger: Arc<Ledger>,
     committee: Committee,
     own: usize,
-    base: u64,
+    term: Term,
+    /// Its last block is made: slates that follow are not executed.
+    over: AtomicBool,
+    /// The same, once that block is on disk and answered.
+    ended: watch::Sender<bool>,
     pool: Mutex<Pool>,
     answers: Mutex<Answers>,
     /// Counts arrivals, for those who wait for something to order.
@@ -62,18 +79,18 @@ pub(crate) struct Forged(pub(crate) Refusal);
 pub(crate) type Outbound = mpsc::UnboundedReceiver<Vec<SignedTransaction>>;
 
 impl Docket {
-    /// For the validator at place `own`; the ordering begins after ledger block `base`.
+    /// For the validator at place `own`.
     pub(crate) fn new(
         ledger: Arc<Ledger>,
         committee: Committee,
         own: usize,
-        base: u64,
+        term: Term,
         limits: PoolLimits,
     ) -> Result<(Arc<Self>, Outbound), StartError> {
-        let executed = ledger.executed()?;
+        let (executed, expected) = begun(&ledger, committee.epoch(), term.base)?;
         let found = ledger.head().height;
-        if found < base || (executed.is_none() && found != base) {
-            return Err(StartError::Base { found, expected: base });
+        if found != expected {
+            return Err(StartError::Base { found, expected });
         }
         let (outbound, passing) = mpsc::unbounded_channel();
         let pool = Pool::new(committee.validators().len(), own, limits);
@@ -81,11 +98,13 @@ impl Docket {
             ledger,
             committee,
             own,
-            base,
+            term,
+            over: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
             pool: Mutex::new(pool),
             answers: Mutex::default(),
             arrivals: watch::Sender::new(0),
-            executed: watch::Sender::new(executed.unwrap_or(0)),
+            executed: watch::Sender::new(executed),
             outbound,
             fault: watch::Sender::new(None),
             closed: AtomicBool::new(false),
@@ -102,7 +121,8 @@ impl Docket {
 
     /// Slate 0, on which all agree without being told.
     pub(crate) fn genesis(&self) -> Result<Slate, ledger::Error> {
-        let header = self.ledger.header(self.base)?.ok_or(ledger::Error::UnknownBlock(self.base))?;
+        let base = self.term.base;
+        let header = self.ledger.header(base)?.ok_or(ledger::Error::UnknownBlock(base))?;
         let claims = Claims {
             chain: self.ledger.chain(),
             epoch: self.committee.epoch(),
@@ -262,7 +282,7 @@ impl Docket {
 
     /// The digest of the ledger's newest header once the slates up to `height` are executed, which must be so.
     pub(crate) fn header_after(&self, height: u64) -> Result<Digest, ledger::Error> {
-        let block = self.ledger.place(height)?.map_or(self.base, |(_, block)| block);
+        let block = last_block(&self.ledger, self.committee.epoch(), self.term.base, height)?;
         Ok(self.ledger.header(block)?.ok_or(ledger::Error::UnknownBlock(block))?.digest())
     }
 
@@ -274,8 +294,10 @@ impl Docket {
         if let Some(watcher) = self.watcher.get() {
             watcher(slate);
         }
-        let executed = self.ledger.executed()?.unwrap_or(0);
-        if height <= executed {
+        let epoch = self.committee.epoch();
+        let (executed, _) = begun(&self.ledger, epoch, self.term.base)?;
+        // What was agreed on after the last block is nobody's order: the next validators' begins with that block.
+        if height <= executed || self.over.load(SeqCst) {
             return Ok(None);
         }
         if height != executed + 1 {
@@ -289,7 +311,10 @@ impl Docket {
         self.check(slate).map_err(|source| Fault::Invalid { height, source })?;
         let verified = slate.verified().expect("a slate that was checked holds the proof");
         let ids = verified.iter().map(VerifiedTransaction::id).collect();
-        let results = self.ledger.execute(verified.to_vec(), time, height, false)?;
+        let results = self.ledger.execute(verified.to_vec(), time, place(epoch, height), false)?;
+        if results.iter().any(Result::is_ok) && (self.term.last)(slate.transactions()) {
+            self.over.store(true, SeqCst);
+        }
         Ok(Some(Outcomes { height, time, ids, results }))
     }
 
@@ -307,6 +332,10 @@ impl Docket {
         }
         self.executed.send_replace(height);
         self.sweep(time);
+        if self.over.load(SeqCst) {
+            self.ended.send_replace(true);
+            self.close();
+        }
         Ok(())
     }
 
@@ -339,6 +368,11 @@ impl Docket {
     /// Transactions that wait, and their bytes.
     pub(crate) fn load(&self) -> (usize, usize) {
         self.pool().load()
+    }
+
+    /// Whether its last block is made, on disk and answered.
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
     }
 
     pub(crate) fn fault(&self) -> watch::Receiver<Option<Fault>> {
@@ -377,6 +411,32 @@ impl Docket {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// How far the ledger has executed the slates of an epoch's validators, whose ordering began after block `base`: the newest slate's
+/// height, and the newest block that they made.
+///
+/// # Errors
+/// The ledger cannot be read.
+fn begun(ledger: &Ledger, epoch: u64, base: u64) -> Result<(u64, u64), ledger::Error> {
+    let executed =
+        ledger.executed()?.filter(|newest| newest >> HEIGHT_BITS == epoch).map_or(0, |newest| newest & HEIGHTS);
+    Ok((executed, last_block(ledger, epoch, base, executed)?))
+}
+
+/// The newest block of the slates of an epoch up to a height; `base` where they made none.
+fn last_block(ledger: &Ledger, epoch: u64, base: u64, height: u64) -> Result<u64, ledger::Error> {
+    let found = ledger.place(place(epoch, height))?.filter(|(place, _)| place >> HEIGHT_BITS == epoch);
+    Ok(found.map_or(base, |(_, block)| block))
+}
+
+/// A slate's place in the whole order, of which the ledger keeps track: by epoch, then by height.
+fn place(epoch: u64, height: u64) -> u64 {
+    epoch << HEIGHT_BITS | height & HEIGHTS
+}
+
+/// A thousand slates in a second reach it in 34 years, and epochs, of which a consortium has at most 1,024, are numbered in what is left.
+const HEIGHT_BITS: u32 = 40;
+const HEIGHTS: u64 = (1 << HEIGHT_BITS) - 1;
 
 /// Least slate time between two sweeps of the pool, in milliseconds.
 const SWEEP: u64 = 1_000;

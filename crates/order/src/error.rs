@@ -22,8 +22,8 @@ pub enum StartError {
     /// Keys that are no Ed25519 keys, or the same twice.
     #[error("the validators' keys are not distinct Ed25519 keys")]
     Keys,
-    /// The ledger ends before the block at which this ordering begins, or went past it without it.
-    #[error("the ledger is at block {found} with nothing ordered by validators, expected block {expected}")]
+    /// The ledger is not where this ordering left it, or begins: it ends earlier, or got blocks from elsewhere.
+    #[error("the ledger is at block {found}; what these validators ordered ends at block {expected}")]
     Base {
         /// Newest height.
         found: u64,

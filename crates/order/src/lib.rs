@@ -25,6 +25,7 @@
 //!         listen: ([0, 0, 0, 0], 7400).into(),
 //!         private_addresses: false,
 //!         base: 0,
+//!         last: Arc::new(|_| false),
 //!         pace: Pace::default(),
 //!         pool: PoolLimits::default(),
 //!         keep: 512 << 20,
@@ -59,6 +60,7 @@ mod testing;
 
 pub use certificate::{Certificate, CertificateError, Vote};
 pub use committee::Committee;
+pub use docket::Last;
 pub use engine::Pace;
 pub use error::{Fault, StartError};
 pub use offence::{Offence, OffenceKind};

@@ -25,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::automaton::Automaton;
 use crate::certificate::Certificate;
 use crate::committee::{Committee, foreign_key};
-use crate::docket::{Docket, Outbound};
+use crate::docket::{Docket, Last, Outbound, Term};
 use crate::engine::{CHANNELS, Channels, Engine, Pace, Parts, max_message_size};
 use crate::error::{Fault, StartError};
 use crate::executor::Marshal;
@@ -49,6 +49,8 @@ pub struct Config {
     pub private_addresses: bool,
     /// The ledger's height at which this ordering began; the same for all validators.
     pub base: u64,
+    /// Where it ends.
+    pub last: Last,
     /// How fast to go.
     pub pace: Pace,
     /// What the pool of waiting transactions holds.
@@ -112,7 +114,8 @@ impl Quorum {
         let scheme = Scheme::signer(&committee.namespace(), keys, key.clone()).ok_or(StartError::Keys)?;
         let addresses = addresses(&committee, &config.peers)?;
         std::fs::create_dir_all(&config.directory)?;
-        let (docket, outbound) = Docket::new(ledger, committee, place, config.base, config.pool)?;
+        let term = Term { base: config.base, last: config.last.clone() };
+        let (docket, outbound) = Docket::new(ledger, committee, place, term, config.pool)?;
 
         let offences = Offences::default();
         let (finalised, seen) = watch::channel(0);
@@ -162,6 +165,12 @@ impl Quorum {
             }
         }
         None
+    }
+
+    /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then is told that it will learn nothing more.
+    pub async fn ended(&self) {
+        // The sender lives as long as this does.
+        let _ = self.docket.ended().wait_for(|ended| *ended).await;
     }
 
     /// Waits until the ordering has stopped for good, and says why.
@@ -217,7 +226,8 @@ impl Running {
             let rules = Rules { chain: docket.committee().chain() };
             let validators = u32::try_from(addresses.len()).expect("an epoch has at most 128 validators");
             let mut namespace = docket.committee().namespace();
-            namespace.extend_from_slice(b"/network");
+            // Who still votes in an earlier epoch, not knowing that it is over, meets nobody of this one.
+            namespace.extend_from_slice(format!("/network/{}", docket.committee().epoch()).as_bytes());
             let me = key.public_key();
             let sake = Sake {
                 signer: key,

@@ -67,6 +67,7 @@ impl Network {
             listen: self.addresses[usize::from(at)],
             private_addresses: true,
             base: 0,
+            last: Arc::new(|transactions| transactions.iter().any(|signed| signed.transaction.method == "end")),
             pace: Pace::default(),
             pool: PoolLimits::default(),
             keep: 64 << 20,
@@ -75,6 +76,10 @@ impl Network {
     }
 
     fn call(&self, number: u64) -> VerifiedTransaction {
+        self.call_to(number, "put")
+    }
+
+    fn call_to(&self, number: u64, method: &str) -> VerifiedTransaction {
         let sender = SigningKey::from_seed(&[77; 32]);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         let mut nonce = [0; 16];
@@ -85,7 +90,7 @@ impl Network {
             nonce: Fixed(nonce),
             expires: now + 600_000,
             contract: "records".into(),
-            method: "put".into(),
+            method: method.into(),
             arguments: Bytes(vec![]),
         };
         VerifiedTransaction::verify(transaction.sign(&sender), &self.genesis.chain()).unwrap()
@@ -223,4 +228,59 @@ fn what_cannot_work_does_not_start() {
     let quorum = Quorum::start(network.config(0), ledger.clone()).unwrap();
     let many = vec![network.call(1); ledger::MAX_BLOCK_TRANSACTIONS + 1];
     assert_eq!(quorum.submit(many, Box::new(|_| {})), Err(Submit::TooLarge));
+}
+
+#[test]
+fn an_epoch_ends_with_its_last_block_and_the_next_begins_there() {
+    let network = Network::new();
+    let ledgers: Vec<_> = (0..4).map(|at| network.ledger(at)).collect();
+    let start = |epoch: u64, base: u64, at: u8| {
+        let mut config = network.config(at);
+        config.epoch.number = epoch;
+        config.directory.push(epoch.to_string());
+        Quorum::start(Config { base, ..config }, ledgers[usize::from(at)].clone())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let old: Vec<_> = (0..4).map(|at| start(3, 0, at).unwrap()).collect();
+    for number in 0..5 {
+        order(&old[0], network.call(number)).unwrap();
+    }
+    // Much is on its way when the end comes: all of it is in no block, or in one up to the last.
+    let (done, wait) = mpsc::channel();
+    for number in 100..200 {
+        let done = done.clone();
+        let told = Box::new(move |results: Result<_, _>| {
+            // Nobody waits any more once the test has failed.
+            let _ = done.send(results.is_ok());
+        });
+        old[number as usize % 4].submit(vec![network.call(number)], told).unwrap();
+    }
+    drop(done);
+    let last = order(&old[1], network.call_to(1_000, "end")).unwrap().height;
+    for (quorum, ledger) in old.iter().zip(&ledgers) {
+        runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), quorum.ended()).await }).unwrap();
+        assert_eq!((ledger.head().height, ledger.durable_height()), (last, last));
+        assert_eq!(ledger.head(), ledgers[0].head());
+        assert_eq!(quorum.submit(vec![network.call(2_000)], Box::new(|_| {})), Err(Submit::Stopped));
+    }
+    assert_eq!(wait.iter().count(), 100);
+    drop(old);
+
+    let new: Vec<_> = (0..4).map(|at| start(4, last, at).unwrap()).collect();
+    for number in 200..210 {
+        assert!(order(&new[number as usize % 4], network.call(number)).unwrap().height > last);
+    }
+    // What was lost at the end can be submitted anew; what was not is known.
+    for number in [0, 150] {
+        let again = order(&new[2], network.call(number));
+        assert!(again.is_ok() || matches!(again, Err(Refusal::Replayed { .. })), "{again:?}");
+    }
+    let height = ledgers[2].head().height;
+    until("equal heights", || ledgers.iter().all(|ledger| ledger.head().height >= height));
+    assert!(new.iter().all(|quorum| quorum.status().fault.is_none()));
+    drop(new);
+    // It goes on after a restart; one that got a block from elsewhere knows that it cannot.
+    drop(start(4, last, 3).unwrap());
+    ledgers[3].propose(vec![network.call(9_999)], 0).unwrap();
+    assert!(matches!(start(4, last, 3), Err(StartError::Base { found, expected }) if found == expected + 1));
 }

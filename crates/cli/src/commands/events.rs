@@ -5,6 +5,7 @@ use std::time::Duration;
 use client::Client;
 use client::api::LedgerEvent;
 use client::events::Which;
+use contracts::code;
 use serde_json::json;
 
 use super::{Surroundings, find};
@@ -75,7 +76,10 @@ async fn read(
             Ok(()) if left == 0 || !which.wait => return Ok(()),
             // The node stops, or has started anew.
             Ok(()) => {}
-            Err(error) if which.wait && (error.is_interruption() || error.code() == Some(BUSY)) => {
+            Err(error)
+                if which.wait
+                    && (error.is_interruption() || error.code().is_some_and(|code| LATER.contains(&code))) =>
+            {
                 output.note(&format!("{error}; trying again"));
             }
             Err(error) => return Err(error.into()),
@@ -93,7 +97,8 @@ fn line(event: &LedgerEvent) -> String {
     format!("{text}  {detail}").trim_end().to_owned()
 }
 
-const BUSY: &str = contracts::code::BUSY.code;
+/// Refusals that say to ask again: too many streams, or a node that has just started and catches up.
+const LATER: [&str; 3] = [code::BUSY.code, code::LEDGER_BEHIND.code, code::UNAVAILABLE.code];
 /// Most events that are listed at once.
 const MOST: u64 = 10_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);

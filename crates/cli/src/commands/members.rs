@@ -4,16 +4,17 @@ use std::fs;
 
 use client::Client;
 use client::api::{OracleSetup, OracleView};
-use contracts::message::{Issuer, OrderingBegin, PrincipalAdd, PrincipalRevoke};
+use contracts::message::{Issuer, OrderingBegin, OrderingPlace, PrincipalAdd, PrincipalRevoke};
 use contracts::record::{AccreditedIssuer, Member, Principal, Role};
 use crypto::{Digest, PublicKey};
 use serde_json::json;
 
 use super::{Surroundings, credential};
 use crate::args::{
-    CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PrincipalCommand, ValidatorsCommand,
+    CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PlaceArgs, PrincipalCommand, ValidatorsCommand,
 };
 use crate::error::{Doing as _, Failure};
+use crate::home::Session;
 use crate::output::{Output, fields, moment, short, table};
 
 /// Adds a principal to the operator's member; returns the transaction.
@@ -219,18 +220,40 @@ async fn oracles(command: OraclesCommand, surroundings: &Surroundings, output: &
 
 async fn validators(command: ValidatorsCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let mut session = surroundings.session()?;
-    let epochs = &session.refresh().await?.epochs;
-    let epoch = epochs.last().ok_or_else(|| Failure::new("the consortium has no validators"))?;
-    let names: Vec<String> = epoch.validators.iter().map(|validator| validator.name.clone()).collect();
-    let number = epoch.number;
-    if let ValidatorsCommand::Begin = command {
-        begin_ordering(&session.client, number).await?;
-    }
-    let ordering = match command {
-        // Its node turns to it within moments.
-        ValidatorsCommand::Begin => "quorum".to_owned(),
-        ValidatorsCommand::Show => session.client.health().await?.ordering,
+    let epoch = |session: &Session| -> Result<_, Failure> {
+        let epoch = session.wallet.consortium()?.epochs.last();
+        epoch.cloned().ok_or_else(|| Failure::new("the consortium has no validators"))
     };
+    session.refresh().await?;
+    let own = session.wallet.profile().member.clone();
+    let whose = |place: PlaceArgs| {
+        place
+            .member
+            .or(own)
+            .map(|member| OrderingPlace { member })
+            .ok_or_else(|| Failure::new("whose place?").hint("name a member with --member"))
+    };
+    let client = &session.client;
+    let change = match command {
+        ValidatorsCommand::Begin => Some(begin_ordering(client, epoch(&session)?.number).await.map(drop)?),
+        ValidatorsCommand::Enter(place) => Some(client.submit("ordering", "enter", &whose(place)?).await.map(drop)?),
+        ValidatorsCommand::Leave(place) => Some(client.submit("ordering", "leave", &whose(place)?).await.map(drop)?),
+        ValidatorsCommand::Rotate => {
+            let placed = client.rotate_cosigner().await?;
+            if placed.code != ledger::OK {
+                return Err(Failure::refused(&placed.code, "the new key was refused, and the old one stays"));
+            }
+            Some(())
+        }
+        ValidatorsCommand::Show => None,
+    };
+    // What the change made of them.
+    if change.is_some() {
+        session.refresh().await?;
+    }
+    let ledger::PinnedEpoch { number, validators, .. } = epoch(&session)?;
+    let names: Vec<String> = validators.into_iter().map(|validator| validator.name).collect();
+    let ordering = session.client.health().await?.ordering;
     let text =
         fields(&[("epoch", number.to_string()), ("validators", names.join(", ")), ("ordered by", ordering.clone())]);
     output.result(&json!({ "epoch": number, "validators": names, "ordering": ordering }), &ordering, &text);

@@ -42,7 +42,9 @@ impl Play<'_, '_> {
         fs::write(&short, text).map_err(|error| Failure::file(&short, &error))?;
         let mut contracts = Vec::new();
         for hospital in HOSPITALS {
-            contracts.push(offers::offer(&stage.member(hospital).operator.client, hospital, &short).await?);
+            let operator = &stage.member(hospital).operator.client;
+            contracts.push(offers::offer(operator, hospital, &short).await?);
+            self.people.researcher.client.seen().raise(operator.seen().height());
         }
         let done = self.allowed(&contracts).await?;
         self.compute(&done, inputs, "compute_before_the_end").await?;

@@ -1,5 +1,6 @@
 //! What a ledger answers: blocks, states, proofs, cosignatures, receipts.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crypto::{Digest, merkle};
@@ -158,7 +159,7 @@ impl Ledger {
             checkpoint.verify(&validator.key, cosignature).map_err(|_| refused())?;
         }
         let mut write = self.database.begin_write()?;
-        // Cosignatures can be asked for again: they go to disk with the next block.
+        // Cosignatures can mostly be asked for again: they go to disk with the next block, or by a flush.
         write.set_durability(Durability::None)?;
         let count = {
             let mut table = write.open_table(COSIGNATURES)?;
@@ -174,6 +175,7 @@ impl Ledger {
             write.open_table(COSIGNED)?.insert(checkpoint.size, height)?;
         }
         write.commit()?;
+        self.loose.store(true, Ordering::Release);
         Ok((count, quorum))
     }
 

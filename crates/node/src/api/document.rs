@@ -3,7 +3,9 @@
 use axum::response::{IntoResponse, Response};
 use client::api as types;
 use http::header;
-use utoipa::OpenApi;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
+use utoipa::{Modify, OpenApi};
 
 use super::{events, log, members, release, request};
 
@@ -11,7 +13,7 @@ use super::{events, log, members, release, request};
 #[openapi(
     info(
         title = "Sottovoce node",
-        description = "One member's node. Requests are signed with the caller's Ed25519 key (RFC 9421); refusals are application/problem+json with a stable code. Ledger records are described in docs/spec/contracts.md.",
+        description = "One member's node. Requests are signed with the caller's Ed25519 key (RFC 9421); refusals are application/problem+json with a stable code. Ledger records are described in docs/spec/contracts.md. Every answer says in `sotto-height` how far the node's copy of the ledger is; a caller who names the highest that it was told, at any node, in the same header of its next call is not answered from before that: the node waits up to 5 seconds to get there, then refuses with `ledger_behind` (503, `Retry-After`), at once where it is more than 10,000 blocks behind. The height is a hint and decides nothing else.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(
@@ -32,6 +34,7 @@ use super::{events, log, members, release, request};
         members::contracts,
         members::contract,
         members::particulars,
+        members::rotate,
         members::audit,
         request::apply,
         request::list,
@@ -54,9 +57,32 @@ use super::{events, log, members, release, request};
         log::records,
         log::state,
     ),
-    components(schemas(types::Problem))
+    components(schemas(types::Problem)),
+    modifiers(&Heights)
 )]
 struct Document;
+
+/// The header that every call but those about the node itself may carry.
+struct Heights;
+
+impl Modify for Heights {
+    fn modify(&self, description: &mut Description) {
+        let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+        let height = ParameterBuilder::new()
+            .name(client::seen::HEIGHT.as_str())
+            .parameter_in(ParameterIn::Header)
+            .description(Some("The height of the ledger that the node must have reached before it answers."))
+            .schema(Some(schema))
+            .build();
+        let paths = description.paths.paths.iter_mut().filter(|(path, _)| path.starts_with("/v1/"));
+        for (_, path) in paths {
+            let methods = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete];
+            for operation in methods.into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(RefOr::T(height.clone()));
+            }
+        }
+    }
+}
 
 /// This document.
 pub(super) async fn openapi() -> Response {

@@ -4,7 +4,7 @@ use std::io;
 
 use axum::extract::{Request, State};
 use client::api::{AuditEntry, OracleSetup, OracleView, Page, Submission, Submitted, TransactionResult};
-use contracts::message::Opening;
+use contracts::message::{Opening, OrderingRotate};
 use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal, Role};
 use contracts::{code, read};
 use crypto::Digest;
@@ -17,8 +17,9 @@ use utoipa::IntoParams;
 use super::{Shared, insider, known, own_principal, person};
 use crate::auth::Caller;
 use crate::extract::{Json, Path, Query, is_forged};
+use crate::message::Placed;
 use crate::problem::ApiError;
-use crate::service::Node;
+use crate::service::{COSIGNER, Node};
 use crate::{assets, dkg, particulars};
 
 /// A page of a list.
@@ -60,9 +61,13 @@ pub(crate) async fn submit(
     let methods: Vec<String> =
         transactions.iter().map(|one| format!("{}.{}", one.transaction().contract, one.transaction().method)).collect();
     let placed = node.submit(transactions).await?;
-    for (placed, method) in placed.iter().zip(&methods) {
-        node.audit.record(&caller.actor(), "transaction.submit", &placed.id.to_string(), &placed.code, method).await?;
-    }
+    let actor = caller.actor();
+    let subjects: Vec<String> = placed.iter().map(|placed| placed.id.to_string()).collect();
+    let records = placed.iter().zip(&subjects).zip(&methods).map(|((placed, subject), method)| {
+        node.audit.record(&actor, "transaction.submit", subject, &placed.code, method)
+    });
+    // Written as one group.
+    futures_util::future::try_join_all(records).await?;
     let results = placed.into_iter().map(|one| TransactionResult {
         id: one.id,
         height: one.height,
@@ -162,6 +167,22 @@ pub(crate) async fn establish(
         participants: group.participants,
         key: group.key,
     }))
+}
+
+/// Makes a new key for this node to cosign with, and to vote with once the epoch that this makes begins. The old one is destroyed then.
+#[utoipa::path(post, path = "/v1/cosigner", tag = "consortium", responses((status = 200, body = TransactionResult)))]
+pub(crate) async fn rotate(State(node): Shared, caller: Caller) -> Result<Json<TransactionResult>, ApiError> {
+    let operator = own_principal(&node, &caller, &[Role::Operator])?;
+    let handle = format!("{COSIGNER}/{}", wire::text::to_hex(&crypto::random::<8>()));
+    let key = node.keys.generate_signing(&handle)?;
+    node.audit.record(&operator.to_string(), "cosigner.rotate", &node.member, "ok", &key.to_string()).await?;
+    let placed = node.submit(vec![node.prepare("ordering", "rotate", &OrderingRotate { key })?]).await?;
+    let Placed { id, height, index, code } =
+        placed.into_iter().next().ok_or_else(|| ApiError::internal("one transaction was submitted"))?;
+    if code != ledger::OK {
+        node.keys.remove(&handle)?;
+    }
+    Ok(Json(TransactionResult { id, height, index, code }))
 }
 
 /// How an asset is sealed.

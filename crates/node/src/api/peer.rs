@@ -14,9 +14,10 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskParticulars, AskTunnel, Blocks, ComputeFinish,
+    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskOrdering, AskParticulars, AskTunnel, Blocks, ComputeFinish,
     ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne,
-    DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, Told,
+    DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy,
+    Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -30,6 +31,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/cosignature", post(cosignature))
         .route("/peer/v1/cosign", post(cosign))
         .route("/peer/v1/cosigned", post(cosigned))
+        .route("/peer/v1/ordering", post(ordering))
         .route("/peer/v1/openings", post(openings))
         .route("/peer/v1/openings/ask", post(ask_openings))
         .route("/peer/v1/particulars", post(particulars))
@@ -75,6 +77,10 @@ async fn cosign(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) -> A
 
 async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) -> Answer<Cosigned> {
     node.replica.cosigned(&node, ask).await.map(Cbor)
+}
+
+async fn ordering(State(node): Shared, _: Peer, Cbor(AskOrdering {}): Cbor<AskOrdering>) -> Answer<OrderedBy> {
+    Ok(Cbor(OrderedBy { epoch: node.replica.ordered_by().unwrap_or(0) }))
 }
 
 async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Told>) -> Answer<Done> {

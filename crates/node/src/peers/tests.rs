@@ -180,7 +180,9 @@ impl Site {
 
 async fn call(peers: &Peers, to: &Site, known: &Register, path: &str, text: &str) -> Result<String, (String, String)> {
     let members = || known.lock().unwrap().clone();
-    let answer = peers.call::<_, AskTunnel>(&to.card, members, path, &word(text), Duration::from_secs(20)).await;
+    let answer = peers
+        .call::<_, AskTunnel>(&to.card, members, path, &word(text), (Duration::from_secs(20), &Seen::default()))
+        .await;
     answer.map(|answer| answer.member).map_err(|error| (error.code, error.detail))
 }
 
@@ -357,7 +359,8 @@ async fn a_carrier_cannot_stand_in_for_another_node() {
     let cleo = site("cleo", &known, Bounds::default(), Conduct::Astray("dora")).await;
     let peers = anna.peers(&[("bea", closed()), ("dora", closed())]);
     let members = || known.lock().unwrap().iter().filter(|card| card.name != "dora").cloned().collect();
-    let outcome = peers.call::<_, AskTunnel>(&bea.card, members, FRAME, &word("hello"), Duration::from_secs(5)).await;
+    let patience = (Duration::from_secs(5), &Seen::default());
+    let outcome = peers.call::<_, AskTunnel>(&bea.card, members, FRAME, &word("hello"), patience).await;
     assert_eq!(outcome.map(|answer| answer.member).unwrap_err().code, "peer_unreachable");
     assert_eq!(*cleo.log.lock().unwrap(), [("anna".to_owned(), "dora".to_owned())]);
 }

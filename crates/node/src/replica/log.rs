@@ -34,8 +34,8 @@ impl Replica {
         let ask = AskCosigned { height };
         // Not held while others answer: the part may change meanwhile.
         let sources = match &*self.part() {
+            Part::Leader(_) | Part::Validator(_) | Part::Between => None,
             Part::Follower { sources } => Some(sources.clone()),
-            _ => None,
         };
         let cosigned: Cosigned = match sources {
             None => self.cosigned(node, ask).await?,

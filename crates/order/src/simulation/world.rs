@@ -24,7 +24,7 @@ use super::twist::{Hand, Honest, Twist};
 use super::{equivocate, flood, forge, invalid, silence, stale, waver, withhold};
 use crate::automaton::{Automaton, now};
 use crate::committee::Committee;
-use crate::docket::Docket;
+use crate::docket::{Docket, Term};
 use crate::engine::{CHANNELS, Channels, Engine, Pace, Parts, max_message_size};
 use crate::executor::Marshal;
 use crate::offence::{Offence, Offences};
@@ -170,7 +170,8 @@ impl World {
         let rules = Rules { chain: self.chain.id() };
         let limits = PoolLimits { transactions: 400, bytes: 1 << 20 };
         let (docket, outbound) =
-            Docket::new(ledger.clone(), committee, place, 0, limits).expect("the ledger is this chain's");
+            Docket::new(ledger.clone(), committee, place, Term { base: 0, last: Arc::new(|_| false) }, limits)
+                .expect("the ledger is this chain's");
         if honest {
             let (record, weak) = (self.record.clone(), Arc::downgrade(&ledger));
             ledger.observe(move |height| {
