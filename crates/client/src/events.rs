@@ -147,12 +147,12 @@ const MAX_MESSAGE: usize = 1 << 20;
 mod tests {
     use super::*;
 
-    fn read(pieces: &[&[u8]]) -> Result<Vec<(Option<String>, Option<String>)>, Transport> {
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Message>, Transport> {
         let (mut lines, mut found) = (Lines::default(), Vec::new());
         for piece in pieces {
             lines.bytes.extend_from_slice(piece);
-            while let Some(Message { id, data }) = lines.message()? {
-                found.push((id, data));
+            while let Some(message) = lines.message()? {
+                found.push(message);
             }
         }
         Ok(found)
@@ -162,9 +162,11 @@ mod tests {
     fn a_stream_is_read_however_it_is_cut() {
         let text =
             b":\n\nid: 3.0\nevent: request.applied\ndata: {\"a\":1}\n\nid: 7.1\r\n\r\ndata:x\ndata: y\nretry: 5\n\n";
-        let some = |text: &str| Some(text.to_owned());
-        let expected =
-            [(None, None), (some("3.0"), some("{\"a\":1}")), (some("7.1"), None), (None, some("x\ny"))].to_vec();
+        let message = |id: &str, data: &str| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            Message { id: some(id), data: some(data) }
+        };
+        let expected = [message("", ""), message("3.0", "{\"a\":1}"), message("7.1", ""), message("", "x\ny")];
         assert_eq!(read(&[text]).unwrap(), expected);
         for cut in 0..text.len() {
             let (head, tail) = text.split_at(cut);
