@@ -339,7 +339,7 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
             findings.bad(
                 Level::Fault,
                 "reach",
-                name,
+                name.as_str(),
                 format!("{address} is the node of {}", health.member),
                 "ask both members which address is whose",
             );
@@ -347,7 +347,7 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
             findings.bad(
                 Level::Fault,
                 "reach",
-                name,
+                name.as_str(),
                 format!("{found}: {}", health.status),
                 "its operator's log says more; it does not follow the ledger any more",
             );
@@ -355,7 +355,7 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
             findings.bad(
                 Level::Warning,
                 "version",
-                name,
+                name.as_str(),
                 found,
                 "members change versions together: one that computes anything else stops following",
             );
@@ -363,7 +363,7 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
             findings.bad(
                 Level::Warning,
                 "height",
-                name,
+                name.as_str(),
                 format!("{found}, {} behind", highest - health.height),
                 "it catches up, or lacks a link to who has the blocks: ask again",
             );
