@@ -152,7 +152,7 @@ impl Replica {
             match refused {
                 // Where the ordering passes to others meanwhile: an id counts once, however often it is submitted.
                 // As often as that happens in a while: several epochs may begin one after the other.
-                Err(error) if error.code == code::BUSY.code && error.detail == ENDED && begun.elapsed() < CATCH_UP => {
+                Err(error) if passes(&error) && begun.elapsed() < CATCH_UP => {
                     // This node may have turned before those that it forwards to.
                     let _ = timeout(TURN, turned.changed()).await;
                 }
@@ -202,7 +202,7 @@ impl Replica {
                 Part::Validator(quorum) => quorum,
                 Part::Between => return Err(ended()),
                 Part::Follower { .. } => {
-                    return Err(ApiError::new(code::NOT_PERMITTED, "this node does not order transactions"));
+                    return Err(ApiError::new(code::NOT_PERMITTED, NO_ORDER));
                 }
             };
             let (done, wait) = oneshot::channel();
@@ -408,6 +408,12 @@ fn behind(own: u64, height: u64) -> ApiError {
     ApiError::new(code::LEDGER_BEHIND, detail).with_retry(1)
 }
 
+/// Whether this node, or another that it forwarded to (whose name stands before its words), says that others order from now on.
+fn passes(error: &ApiError) -> bool {
+    let said = |code: code::Code, words| error.code == code.code && error.detail.ends_with(words);
+    said(code::BUSY, ENDED) || said(code::NOT_PERMITTED, NO_ORDER)
+}
+
 /// The ordering has passed to others: who asks again hears of the first outcome.
 fn ended() -> ApiError {
     ApiError::new(code::BUSY, ENDED).with_retry(1)
@@ -425,6 +431,8 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 /// Between two attempts to have transactions ordered while the ordering passes on.
 const TURN: Duration = Duration::from_millis(250);
 const ENDED: &str = "the ordering passes to others";
+/// What a node says that has not turned to its part in the ordering yet, or has turned before.
+const NO_ORDER: &str = "this node does not order transactions";
 /// How long a call waits for a height that its caller has seen, and how many blocks ahead that may be for it to be worth waiting.
 const MOMENT: Duration = Duration::from_secs(5);
 const FAR: u64 = 10_000;
