@@ -152,7 +152,7 @@ impl Replica {
             match refused {
                 // Where the ordering passes to others meanwhile: an id counts once, however often it is submitted.
                 // As often as that happens in a while: several epochs may begin one after the other.
-                Err(error) if error.code == code::BUSY.code && error.detail == ENDED && begun.elapsed() < CATCH_UP => {
+                Err(error) if passes_on(&error) && begun.elapsed() < CATCH_UP => {
                     // This node may have turned before those that it forwards to.
                     let _ = timeout(TURN, turned.changed()).await;
                 }
@@ -413,6 +413,11 @@ fn ended() -> ApiError {
     ApiError::new(code::BUSY, ENDED).with_retry(1)
 }
 
+/// Whether a refusal is [`ended`], of this node or of one that it forwarded to, whose name stands before it.
+fn passes_on(error: &ApiError) -> bool {
+    error.code == code::BUSY.code && error.detail.ends_with(ENDED)
+}
+
 /// Raises a watched number; true where it rose.
 fn raise(known: &mut u64, to: u64) -> bool {
     let rises = to > *known;
@@ -433,6 +438,13 @@ const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_forwards_knows_that_the_ordering_passes_on() {
+        let forwarded = ApiError { detail: format!("eastfield: {}", ended().detail), ..ended() };
+        let crowded = ApiError::new(code::BUSY, "4096 batches wait");
+        assert_eq!([ended(), forwarded, crowded].map(|error| passes_on(&error)), [true, true, false]);
+    }
 
     #[tokio::test]
     async fn a_height_is_waited_for_a_moment_and_one_out_of_reach_not_at_all() {
