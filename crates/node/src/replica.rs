@@ -442,6 +442,18 @@ const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;
 mod tests {
     use super::*;
 
+    #[test]
+    fn who_forwards_knows_that_the_ordering_passes_on() {
+        let forwarded = |error: ApiError| ApiError { detail: format!("eastfield: {}", error.detail), ..error };
+        let unturned = || ApiError::new(code::NOT_PERMITTED, NO_ORDER);
+        for error in [ended(), forwarded(ended()), unturned(), forwarded(unturned())] {
+            assert!(passes(&error), "{error}");
+        }
+        let [crowded, stranger] = [(code::BUSY, "4096 batches wait"), (code::NOT_PERMITTED, "only members may")]
+            .map(|(code, detail)| ApiError::new(code, detail));
+        assert!(!passes(&crowded) && !passes(&stranger));
+    }
+
     #[tokio::test]
     async fn a_height_is_waited_for_a_moment_and_one_out_of_reach_not_at_all() {
         let heights = watch::Sender::new(7);
