@@ -20,7 +20,7 @@ fn the_guides_commands_do_what_it_says() {
         "contract_not_in_force",
         "2 clients, ",
         "asset_retired",
-        "request.refused",
+        "request.objected",
         "contract.amended",
     ] {
         assert!(told.contains(expected), "`{expected}` is not in:\n{told}");

@@ -159,7 +159,8 @@ fn files(node: &Path, findings: &mut Findings) {
     if findings.0.len() == before {
         findings.ok("configuration", of, "fits");
     }
-    let keys = config.data_dir.join(KEYS_FILE);
+    let data = fs::canonicalize(&config.data_dir).unwrap_or(config.data_dir);
+    let keys = data.join(KEYS_FILE);
     match fs::metadata(&keys) {
         Ok(metadata) => {
             use std::os::unix::fs::PermissionsExt as _;
@@ -191,7 +192,7 @@ fn files(node: &Path, findings: &mut Findings) {
             );
         }
     }
-    disk(&config.data_dir, findings);
+    disk(&data, findings);
 }
 
 fn disk(directory: &Path, findings: &mut Findings) {
