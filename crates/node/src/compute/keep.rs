@@ -101,7 +101,7 @@ pub(super) async fn forget(node: &Node, request: &Digest) -> Result<(), ApiError
 pub(super) async fn forget_cancelled(node: &Node, attempt: &Attempt) -> Result<bool, ApiError> {
     // Held until the key is gone, so that an attempt which begins meanwhile does not write under it.
     let _turn = node.computations.keeping.lock().await;
-    let last = !node.computations.goes_on_beside(attempt);
+    let last = node.computations.begun(&attempt.0).iter().all(|other| other == attempt);
     if last {
         forget(node, &attempt.0).await?;
     }
@@ -144,7 +144,7 @@ pub(crate) async fn watch(node: Arc<Node>) {
 async fn sweep(node: &Node) -> Result<(), ApiError> {
     for request in node.store.computed().await? {
         // What runs now is looked at when it has ended.
-        if !node.computations.under_way(&request).is_empty() {
+        if !node.computations.begun(&request).is_empty() {
             continue;
         }
         let found = {

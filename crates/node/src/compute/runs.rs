@@ -161,11 +161,12 @@ impl Computations {
         of.map(|(attempt, seat)| (*attempt, Arc::clone(&seat.run))).collect()
     }
 
-    /// Whether this party is at another attempt at the same request.
-    pub(super) fn goes_on_beside(&self, attempt: &Attempt) -> bool {
+    /// The attempts at a request that this party has begun and not ended: not those of which it has heard no more than what peers sent, as
+    /// after a restart in the middle of one.
+    pub(super) fn begun(&self, request: &Digest) -> Vec<Attempt> {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let goes_on = |seat: &Seat| seat.waiting.is_none() && !seat.run.has_ended();
-        attempts.iter().any(|(other, seat)| other.0 == attempt.0 && other != attempt && goes_on(seat))
+        attempts.iter().filter(|((of, _), seat)| of == request && goes_on(seat)).map(|(attempt, _)| *attempt).collect()
     }
 
     /// Whether this node takes part in an attempt, or has yet to.
@@ -240,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_knows_of_others_that_have_begun_and_not_ended() {
+    fn what_peers_have_sent_for_is_not_begun() {
         let computations = Computations::default();
         let [request, other] = [1, 2].map(|name| Digest::from([name; 32]));
         let [first, second] = [1, 2].map(|name| (request, Fixed([name; 16])));
@@ -249,10 +250,10 @@ mod tests {
         let _elsewhere = computations.begin((other, Fixed([3; 16])), 0).unwrap().unwrap();
         let envelope = || Envelope { from: 1, to: 0, body: Secret::new(vec![]) };
         computations.deliver(second, 0, envelope()).unwrap();
-        assert!(!computations.goes_on_beside(&first) && computations.goes_on_beside(&second));
+        assert_eq!(computations.begun(&request), [first]);
         let _begun = computations.begin(second, 0).unwrap().unwrap();
-        assert!(computations.goes_on_beside(&first));
+        assert_eq!(computations.begun(&request).len(), 2);
         run.end(Ok(()));
-        assert!(!computations.goes_on_beside(&second));
+        assert_eq!(computations.begun(&request), [second]);
     }
 }
