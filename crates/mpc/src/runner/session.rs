@@ -136,6 +136,8 @@ impl<'a> Session<'a> {
         }
         desk.go_on()?;
         desk.at(Phase::Release);
+        // Who has just heard of it may want it to end here, with what was kept.
+        desk.go_on()?;
         release(&operations.iter().collect::<Vec<_>>(), self.backend, io, &columns).await
     }
 }

@@ -330,7 +330,7 @@ impl Observer for Desk {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.run.is_cancelled()
+        self.ends.get() || self.run.is_cancelled()
     }
 }
 
