@@ -24,6 +24,7 @@ chmod 755 "$tree/usr/bin/sotto"
 install -Dm644 packaging/sotto.service "$tree/lib/systemd/system/sotto.service"
 install -Dm644 packaging/deb/sysusers.conf "$tree/usr/lib/sysusers.d/sotto.conf"
 install -Dm644 -t "$tree/usr/share/doc/sotto" README.md SECURITY.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
+install -Dm644 -t "$tree/usr/share/sotto/prometheus" packaging/prometheus/sottovoce.rules.yml
 cp -r docs/operator docs/user docs/auditor docs/spec "$tree/usr/share/doc/sotto/"
 chmod -R u=rwX,go=rX "$tree/usr/share/doc"
 install -m644 packaging/deb/copyright "$tree/usr/share/doc/sotto/copyright"

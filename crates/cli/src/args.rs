@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use contracts::message::Share;
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
 use ledger::WitnessKey;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     /// Members, their principals, issuers, credentials, oracles
     #[command(subcommand)]
     Member(MemberCommand),
+    /// What the members decide together: proposals and ballots
+    #[command(subcommand)]
+    Gov(GovernanceCommand),
     /// Print the public key of your home's wallet
     Key,
     /// Seal and list data
@@ -210,6 +214,22 @@ pub(crate) enum NodeCommand {
         /// Wait up to so many seconds until it is ready
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         wait: u64,
+    },
+    /// Copy ledger, keys, vault, tables and configuration into one file, while the node runs
+    Backup {
+        /// Where to write it
+        file: PathBuf,
+        /// The node does not run: read its files
+        #[arg(long)]
+        stopped: bool,
+    },
+    /// Make the node of this home from a backup, on a new machine or after its files were lost
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// For a node that orders the ledger alone: no other node has a later block than the backup
+        #[arg(long)]
+        no_later_block: bool,
     },
 }
 
@@ -359,6 +379,170 @@ pub(crate) enum OraclesCommand {
     },
     /// Show the oracles in force
     Show,
+}
+
+/// `sotto gov`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GovernanceCommand {
+    /// Have ballots govern from now on, for good; for the operator of a regulator or of the founder
+    Begin(ParameterArgs),
+    /// Show whether ballots govern, and how many must vote for what
+    Parameters,
+    /// Propose something, and vote for it
+    Propose {
+        /// What
+        #[command(subcommand)]
+        action: ActionCommand,
+        /// Until when, and why
+        #[command(flatten)]
+        proposal: ProposalArgs,
+    },
+    /// Vote on a proposal, once; the vote that is enough has it done
+    Vote {
+        /// The proposal
+        proposal: String,
+        /// For or against
+        vote: VoteName,
+    },
+    /// Withdraw your own proposal
+    Withdraw {
+        /// The proposal
+        proposal: String,
+    },
+    /// Count again after a change of the members, or close what has expired
+    Close {
+        /// The proposal
+        proposal: String,
+    },
+    /// List the open proposals
+    List {
+        /// The closed ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show a proposal, and who has voted how
+    Show {
+        /// The proposal
+        proposal: String,
+    },
+}
+
+/// How long a proposal is open, and why it is made.
+#[derive(Debug, Args)]
+pub(crate) struct ProposalArgs {
+    /// Why, for those who vote; everyone who reads the ledger sees it
+    #[arg(long, global = true, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Days until it expires
+    #[arg(long, global = true, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=90))]
+    pub days: u32,
+}
+
+/// `sotto gov propose`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ActionCommand {
+    /// Invite an organisation; the invitation is good once enough have voted for it
+    Admit(AdmitArgs),
+    /// Bar a member until it is reinstated: nothing it signs is taken
+    Suspend {
+        /// The member
+        member: String,
+    },
+    /// End a member's suspension
+    Reinstate {
+        /// The member
+        member: String,
+    },
+    /// Bar a member for good
+    Remove {
+        /// The member
+        member: String,
+    },
+    /// Give a member its place among the validators
+    Enter {
+        /// The member
+        member: String,
+    },
+    /// Take a member's place among the validators
+    Leave {
+        /// The member
+        member: String,
+    },
+    /// Accredit an issuer
+    Accredit {
+        /// A name people know
+        name: String,
+        /// Its public key
+        #[arg(long)]
+        key: PublicKey,
+        /// What it may vouch for; may be repeated
+        #[arg(long = "claim", value_name = "CLAIM", required = true)]
+        claims: Vec<String>,
+    },
+    /// End an issuer's accreditation
+    Disown {
+        /// Name or public key
+        issuer: String,
+    },
+    /// Decide who the oracles of the next epoch are; `sotto member oracles establish` then makes their key
+    Oracles {
+        /// Members, separated by commas
+        #[arg(long, value_delimiter = ',', required = true, value_name = "NAME,…")]
+        participants: Vec<String>,
+        /// How many of them a verdict needs
+        #[arg(long, value_name = "N")]
+        threshold: u16,
+    },
+    /// Change how many must vote for what
+    Parameters(ParameterArgs),
+}
+
+/// `sotto gov propose admit`.
+#[derive(Debug, Args)]
+pub(crate) struct AdmitArgs {
+    /// The name the newcomer will bear
+    pub name: String,
+    /// Hours for which the invitation outlives the proposal; with --days 30 days in all
+    #[arg(long, default_value_t = 72, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=696))]
+    pub hours: u32,
+    /// Where to write the invitation; it is a secret
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Shares of the active members, always more than half, and bounds; what is not named stays.
+#[derive(Debug, Args)]
+pub(crate) struct ParameterArgs {
+    /// For admitting, suspending, reinstating and removing members [to begin with: 2/3]
+    #[arg(long, value_name = "SHARE")]
+    pub members: Option<Share>,
+    /// For changing who validates [to begin with: 2/3]
+    #[arg(long, value_name = "SHARE")]
+    pub validators: Option<Share>,
+    /// For issuers [to begin with: 1/2]
+    #[arg(long, value_name = "SHARE")]
+    pub issuers: Option<Share>,
+    /// For deciding who the oracles are [to begin with: 2/3]
+    #[arg(long, value_name = "SHARE")]
+    pub oracles: Option<Share>,
+    /// For changing these parameters [to begin with: 2/3]
+    #[arg(long, value_name = "SHARE")]
+    pub parameters: Option<Share>,
+    /// Longest life of a proposal in days [to begin with: 30]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=90))]
+    pub longest_days: Option<u32>,
+    /// Most open proposals of one member [to begin with: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
+    pub open: Option<u32>,
+}
+
+/// A vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VoteName {
+    /// For it
+    Yes,
+    /// Against it
+    No,
 }
 
 /// `sotto asset`.

@@ -72,7 +72,23 @@ async fn measure(scene: Scene, args: &BenchArgs, waiting: &Waiting) -> Result<(M
     for client in at_work {
         measured.join(client.await.map_err(|error| Failure::of(&error))?);
     }
-    Ok((measured, begun.elapsed()))
+    let elapsed = begun.elapsed();
+    waiting.say("fetching receipts");
+    receipts(&scene, &mut measured).await?;
+    Ok((measured, elapsed))
+}
+
+/// How long a node takes to serve a receipt, one after the other and with nothing else to do, once a quorum has cosigned it.
+async fn receipts(scene: &Scene, measured: &mut Measured) -> Result<(), Failure> {
+    for (number, request) in std::mem::take(&mut measured.done).into_iter().take(RECEIPTS) {
+        let client = &scene.clients[number].0;
+        // The first time may wait for the quorum.
+        client.receipt(&request).await?;
+        let mut begun = Instant::now();
+        client.receipt(&request).await?;
+        measured.step("receipt", &mut begun);
+    }
+    Ok(())
 }
 
 /// What the clients share.
@@ -164,11 +180,14 @@ struct Measured {
     whole: Vec<f64>,
     steps: BTreeMap<&'static str, Vec<f64>>,
     errors: BTreeMap<String, u64>,
+    /// The first requests of each client, by its number.
+    done: Vec<(usize, Digest)>,
 }
 
 impl Measured {
     fn join(&mut self, other: Self) {
         self.whole.extend(other.whole);
+        self.done.extend(other.done);
         for (step, times) in other.steps {
             self.steps.entry(step).or_default().extend(times);
         }
@@ -229,6 +248,9 @@ async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<
     let mut plaintext = Vec::new();
     vault::open(&*sealed, &mut plaintext, &Access::Private(&key), Some(&scene.root))?;
     measured.step("open", &mut begun);
+    if measured.done.len() < RECEIPTS {
+        measured.done.push((number, request));
+    }
     Ok(())
 }
 
@@ -284,6 +306,9 @@ fn percentile(times: &[f64], share: f64) -> f64 {
 fn round_to(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
+
+/// Receipts fetched in the end.
+const RECEIPTS: usize = 200;
 
 /// All clients share one address here.
 const RATES: &[(&str, &str)] =

@@ -3,10 +3,12 @@
 pub(crate) mod approve;
 pub(crate) mod assets;
 pub(crate) mod audit;
+mod backup;
 pub(crate) mod credential;
 mod doctor;
 pub(crate) mod events;
 pub(crate) mod find;
+mod governance;
 pub(crate) mod log;
 mod manual;
 pub(crate) mod members;
@@ -88,6 +90,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Join(args) => setup::run_join(args, &surroundings, output).await,
         Command::Node(command) => node::run(command, &surroundings, output).await,
         Command::Member(command) => members::run(command, &surroundings, output).await,
+        Command::Gov(command) => governance::run(command, &surroundings, output).await,
         Command::Key => {
             let key = surroundings.session()?.wallet.key();
             output.result(&json!({ "key": key }), &key.to_string(), &key.to_string());

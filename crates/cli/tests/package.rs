@@ -36,6 +36,7 @@ fn the_package_holds_the_program_its_service_and_its_pages() {
     for page in ["sotto.1.gz", "sotto-node-run.1.gz", "sotto-verify.1.gz"] {
         assert!(tree.join("usr/share/man/man1").join(page).exists(), "{page}");
     }
+    assert!(tree.join("usr/share/sotto/prometheus/sottovoce.rules.yml").exists());
     for page in ["operator/README.md", "spec/receipt.md", "LICENSE-MIT", "copyright"] {
         assert!(tree.join("usr/share/doc/sotto").join(page).exists(), "{page}");
     }

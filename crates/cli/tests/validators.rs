@@ -1,133 +1,19 @@
 //! Validators come and go, and change their keys, while the ledger goes on; one that was away meanwhile catches up. Real nodes, by the
 //! commands that operators use.
 
-use std::fs::{self, File};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[path = "shared/stage.rs"]
+mod stage;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use client::Client;
-use client::wallet::{PRINCIPAL, Wallet};
-use contracts::message::PrincipalAdd;
-use contracts::record::Role;
-use crypto::keystore::Passphrase;
-
-/// The members' homes in one directory, and their nodes.
-struct Stage {
-    directory: tempfile::TempDir,
-    nodes: Vec<(String, Child)>,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("passphrase"), "correct horse battery staple").unwrap();
-        Self { directory, nodes: Vec::new() }
-    }
-
-    fn home(&self, member: &str) -> PathBuf {
-        self.directory.path().join(member)
-    }
-
-    fn command(&self, member: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-        command.env_remove("SOTTO_HOME").env_remove("SOTTO_PASSPHRASE_FILE").env_remove("CREDENTIALS_DIRECTORY");
-        command.arg("--home").arg(self.home(member));
-        command.arg("--passphrase-file").arg(self.directory.path().join("passphrase"));
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// What a command prints with `--quiet`, or what it says when it refuses.
-    fn try_run(&self, member: &str, arguments: &[&str]) -> Result<String, String> {
-        let output = self.command(member).arg("--quiet").args(arguments).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap().trim().to_owned();
-        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-    }
-
-    fn run(&self, member: &str, arguments: &[&str]) -> String {
-        self.try_run(member, arguments).unwrap_or_else(|told| panic!("{member}: {arguments:?}: {told}"))
-    }
-
-    /// Starts a member's node and waits until it serves.
-    fn start(&mut self, member: &str) {
-        let log = File::options().create(true).append(true).open(self.home(member).join("node.log")).unwrap();
-        let mut command = self.command(member);
-        command.args(["node", "run", "--stop-with-stdin"]).stdin(Stdio::piped());
-        let node = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        self.nodes.push((member.to_owned(), node));
-        self.run(member, &["node", "status", "--wait", "30"]);
-    }
-
-    fn kill(&mut self, member: &str) {
-        let place = self.nodes.iter().position(|(name, _)| name == member).unwrap();
-        let (_, mut node) = self.nodes.remove(place);
-        node.kill().unwrap();
-        node.wait().unwrap();
-    }
-
-    fn join(&mut self, member: &str) {
-        let invitation = self.directory.path().join(format!("{member}.invitation"));
-        let invitation = invitation.to_str().unwrap();
-        let fingerprint = self.run(FOUNDER, &["invite", member, "--out", invitation]);
-        let [listen, order] = ports();
-        let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", &fingerprint];
-        self.run(member, &[&["join", invitation], &place[..]].concat());
-        self.start(member);
-    }
-
-    /// Has the validators begin, as soon as all their nodes have said where they take part, and waits until these members' nodes know.
-    fn begin(&self, epoch: u64, among: &[&str], followed: &[&str]) {
-        until("the beginning", || match self.try_run(FOUNDER, &["member", "validators", "begin"]) {
-            Ok(_) => true,
-            Err(told) if told.contains("validators_missing") => false,
-            Err(told) => panic!("{told}"),
-        });
-        let all = among.iter().map(|name| (name, "")).chain(followed.iter().map(|name| (name, ", followed")));
-        for (member, ending) in all {
-            let expected = format!("quorum {epoch}{ending}");
-            until(&format!("{member} in `{expected}`"), || {
-                self.run(member, &["member", "validators", "show"]) == expected
-            });
-        }
-    }
-
-    /// The member's operator.
-    fn client(&self, member: &str) -> Client {
-        let passphrase = Passphrase::read(&self.directory.path().join("passphrase")).unwrap();
-        let wallet = Wallet::open(&self.home(member).join("operator"), &passphrase).unwrap();
-        let chain = wallet.consortium().unwrap().chain;
-        Client::new(wallet.endpoint().unwrap(), wallet.keys(), PRINCIPAL, chain, Arc::new(now)).unwrap()
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for (_, node) in &mut self.nodes {
-            let _ = node.kill();
-            let _ = node.wait();
-        }
-        if std::thread::panicking()
-            && let Some(kept) = std::env::var_os("SOTTO_TEST_KEEP")
-        {
-            for entry in fs::read_dir(self.directory.path()).into_iter().flatten().flatten() {
-                let to = Path::new(&kept).join(entry.file_name()).with_extension("log");
-                let _ = fs::copy(entry.path().join("node.log"), to);
-            }
-        }
-    }
-}
+use stage::{FOUNDER, Stage, add, traffic, until};
 
 #[test]
 fn the_validators_change_while_the_ledger_goes_on() {
     let mut stage = Stage::new();
-    let [listen, order] = ports();
-    let founding = ["init", "--member", FOUNDER, "--consortium", "Validators", "--regulator"];
-    stage.run(FOUNDER, &[&founding[..], &["--listen", &listen, "--order-listen", &order]].concat());
-    stage.start(FOUNDER);
+    stage.found("Validators");
     for member in ["st-anna", "riverside", "northgate"] {
         stage.join(member);
     }
@@ -138,7 +24,7 @@ fn the_validators_change_while_the_ledger_goes_on() {
     let traffic = {
         let clients = [stage.client("northgate"), stage.client("riverside")];
         let (stop, recorded) = (Arc::clone(&stop), Arc::clone(&recorded));
-        std::thread::spawn(move || traffic(&clients, &stop, &recorded))
+        std::thread::spawn(move || traffic(&clients, ["riverside", "northgate"], &stop, &recorded))
     };
 
     // A fifth member takes its place.
@@ -184,49 +70,3 @@ fn the_validators_change_while_the_ledger_goes_on() {
     let riverside = stage.client("riverside");
     until("a checkpoint of epoch 7", || runtime.block_on(riverside.checkpoint()).unwrap().contains("\nepoch 7\n"));
 }
-
-/// Has principals recorded, one after the other, each asked for at another node than the one that took it in, and counts them. How long
-/// the slowest took.
-fn traffic(clients: &[Client; 2], stop: &AtomicBool, count: &AtomicUsize) -> Duration {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (mut recorded, mut longest) = (0, Duration::ZERO);
-    while !stop.load(Ordering::Relaxed) {
-        let (client, other) = (&clients[recorded % 2], ["riverside", "northgate"][recorded % 2]);
-        let begun = Instant::now();
-        runtime.block_on(async {
-            let placed = add(client, &format!("person-{recorded}")).await.unwrap();
-            let found = client.at_member(other).await.unwrap().transaction(&placed.id).await.unwrap();
-            assert_eq!((found.height, found.code.as_str()), (placed.height, "ok"));
-        });
-        longest = longest.max(begun.elapsed());
-        recorded += 1;
-        count.store(recorded, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    longest
-}
-
-async fn add(client: &Client, name: &str) -> Result<client::api::TransactionResult, client::Error> {
-    let key = crypto::SigningKey::generate().public();
-    client.submit("members", "principal_add", &PrincipalAdd { name: name.into(), key, roles: vec![Role::Owner] }).await
-}
-
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "a minute went by before {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// Two ports of the loopback interface that nobody listens on just now.
-fn ports() -> [String; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
-}
-
-const FOUNDER: &str = "health-authority";

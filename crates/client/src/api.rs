@@ -2,8 +2,8 @@
 //!
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
-use contracts::message::Opening;
-use contracts::record::{Notice, Request};
+use contracts::message::{Opening, Parameters};
+use contracts::record::{Notice, Proposal, Request, Tally};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -54,6 +54,28 @@ pub struct TransactionResult {
     pub index: u64,
     /// `ok` or the code of the refusal.
     pub code: String,
+}
+
+/// `GET /v1/governance/parameters`: whether ballots govern, and by what they are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Governance {
+    /// The parameters; absent where ballots do not govern.
+    #[schema(value_type = Object)]
+    pub parameters: Option<Parameters>,
+}
+
+/// `GET /v1/governance`, `GET /v1/governance/{id}`: a proposal, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProposalView {
+    /// As the ledger has it.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub proposal: Proposal,
+    /// Its time has run out, by this node's clock, though nobody has closed it.
+    pub expired: bool,
+    /// How its ballots count now; absent once it is closed.
+    #[schema(value_type = Object)]
+    pub tally: Option<Tally>,
 }
 
 /// `GET /v1/log/consistency`, `GET /v1/log/inclusion`: a path in the transaction log (RFC 9162 §2.1.3, §2.1.4).
@@ -272,6 +294,14 @@ pub struct Health {
     pub ordering: String,
     /// Version of the program.
     pub version: String,
+}
+
+/// `POST /v1/backups`: a backup that is being made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Backup {
+    /// The name to fetch it by.
+    #[schema(value_type = String)]
+    pub id: wire::Fixed<16>,
 }
 
 /// `POST /v1/oracles`: starts a key generation among the named members, coordinated by this node.

@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use wire::Bytes;
 
 use crate::api::{
-    Application, AuditEntry, Computation, Explanation, GrantToken, Health, Judgement, LogProof, OracleSetup,
-    OracleView, Page, Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
+    Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, LogProof,
+    OracleSetup, OracleView, Page, ProposalView, Redemption, RequestView, ResultShare, Submission, Submitted,
+    TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;
@@ -178,6 +179,21 @@ impl Client {
         self.all("/v1/issuers").await
     }
 
+    /// `GET /v1/governance/parameters`: whether ballots govern, and by what they are counted.
+    pub async fn governance(&self) -> Result<Governance, Error> {
+        self.get("/v1/governance/parameters").await
+    }
+
+    /// `GET /v1/governance`: all proposals, oldest first; or those that are not closed, by proposer.
+    pub async fn proposals(&self, open: bool) -> Result<Vec<ProposalView>, Error> {
+        self.all(if open { "/v1/governance?open=true" } else { "/v1/governance" }).await
+    }
+
+    /// `GET /v1/governance/{id}`.
+    pub async fn proposal(&self, id: &Digest) -> Result<ProposalView, Error> {
+        self.get(&format!("/v1/governance/{id}")).await
+    }
+
     /// `GET /v1/oracles`: the epoch in force.
     pub async fn oracles(&self) -> Result<OracleView, Error> {
         self.get("/v1/oracles").await
@@ -222,6 +238,16 @@ impl Client {
     /// `POST /v1/cosigner`: a new key for the node to cosign and, later, to vote with; for its operator.
     pub async fn rotate_cosigner(&self) -> Result<TransactionResult, Error> {
         self.post_empty("/v1/cosigner").await
+    }
+
+    /// `POST /v1/backups`: has the node copy what it holds; for its operator.
+    pub async fn begin_backup(&self) -> Result<Backup, Error> {
+        self.post_empty("/v1/backups").await
+    }
+
+    /// `GET /v1/backups/{id}`: the backup follows as the answer's body, once. Refused as `busy` while the copies are made.
+    pub async fn backup(&self, backup: &Backup) -> Result<Answer, Error> {
+        self.stream(&format!("/v1/backups/{}", wire::text::to_hex(&backup.id.0))).await
     }
 
     // Assets and contracts.
@@ -386,7 +412,10 @@ impl Client {
     async fn page<T: DeserializeOwned>(&self, path: &str, after: Option<&str>) -> Result<Page<T>, Error> {
         match after {
             None => self.get(path).await,
-            Some(after) => self.get(&format!("{path}?after={}", escape(after))).await,
+            Some(after) => {
+                let mark = if path.contains('?') { '&' } else { '?' };
+                self.get(&format!("{path}{mark}after={}", escape(after))).await
+            }
         }
     }
 

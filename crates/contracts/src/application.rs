@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 use wire::Limits;
 
 use crate::record::{Duty, MemberKey, Notice};
-use crate::{assets, code, grants, key, members, offers, oracles, ordering, read, requests, verdicts};
+use crate::{assets, code, governance, grants, key, members, offers, oracles, ordering, read, requests, verdicts};
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +31,7 @@ impl Application for Contracts {
             writes: BTreeMap::new(),
             events: Vec::new(),
         };
+        governance::check_sender(&world)?;
         let w = &mut world;
         let bytes: &[u8] = &transaction.arguments;
         match (transaction.contract.as_str(), transaction.method.as_str()) {
@@ -46,6 +47,11 @@ impl Application for Contracts {
             ("ordering", "enter") => ordering::enter(w, &decode(bytes)?),
             ("ordering", "leave") => ordering::leave(w, &decode(bytes)?),
             ("ordering", "rotate") => ordering::rotate(w, &decode(bytes)?),
+            ("governance", "begin") => governance::begin(w, &decode(bytes)?),
+            ("governance", "propose") => governance::propose(w, decode(bytes)?),
+            ("governance", "ballot") => governance::ballot(w, &decode(bytes)?),
+            ("governance", "withdraw") => governance::withdraw(w, &decode(bytes)?),
+            ("governance", "close") => governance::close(w, &decode(bytes)?),
             ("assets", "register") => assets::register(w, decode(bytes)?),
             ("assets", "retire") => assets::retire(w, &decode(bytes)?),
             ("contracts", "offer") => offers::offer(w, decode(bytes)?),
@@ -131,6 +137,12 @@ impl World<'_> {
     pub(crate) fn duty(&self, duty: Duty) -> Result<Option<String>, Failure> {
         let held: Option<MemberKey> = self.get(&key::member_key(&self.sender))?;
         Ok(held.filter(|held| held.duty == duty).map(|held| held.member))
+    }
+
+    /// The same view with nothing changed yet, to try something out.
+    pub(crate) fn trial(&self) -> World<'_> {
+        let World { state, chain, height, now, sender, id, .. } = *self;
+        World { state, chain, height, now, sender, id, writes: BTreeMap::new(), events: Vec::new() }
     }
 
     fn effects(self) -> Effects {

@@ -13,6 +13,13 @@ pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
 pub(crate) const ORACLES: &str = "oracles/current";
 pub(crate) const QUORUM: &str = "ordering/quorum";
+pub(crate) const PARAMETERS: &str = "governance/parameters";
+/// How many members are suspended or removed.
+pub(crate) const BARRED: &str = "governance/barred";
+/// The group of oracles that a ballot decided last.
+pub(crate) const DECIDED_ORACLES: &str = "governance/oracles";
+pub(crate) const PROPOSALS: &str = "proposal-by-time/";
+pub(crate) const OPEN_PROPOSALS: &str = "proposal-open/";
 
 pub(crate) fn member(name: &str) -> String {
     format!("{MEMBERS}{name}")
@@ -69,6 +76,15 @@ pub(crate) fn oracle_epoch(number: u64) -> String {
 
 pub(crate) fn confirmations(number: u64) -> String {
     format!("oracles/pending/{number:020}/")
+}
+
+pub(crate) fn proposal(id: &Digest) -> String {
+    format!("proposal/{id}")
+}
+
+/// A member's proposals that are not closed.
+pub(crate) fn open_proposals(member: &str) -> String {
+    format!("{OPEN_PROPOSALS}{member}/")
 }
 
 pub(crate) fn asset(id: &Digest) -> String {

@@ -35,12 +35,15 @@
 
 pub mod chain;
 pub mod code;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod message;
 pub mod read;
 pub mod record;
 
 mod application;
 mod assets;
+mod governance;
 mod grants;
 mod key;
 mod members;
@@ -53,10 +56,11 @@ mod verdicts;
 
 pub use application::Contracts;
 pub use assets::SEALED_OBJECT;
+pub use governance::{DEFAULT_PARAMETERS, MAX_REASON};
 pub use grants::{GRANT_SKEW, session};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
-pub use ordering::{MAX_CHANGES, MIN_VALIDATORS};
+pub use ordering::{MAX_CHANGES, MAX_EPOCHS, MIN_VALIDATORS, may_pass_on};
 pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};
 pub use verdicts::{MAX_AGE, MAX_AHEAD, MAX_LIFE};

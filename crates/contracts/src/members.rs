@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crypto::{Label, PublicKey, hash};
+use crypto::{Digest, Label, PublicKey, hash};
 use ledger::{Failure, Validator, Write};
 
 use crate::application::{World, write};
 use crate::code::{self, Code};
 use crate::message::{Founding, Invite, Issuer, Join, MemberCard, PrincipalAdd, PrincipalRevoke};
-use crate::record::{AccreditedIssuer, Duty, Invitation, Member, MemberKey, Notice, Principal, Role, ValidatorSet};
-use crate::{key, read};
+use crate::record::{
+    AccreditedIssuer, Bar, Duty, Invitation, Member, MemberKey, Notice, Principal, Role, ValidatorSet,
+};
+use crate::{governance, key, ordering, read};
 
 /// Most members of a consortium.
 pub const MAX_MEMBERS: usize = 100;
@@ -20,7 +22,7 @@ pub const MAX_INVITATION: u64 = 30 * 24 * 3600 * 1000;
 pub(crate) fn found(founding: &Founding) -> Result<Vec<Write>, Failure> {
     let card = &founding.founder;
     check_card(card)?;
-    let member = Member { card: card.clone(), regulator: founding.regulator, joined: 0 };
+    let member = Member { card: card.clone(), regulator: founding.regulator, joined: 0, barred: None };
     let validators = ValidatorSet { validators: vec![validator(card)] };
     let mut writes: Vec<Write> = records(&member).into_iter().map(|(key, value)| write(key, Some(value))).collect();
     writes.push(write(key::epoch(1), Some(wire::to_vec(&validators))));
@@ -30,15 +32,26 @@ pub(crate) fn found(founding: &Founding) -> Result<Vec<Write>, Failure> {
 
 pub(crate) fn invite(world: &mut World<'_>, invite: &Invite) -> Result<(), Failure> {
     let inviter = world.operator()?;
+    governance::not_by_ballot(world)?;
     // Every newcomer is a validator and counts for the oracles' majority: whoever may invite can become both alone.
     let may = world.get::<Member>(&key::member(&inviter))?.is_some_and(|own| own.regulator || own.joined == 0);
     if !may {
         return Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may invite"));
     }
-    check_name(&invite.name, 32, false)?;
     if invite.regulator && !is_regulator(world, &inviter)? {
         return Err(code::NOT_PERMITTED.refuse("only a regulator may invite a regulator"));
     }
+    admit(world, inviter, invite, None)
+}
+
+/// Makes an invitation, whoever decided it.
+pub(crate) fn admit(
+    world: &mut World<'_>,
+    inviter: String,
+    invite: &Invite,
+    proposal: Option<Digest>,
+) -> Result<(), Failure> {
+    check_name(&invite.name, 32, false)?;
     if world.get::<Member>(&key::member(&invite.name))?.is_some() {
         return Err(code::NAME_TAKEN.refuse(format!("`{}` is a member", invite.name)));
     }
@@ -48,7 +61,8 @@ pub(crate) fn invite(world: &mut World<'_>, invite: &Invite) -> Result<(), Failu
     if invite.expires <= world.now || invite.expires - world.now > MAX_INVITATION {
         return Err(code::INVITATION_EXPIRED.refuse("an invitation ends in the future, in 30 days at most"));
     }
-    let invitation = Invitation { name: invite.name.clone(), expires: invite.expires, regulator: invite.regulator };
+    let invitation =
+        Invitation { name: invite.name.clone(), expires: invite.expires, regulator: invite.regulator, proposal };
     world.put(key::invitation(&invite.token), &invitation);
     let notice = Notice { members: vec![inviter], ..world.notice(&invite.name) };
     world.emit("member.invited", notice);
@@ -66,6 +80,10 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
         .get::<Invitation>(&token)?
         .filter(|invitation| invitation.name == card.name)
         .ok_or_else(|| code::UNKNOWN_INVITATION.refuse(format!("no invitation of `{}` with this token", card.name)))?;
+    // What the founder or a regulator had prepared alone ends with their lone powers.
+    if invitation.proposal.is_none() && read::parameters(world.state)?.is_some() {
+        return Err(code::UNKNOWN_INVITATION.refuse("the invitation is from before ballots governed, and void"));
+    }
     if invitation.expires < world.now {
         return Err(code::INVITATION_EXPIRED.refuse(format!("the invitation ended at {}", invitation.expires)));
     }
@@ -79,15 +97,16 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
         return Err(code::KEY_TAKEN.refuse("the TLS key belongs to another member"));
     }
     let mut epoch = read::epoch(world.state)?;
-    if read::members(world.state)?.len() >= MAX_MEMBERS {
+    let removed = |member: &Member| member.barred.as_ref().is_some_and(|barred| barred.standing == Bar::Removed);
+    if read::members(world.state)?.iter().filter(|member| !removed(member)).count() >= MAX_MEMBERS {
         return Err(code::TOO_MANY.refuse(format!("a consortium has {MAX_MEMBERS} members at most")));
     }
     epoch.validators.push(validator(&card));
-    epoch.number += 1;
+    epoch.number = ordering::next(epoch.number, true)?;
     world.put(key::epoch(epoch.number), &ValidatorSet { validators: epoch.validators });
     world.put(key::EPOCH.into(), &epoch.number);
     world.remove(token);
-    let member = Member { card, regulator: invitation.regulator, joined: world.now };
+    let member = Member { card, regulator: invitation.regulator, joined: world.now, barred: None };
     for (key, value) in records(&member) {
         world.put_bytes(key, value);
     }
@@ -137,6 +156,12 @@ pub(crate) fn principal_revoke(world: &mut World<'_>, revoke: &PrincipalRevoke) 
 
 pub(crate) fn issuer_accredit(world: &mut World<'_>, issuer: Issuer) -> Result<(), Failure> {
     let by = regulator(world)?;
+    governance::not_by_ballot(world)?;
+    accredit(world, by, issuer)
+}
+
+/// Accredits an issuer, whoever decided it.
+pub(crate) fn accredit(world: &mut World<'_>, by: String, issuer: Issuer) -> Result<(), Failure> {
     check_name(&issuer.name, 64, true)?;
     if issuer.claims.is_empty() || issuer.claims.len() > 16 {
         return Err(code::MALFORMED.refuse("an issuer vouches for 1 to 16 claims"));
@@ -162,13 +187,19 @@ pub(crate) fn issuer_accredit(world: &mut World<'_>, issuer: Issuer) -> Result<(
 
 pub(crate) fn issuer_revoke(world: &mut World<'_>, issuer: &Issuer) -> Result<(), Failure> {
     let by = regulator(world)?;
+    governance::not_by_ballot(world)?;
+    disown(world, by, &issuer.key)
+}
+
+/// Ends an issuer's accreditation, whoever decided it.
+pub(crate) fn disown(world: &mut World<'_>, by: String, issuer: &PublicKey) -> Result<(), Failure> {
     let mut record = world
-        .get::<AccreditedIssuer>(&key::issuer(&issuer.key))?
+        .get::<AccreditedIssuer>(&key::issuer(issuer))?
         .filter(|record| !record.revoked)
-        .ok_or_else(|| code::UNKNOWN_ISSUER.refuse(format!("no accredited issuer has key {}", issuer.key)))?;
+        .ok_or_else(|| code::UNKNOWN_ISSUER.refuse(format!("no accredited issuer has key {issuer}")))?;
     record.revoked = true;
-    world.put(key::issuer(&issuer.key), &record);
-    let notice = Notice { members: vec![by], detail: record.name, ..world.notice(issuer.key) };
+    world.put(key::issuer(issuer), &record);
+    let notice = Notice { members: vec![by], detail: record.name, ..world.notice(issuer) };
     world.emit("issuer.revoked", notice);
     Ok(())
 }
@@ -184,6 +215,20 @@ fn regulator(world: &World<'_>) -> Result<String, Failure> {
 
 fn is_regulator(world: &World<'_>, member: &str) -> Result<bool, Failure> {
     Ok(world.get::<Member>(&key::member(member))?.is_some_and(|member| member.regulator))
+}
+
+/// A member, barred or not.
+pub(crate) fn find(world: &World<'_>, name: &str) -> Result<Member, Failure> {
+    let found = world.get::<Member>(&key::member(name))?;
+    found.ok_or_else(|| code::UNKNOWN_MEMBER.refuse(format!("no member is called `{name}`")))
+}
+
+/// Refuses what a suspended or removed member would do or have done to it.
+pub(crate) fn check_active(world: &World<'_>, name: &str) -> Result<(), Failure> {
+    match read::barred(world.state, name)? {
+        None => Ok(()),
+        Some(barred) => Err(code::MEMBER_BARRED.refuse(format!("`{name}` is {}", barred.standing))),
+    }
 }
 
 /// Every record that makes a member.

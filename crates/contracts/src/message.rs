@@ -178,6 +178,133 @@ pub struct OrderingBegin {
     pub epoch: u64,
 }
 
+/// `governance.begin`, by the operator of a regulator or of the founder, once; and what ballots may change later.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// For admitting, suspending, reinstating and removing members.
+    #[n(0)]
+    pub members: Share,
+    /// For changing who validates.
+    #[n(1)]
+    pub validators: Share,
+    /// For issuers.
+    #[n(2)]
+    pub issuers: Share,
+    /// For deciding who the oracles are.
+    #[n(3)]
+    pub oracles: Share,
+    /// For changing these parameters.
+    #[n(4)]
+    pub parameters: Share,
+    /// Longest life of a proposal, milliseconds.
+    #[n(5)]
+    pub longest: u64,
+    /// Most open proposals of one member.
+    #[n(6)]
+    pub open: u32,
+}
+
+/// A share of the active members, in lowest or other terms: how many must vote for a proposal at least. Always more than half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Above the line.
+    #[n(0)]
+    pub numerator: u32,
+    /// Below it.
+    #[n(1)]
+    pub denominator: u32,
+}
+
+/// What members decide by ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "name", content = "argument")]
+#[cbor(flat)]
+pub enum Action {
+    /// Invites an organisation.
+    #[n(0)]
+    Admit(#[n(0)] Invite),
+    /// Bars a member until it is reinstated.
+    #[n(1)]
+    Suspend(#[n(0)] String),
+    /// Ends a suspension.
+    #[n(2)]
+    Reinstate(#[n(0)] String),
+    /// Bars a member for good.
+    #[n(3)]
+    Remove(#[n(0)] String),
+    /// Gives a member its place among the validators.
+    #[n(4)]
+    Enter(#[n(0)] String),
+    /// Takes a member's place among the validators.
+    #[n(5)]
+    Leave(#[n(0)] String),
+    /// Accredits an issuer.
+    #[n(6)]
+    Accredit(#[n(0)] Issuer),
+    /// Ends an issuer's accreditation.
+    #[n(7)]
+    Disown(#[n(0)] PublicKey),
+    /// Decides who the oracles of the next epoch are.
+    #[n(8)]
+    Oracles(#[n(0)] OraclePlan),
+    /// Replaces the parameters.
+    #[n(9)]
+    Parameters(#[n(0)] Parameters),
+}
+
+/// Who the oracles of the next epoch are, before they have a key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct OraclePlan {
+    /// Signatures needed.
+    #[n(0)]
+    pub threshold: u16,
+    /// Member names in order.
+    #[n(1)]
+    pub participants: Vec<String>,
+}
+
+/// `governance.propose`, by a member's operator, whose vote it carries. The proposal's identity is the transaction's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Propose {
+    /// What is to be done.
+    #[n(0)]
+    pub action: Action,
+    /// Last moment of voting, Unix milliseconds.
+    #[n(1)]
+    pub expires: u64,
+    /// Why, for those who vote: at most 1,000 bytes, in the open.
+    #[n(2)]
+    pub reason: String,
+}
+
+/// `governance.ballot`, by a member's operator, once.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Ballot {
+    /// The proposal.
+    #[n(0)]
+    pub proposal: Digest,
+    /// For or against.
+    #[n(1)]
+    pub yes: bool,
+}
+
+/// `governance.withdraw`, by the proposer's operator, and `governance.close`, by any member's.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ProposalState {
+    /// The proposal.
+    #[n(0)]
+    pub proposal: Digest,
+}
+
 /// `assets.register`, by the owner's node key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]

@@ -76,6 +76,10 @@ pub(crate) fn in_force(world: &World<'_>, id: &Digest) -> Result<Contract, Failu
     if contract.standing != Standing::Active {
         return Err(code::CONTRACT_NOT_IN_FORCE.refuse(format!("the contract is {:?}", contract.standing)));
     }
+    if let Some(barred) = read::barred(world.state, &contract.owner)? {
+        let message = format!("its owner `{}` is {}", contract.owner, barred.standing);
+        return Err(code::CONTRACT_NOT_IN_FORCE.refuse(message));
+    }
     if !contract.terms.window.contains(world.now) {
         return Err(code::CONTRACT_NOT_IN_FORCE.refuse("the contract's window does not contain this moment"));
     }

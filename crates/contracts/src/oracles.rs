@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use ledger::Failure;
 
 use crate::application::World;
+use crate::members::{check_active, find};
 use crate::message::OraclesConfirm;
-use crate::record::{Confirmation, Member, Notice, OracleEpoch};
+use crate::record::{Confirmation, Notice, OracleEpoch};
 use crate::{code, key, read};
 
 /// Most participants of an oracle epoch.
@@ -24,6 +25,12 @@ pub(crate) fn confirm(world: &mut World<'_>, group: OraclesConfirm) -> Result<()
         return Err(code::EPOCH_INVALID.refuse(format!("the next oracle epoch is {}", current + 1)));
     }
     check_group(world, &group)?;
+    if read::parameters(world.state)?.is_some() {
+        let decided = read::decided_oracles(world.state)?.map(|decided| decided.plan);
+        if decided.is_none_or(|plan| plan.threshold != group.threshold || plan.participants != group.participants) {
+            return Err(code::BALLOTS_GOVERN.refuse("no ballot has decided these oracles"));
+        }
+    }
     let number = group.epoch;
     let prefix = key::confirmations(number);
     let mut confirmations = read::confirmations(world.state, number)?;
@@ -45,8 +52,11 @@ pub(crate) fn confirm(world: &mut World<'_>, group: OraclesConfirm) -> Result<()
     confirmations.push(confirmation);
     confirmations.sort_by(|a, b| a.member.cmp(&b.member));
 
-    let agreeing: Vec<&Confirmation> = confirmations.iter().filter(|other| other.group == group).collect();
-    let members = read::members(world.state)?.len();
+    let active: BTreeSet<String> =
+        read::active_members(world.state)?.into_iter().map(|member| member.card.name).collect();
+    let counts = |other: &&Confirmation| other.group == group && active.contains(&other.member);
+    let agreeing: Vec<&Confirmation> = confirmations.iter().filter(counts).collect();
+    let members = active.len();
     let complete = group.participants.iter().all(|name| agreeing.iter().any(|other| other.member == *name));
     if complete && agreeing.len() * 2 > members {
         let epoch = OracleEpoch {
@@ -65,22 +75,26 @@ pub(crate) fn confirm(world: &mut World<'_>, group: OraclesConfirm) -> Result<()
 }
 
 fn check_group(world: &World<'_>, group: &OraclesConfirm) -> Result<(), Failure> {
-    let n = group.participants.len();
-    let distinct: BTreeSet<&String> = group.participants.iter().collect();
+    if group.group.len() > MAX_GROUP {
+        return Err(code::MALFORMED.refuse(format!("the group's key material has {MAX_GROUP} bytes at most")));
+    }
+    check_plan(world, &group.participants, group.threshold)
+}
+
+/// That members can be the oracles of an epoch.
+pub(crate) fn check_plan(world: &World<'_>, participants: &[String], threshold: u16) -> Result<(), Failure> {
+    let n = participants.len();
+    let distinct: BTreeSet<&String> = participants.iter().collect();
     if n == 0 || n > MAX_ORACLES || distinct.len() != n {
         return Err(code::MALFORMED.refuse(format!("an oracle epoch has 1 to {MAX_ORACLES} distinct participants")));
     }
     // One signature out of several would let any one participant speak for all.
-    if usize::from(group.threshold) > n || group.threshold < 1 || (n > 1 && group.threshold < 2) {
+    if usize::from(threshold) > n || threshold < 1 || (n > 1 && threshold < 2) {
         return Err(code::MALFORMED.refuse("the threshold is at least 2 (1 for a single oracle) and at most all"));
     }
-    if group.group.len() > MAX_GROUP {
-        return Err(code::MALFORMED.refuse(format!("the group's key material has {MAX_GROUP} bytes at most")));
-    }
-    for name in &group.participants {
-        if world.get::<Member>(&key::member(name))?.is_none() {
-            return Err(code::UNKNOWN_MEMBER.refuse(format!("`{name}` is not a member")));
-        }
+    for name in participants {
+        find(world, name)?;
+        check_active(world, name)?;
     }
     Ok(())
 }

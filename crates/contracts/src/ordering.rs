@@ -1,13 +1,13 @@
 //! How the ledger is ordered: by one node at first, then by the validators of an epoch together, and after them by those of a later
 //! one: members take their place among the validators, leave it and change their keys while the ledger goes on.
 
-use ledger::{Failure, Validator};
+use ledger::{Epoch, Failure, Validator};
 
 use crate::application::World;
-use crate::members::{check_unused, validator};
+use crate::members::{check_active, check_unused, find, validator};
 use crate::message::{OrderingBegin, OrderingPlace, OrderingRotate, OrderingSeat};
-use crate::record::{Duty, Member, MemberKey, Notice, Quorum, ValidatorSet};
-use crate::{code, key, read};
+use crate::record::{Duty, MemberKey, Notice, Quorum, ValidatorSet};
+use crate::{code, governance, key, read};
 
 /// Fewest validators that may order together: with fewer, one that is down would stop the ledger.
 pub const MIN_VALIDATORS: usize = 4;
@@ -24,43 +24,70 @@ pub(crate) fn seat(world: &mut World<'_>, seat: &OrderingSeat) -> Result<(), Fai
 
 /// Changes that each member may make, or have made, to the validators in all: a consortium's epochs have a bound.
 pub const MAX_CHANGES: u64 = 8;
+/// Most epochs of a ledger: as many as a consortium file holds.
+pub const MAX_EPOCHS: u64 = 1024;
+/// The last of them, for suspension, removal and leaving by ballot alone.
+const KEPT_EPOCHS: u64 = 100;
 
 /// A member takes its place among the validators again.
 pub(crate) fn enter(world: &mut World<'_>, place: &OrderingPlace) -> Result<(), Failure> {
-    let member = entitled(world, &place.member)?;
-    let mut validators = read::epoch(world.state)?.validators;
-    if validators.iter().any(|validator| validator.name == place.member) {
-        return Err(code::ALREADY_RECORDED.refuse(format!("`{}` is a validator", place.member)));
+    if world.operator()? != place.member {
+        presides(world)?;
     }
-    if read::seat(world.state, &place.member)?.is_none() {
-        let message = format!("the node of `{}` has not said where it takes part", place.member);
-        return Err(code::VALIDATORS_MISSING.refuse(message));
-    }
-    validators.push(validator(&member.card));
-    turn(world, &place.member, "ordering.entered", validators)
+    governance::not_by_ballot(world)?;
+    let validators = entered(world, &place.member)?;
+    count(world, &place.member)?;
+    turn(world, &place.member, "ordering.entered", validators, true).map(drop)
 }
 
 /// A member leaves its place among the validators. Its node follows them from there on.
 pub(crate) fn leave(world: &mut World<'_>, place: &OrderingPlace) -> Result<(), Failure> {
-    entitled(world, &place.member)?;
+    if world.operator()? != place.member {
+        presides(world)?;
+        governance::not_by_ballot(world)?;
+    }
+    let validators = left(world, &place.member)?;
+    count(world, &place.member)?;
+    turn(world, &place.member, "ordering.left", validators, true).map(drop)
+}
+
+/// The validators with one more.
+pub(crate) fn entered(world: &World<'_>, name: &str) -> Result<Vec<Validator>, Failure> {
+    let member = find(world, name)?;
+    check_active(world, name)?;
+    let mut validators = read::epoch(world.state)?.validators;
+    if validators.iter().any(|validator| validator.name == name) {
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{name}` is a validator")));
+    }
+    if read::seat(world.state, name)?.is_none() {
+        let message = format!("the node of `{name}` has not said where it takes part");
+        return Err(code::VALIDATORS_MISSING.refuse(message));
+    }
+    validators.push(validator(&member.card));
+    Ok(validators)
+}
+
+/// The validators with one less.
+pub(crate) fn left(world: &World<'_>, name: &str) -> Result<Vec<Validator>, Failure> {
+    find(world, name)?;
     let mut validators = read::epoch(world.state)?.validators;
     let before = validators.len();
-    validators.retain(|validator| validator.name != place.member);
+    validators.retain(|validator| validator.name != name);
     if validators.len() == before {
-        return Err(code::ALREADY_RECORDED.refuse(format!("`{}` is no validator", place.member)));
+        return Err(code::ALREADY_RECORDED.refuse(format!("`{name}` is no validator")));
     }
     if validators.len() < MIN_VALIDATORS {
         let message = format!("{MIN_VALIDATORS} validators are needed; {} would be left", validators.len());
         return Err(code::VALIDATORS_MISSING.refuse(message));
     }
-    turn(world, &place.member, "ordering.left", validators)
+    Ok(validators)
 }
 
 /// A member's node has a new key to cosign with, and, from the next beginning on, to vote with.
 pub(crate) fn rotate(world: &mut World<'_>, rotate: &OrderingRotate) -> Result<(), Failure> {
     let name = world.node()?;
     check_unused(world, &rotate.key)?;
-    let mut member = known(world, &name)?;
+    let mut member = find(world, &name)?;
     member.card.cosigner = rotate.key;
     let mut validators = read::epoch(world.state)?.validators;
     for own in validators.iter_mut().filter(|validator| validator.name == name) {
@@ -69,48 +96,93 @@ pub(crate) fn rotate(world: &mut World<'_>, rotate: &OrderingRotate) -> Result<(
     // The old key stays taken.
     world.put(key::member_key(&rotate.key), &MemberKey { member: name.clone(), duty: Duty::Cosigner });
     world.put(key::member(&name), &member);
-    turn(world, &name, "ordering.rotated", validators)
-}
-
-/// The member, where its own operator sent this, or that of a regulator or of the founder.
-fn entitled(world: &World<'_>, member: &str) -> Result<Member, Failure> {
-    if world.operator()? != member {
-        presides(world)?;
-    }
-    known(world, member)
-}
-
-fn known(world: &World<'_>, member: &str) -> Result<Member, Failure> {
-    let found = world.get::<Member>(&key::member(member))?;
-    found.ok_or_else(|| code::UNKNOWN_MEMBER.refuse(format!("no member is called `{member}`")))
+    count(world, &name)?;
+    turn(world, &name, "ordering.rotated", validators, true).map(drop)
 }
 
 /// Refuses whoever is not the operator of a regulator or of the founder.
-fn presides(world: &World<'_>) -> Result<(), Failure> {
-    match known(world, &world.operator()?)? {
+pub(crate) fn presides(world: &World<'_>) -> Result<(), Failure> {
+    match find(world, &world.operator()?)? {
         own if own.regulator || own.joined == 0 => Ok(()),
-        _ => Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may change who orders the ledger")),
+        _ => Err(code::NOT_PERMITTED.refuse("only a regulator or the founder may do this alone")),
     }
 }
 
-/// A new epoch of the ledger because of a member. Who orders stays until it begins.
-fn turn(world: &mut World<'_>, member: &str, event: &str, validators: Vec<Validator>) -> Result<(), Failure> {
+/// Counts a change that a member makes, or a regulator or the founder for it.
+fn count(world: &mut World<'_>, member: &str) -> Result<(), Failure> {
     let made: u64 = world.get(&key::changes(member))?.unwrap_or(0);
     if made >= MAX_CHANGES {
         return Err(code::TOO_MANY.refuse(format!("a member's place or key changes {MAX_CHANGES} times at most")));
     }
-    let number = read::epoch(world.state)?.number + 1;
     world.put(key::changes(member), &(made + 1));
-    world.put(key::epoch(number), &ValidatorSet { validators });
+    Ok(())
+}
+
+/// The number of the ledger's next epoch. The last ones are kept for taking validators away.
+pub(crate) fn next(epoch: u64, keep: bool) -> Result<u64, Failure> {
+    let most = if keep { MAX_EPOCHS - KEPT_EPOCHS } else { MAX_EPOCHS };
+    match epoch < most {
+        true => Ok(epoch + 1),
+        false => Err(code::TOO_MANY.refuse(format!("the ledger is in epoch {epoch}; {most} are possible here"))),
+    }
+}
+
+/// A new epoch of the ledger because of a member. Who orders stays until it begins.
+pub(crate) fn turn(
+    world: &mut World<'_>,
+    member: &str,
+    event: &str,
+    validators: Vec<Validator>,
+    keep: bool,
+) -> Result<Epoch, Failure> {
+    let number = next(read::epoch(world.state)?.number, keep)?;
+    let set = ValidatorSet { validators };
+    world.put(key::epoch(number), &set);
     world.put(key::EPOCH.into(), &number);
     let notice = Notice { members: vec![member.to_owned()], detail: number.to_string(), ..world.notice(member) };
     world.emit(event, notice);
+    Ok(Epoch { number, validators: set.validators })
+}
+
+/// Has an epoch begin at once, where validators order already and all of this one have said where they take part.
+pub(crate) fn proceed(world: &mut World<'_>, epoch: Epoch) -> Result<(), Failure> {
+    let orders = read::quorum(world.state)?;
+    if orders.is_some_and(|orders| orders.epoch != epoch.number) && unseated(world, &epoch)?.is_empty() {
+        begun(world, epoch);
+    }
     Ok(())
+}
+
+/// The validators that have not said where they take part.
+fn unseated(world: &World<'_>, epoch: &Epoch) -> Result<Vec<String>, Failure> {
+    let mut unseated = Vec::new();
+    for validator in &epoch.validators {
+        if read::seat(world.state, &validator.name)?.is_none() {
+            unseated.push(validator.name.clone());
+        }
+    }
+    Ok(unseated)
+}
+
+fn begun(world: &mut World<'_>, epoch: Epoch) {
+    world.put(key::QUORUM.into(), &Quorum { epoch: epoch.number, base: world.height });
+    let members = epoch.validators.into_iter().map(|validator| validator.name).collect();
+    let notice = Notice { members, ..world.notice(epoch.number) };
+    world.emit("ordering.begun", notice);
+}
+
+/// Whether a transaction with this method may change who orders the ledger: only after such a one need anybody look.
+pub fn may_pass_on(contract: &str, method: &str) -> bool {
+    (contract, method) == ("ordering", "begin") || contract == "governance"
 }
 
 /// From the next block on, the validators of the epoch order together.
 pub(crate) fn begin(world: &mut World<'_>, begin: &OrderingBegin) -> Result<(), Failure> {
-    presides(world)?;
+    // Where ballots govern it decides nothing: they made the epoch.
+    if read::parameters(world.state)?.is_none() {
+        presides(world)?;
+    }
+    world.operator()?;
     let epoch = read::epoch(world.state)?;
     if read::quorum(world.state)?.is_some_and(|quorum| quorum.epoch == epoch.number) {
         return Err(code::ORDERING_BEGUN.refuse("the validators of the ledger's epoch order it already"));
@@ -122,20 +194,12 @@ pub(crate) fn begin(world: &mut World<'_>, begin: &OrderingBegin) -> Result<(), 
         let message = format!("{MIN_VALIDATORS} validators are needed; there are {}", epoch.validators.len());
         return Err(code::VALIDATORS_MISSING.refuse(message));
     }
-    let mut unseated = Vec::new();
-    for validator in &epoch.validators {
-        if read::seat(world.state, &validator.name)?.is_none() {
-            unseated.push(validator.name.clone());
-        }
-    }
+    let unseated = unseated(world, &epoch)?;
     if !unseated.is_empty() {
         return Err(code::VALIDATORS_MISSING
             .refuse(format!("these nodes have not said where they take part: {}", unseated.join(", "))));
     }
-    world.put(key::QUORUM.into(), &Quorum { epoch: epoch.number, base: world.height });
-    let members = epoch.validators.into_iter().map(|validator| validator.name).collect();
-    let notice = Notice { members, ..world.notice(epoch.number) };
-    world.emit("ordering.begun", notice);
+    begun(world, epoch);
     Ok(())
 }
 

@@ -4,12 +4,12 @@ use crypto::{Digest, PublicKey};
 use ledger::{Consortium, Epoch, Failure, State, Unreadable};
 use minicbor::{Decode, Encode};
 
-use crate::message::{Apply, ContractVersion};
+use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
-    AccreditedIssuer, Asset, Confirmation, Contract, Grant, Member, MemberKey, OracleEpoch, Principal, Quorum, Request,
-    ValidatorSet, Version,
+    AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Member, MemberKey, OracleEpoch,
+    Principal, Proposal, Quorum, Request, Tally, ValidatorSet, Version,
 };
-use crate::{assets, key};
+use crate::{assets, governance, key};
 
 /// Most items of a page.
 pub const MAX_PAGE: usize = 200;
@@ -54,7 +54,21 @@ pub fn member(state: &dyn State, name: &str) -> Result<Option<Member>, Error> {
     get(state, &key::member(name))
 }
 
-/// All members, by name.
+/// Whether and how a member is suspended or removed. Who is no member is not.
+pub fn barred(state: &dyn State, name: &str) -> Result<Option<Barred>, Error> {
+    // One look where nobody is, which is nearly always.
+    match get::<u64>(state, key::BARRED)?.unwrap_or(0) {
+        0 => Ok(None),
+        _ => Ok(member(state, name)?.and_then(|member| member.barred)),
+    }
+}
+
+/// The members that are neither suspended nor removed, by name.
+pub fn active_members(state: &dyn State) -> Result<Vec<Member>, Error> {
+    Ok(members(state)?.into_iter().filter(Member::is_active).collect())
+}
+
+/// All members, by name; suspended and removed ones among them.
 pub fn members(state: &dyn State) -> Result<Vec<Member>, Error> {
     all(state, key::MEMBERS)
 }
@@ -64,9 +78,10 @@ pub fn member_key(state: &dyn State, key: &PublicKey) -> Result<Option<MemberKey
     get(state, &key::member_key(key))
 }
 
-/// The name of the member whose node has this TLS key (SHA-256 of its subject public key info).
+/// The name of the active member whose node has this TLS key (SHA-256 of its subject public key info).
 pub fn member_by_tls(state: &dyn State, spki: &Digest) -> Result<Option<String>, Error> {
-    get(state, &key::tls(spki))
+    let Some(name) = get::<String>(state, &key::tls(spki))? else { return Ok(None) };
+    Ok(barred(state, &name)?.is_none().then_some(name))
 }
 
 /// A principal by key, revoked or not.
@@ -74,9 +89,12 @@ pub fn principal(state: &dyn State, key: &PublicKey) -> Result<Option<Principal>
     get(state, &key::principal(key))
 }
 
-/// A principal by key, if not revoked.
+/// A principal by key, if neither it is revoked nor its member barred.
 pub fn active_principal(state: &dyn State, key: &PublicKey) -> Result<Option<Principal>, Error> {
-    Ok(principal(state, key)?.filter(|principal| !principal.revoked))
+    match principal(state, key)?.filter(|principal| !principal.revoked) {
+        Some(principal) if barred(state, &principal.member)?.is_none() => Ok(Some(principal)),
+        _ => Ok(None),
+    }
 }
 
 /// A member's principals by name; of a name that passed on, the newest holder.
@@ -188,6 +206,38 @@ pub fn oracle_epoch_number(state: &dyn State) -> Result<u64, Error> {
 /// What members have confirmed of an epoch that has not begun, by member.
 pub fn confirmations(state: &dyn State, number: u64) -> Result<Vec<Confirmation>, Error> {
     all(state, &key::confirmations(number))
+}
+
+/// What ballots are counted by; none where the founder and the regulators still have their lone powers.
+pub fn parameters(state: &dyn State) -> Result<Option<Parameters>, Error> {
+    get(state, key::PARAMETERS)
+}
+
+/// A proposal.
+pub fn proposal(state: &dyn State, id: &Digest) -> Result<Option<Proposal>, Error> {
+    get(state, &key::proposal(id))
+}
+
+/// Proposals, oldest first.
+pub fn proposals(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Proposal>, Error> {
+    follow(state, key::PROPOSALS, after, limit, |id: Digest| key::proposal(&id))
+}
+
+/// Proposals that are not closed, by proposer; those whose time has run out among them.
+pub fn open_proposals(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Proposal>, Error> {
+    follow(state, key::OPEN_PROPOSALS, after, limit, |id: Digest| key::proposal(&id))
+}
+
+/// A proposal's ballots as they count now, by the parameters in force.
+pub fn tally(state: &dyn State, proposal: &Proposal) -> Result<Tally, Error> {
+    let parameters: Parameters = need(state, key::PARAMETERS)?;
+    Ok(governance::count(proposal, &active_members(state)?, &parameters))
+}
+
+/// The group of oracles that a ballot decided, while it waits for its key.
+pub fn decided_oracles(state: &dyn State) -> Result<Option<DecidedOracles>, Error> {
+    let next = oracle_epoch_number(state)? + 1;
+    Ok(get::<DecidedOracles>(state, key::DECIDED_ORACLES)?.filter(|decided| decided.epoch == next))
 }
 
 /// The validators in force.
@@ -304,7 +354,7 @@ fn all<T: for<'b> Decode<'b, ()>>(state: &dyn State, prefix: &str) -> Result<Vec
 }
 
 /// A page of records; `after` is [`Page::next`] of the page before.
-fn page<T: for<'b> Decode<'b, ()>>(
+pub(crate) fn page<T: for<'b> Decode<'b, ()>>(
     state: &dyn State,
     prefix: &str,
     after: Option<&str>,

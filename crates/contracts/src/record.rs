@@ -5,7 +5,9 @@ use minicbor::{Decode, Encode};
 use policy::Terms;
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Apply, AssetRegister, MemberCard, OraclesConfirm, ReleaseRecord, ResultRecord, Verdict};
+use crate::message::{
+    Action, Apply, AssetRegister, MemberCard, OraclePlan, OraclesConfirm, ReleaseRecord, ResultRecord, Verdict,
+};
 
 /// What a principal may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
@@ -48,6 +50,54 @@ pub struct Member {
     /// When it joined, Unix milliseconds; 0 for the founder, whose time is the genesis.
     #[n(2)]
     pub joined: u64,
+    /// That it is suspended or removed, by ballot: nothing it signs is taken.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Barred>,
+}
+
+impl Member {
+    /// Whether it is neither suspended nor removed.
+    pub fn is_active(&self) -> bool {
+        self.barred.is_none()
+    }
+}
+
+/// That a member may do nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Barred {
+    /// For now or for good.
+    #[n(0)]
+    pub standing: Bar,
+    /// Since when, Unix milliseconds.
+    #[n(1)]
+    pub since: u64,
+    /// The proposal that decided it.
+    #[n(2)]
+    pub proposal: Digest,
+}
+
+/// How a member is barred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Bar {
+    /// Until it is reinstated.
+    #[n(0)]
+    Suspended,
+    /// For good.
+    #[n(1)]
+    Removed,
+}
+
+impl std::fmt::Display for Bar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        })
+    }
 }
 
 /// An invitation not yet used.
@@ -63,6 +113,9 @@ pub struct Invitation {
     /// Whether the newcomer may accredit issuers.
     #[n(2)]
     pub regulator: bool,
+    /// The proposal that made it, where ballots govern.
+    #[n(3)]
+    pub proposal: Option<Digest>,
 }
 
 /// Whose a member's key is and what for; no key serves two.
@@ -399,6 +452,127 @@ pub struct Grant {
     /// The one redemption.
     #[n(9)]
     pub redeemed: Option<ReleaseRecord>,
+}
+
+/// A proposal, its ballots, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Proposal {
+    /// Identity: the transaction that proposed.
+    #[n(0)]
+    pub id: Digest,
+    /// The member that proposed.
+    #[n(1)]
+    pub proposer: String,
+    /// What is to be done.
+    #[n(2)]
+    pub action: Action,
+    /// Why.
+    #[n(3)]
+    pub reason: String,
+    /// When it was proposed, Unix milliseconds.
+    #[n(4)]
+    pub since: u64,
+    /// Last moment of voting, Unix milliseconds.
+    #[n(5)]
+    pub expires: u64,
+    /// Where it stands.
+    #[n(6)]
+    pub phase: ProposalPhase,
+    /// All ballots cast, in their order; those of members that are not active do not count.
+    #[n(7)]
+    pub ballots: Vec<CastBallot>,
+    /// The transaction that closed it.
+    #[n(8)]
+    pub closed: Option<Digest>,
+}
+
+/// A ballot as it was cast.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct CastBallot {
+    /// Whose.
+    #[n(0)]
+    pub member: String,
+    /// For or against.
+    #[n(1)]
+    pub yes: bool,
+    /// The transaction.
+    #[n(2)]
+    pub transaction: Digest,
+}
+
+/// Where a proposal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum ProposalPhase {
+    /// It takes ballots, until it expires.
+    #[n(0)]
+    Open,
+    /// Enough were for it, and it was done.
+    #[n(1)]
+    Passed,
+    /// Too many were against it.
+    #[n(2)]
+    Failed,
+    /// By its proposer.
+    #[n(3)]
+    Withdrawn,
+    /// Its time ran out.
+    #[n(4)]
+    Expired,
+}
+
+impl std::fmt::Display for ProposalPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired => "expired",
+        })
+    }
+}
+
+/// A proposal's ballots as they count now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The active members.
+    pub members: u32,
+    /// Ballots for it of active members.
+    pub yes: u32,
+    /// Ballots against it of active members.
+    pub no: u32,
+    /// Ballots for it that make it pass.
+    pub needed: u32,
+}
+
+impl Tally {
+    /// Whether it passes or fails; none while more ballots decide.
+    pub fn decides(&self) -> Option<bool> {
+        match () {
+            () if self.yes >= self.needed => Some(true),
+            () if self.members.saturating_sub(self.no) < self.needed => Some(false),
+            () => None,
+        }
+    }
+}
+
+/// The group of oracles that a ballot decided last.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct DecidedOracles {
+    /// The oracle epoch it is for.
+    #[n(0)]
+    pub epoch: u64,
+    /// Who.
+    #[n(1)]
+    pub plan: OraclePlan,
+    /// The proposal.
+    #[n(2)]
+    pub proposal: Digest,
 }
 
 /// What an event tells: enough to find the record it concerns. The data of every event of these contracts.

@@ -7,7 +7,7 @@ use ledger::Failure;
 use policy::Means;
 
 use crate::application::World;
-use crate::members::check_code;
+use crate::members::{check_active, check_code};
 use crate::message::{Apply, Approve, Cancel, Decline};
 use crate::record::{Approval, Contract, Notice, Phase, Request, Role};
 use crate::{code, key, offers, read};
@@ -229,6 +229,7 @@ fn check_contracts(world: &World<'_>, apply: &Apply) -> Result<Vec<Contract>, Fa
             if let Some(both) = first.terms.helpers.iter().find(|helper| owners.contains(helper)) {
                 return mismatch(&format!("`{both}` owns data in this computation and cannot help as well"));
             }
+            first.terms.helpers.iter().try_for_each(|helper| check_active(world, helper))?;
             crate::protocol(contracts.iter().map(|contract| &contract.terms))
                 .map_err(|reason| code::NO_PROTOCOL.refuse(reason))?;
         }

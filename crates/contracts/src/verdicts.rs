@@ -30,7 +30,7 @@ pub(crate) fn record(world: &mut World<'_>, record: VerdictRecord) -> Result<(),
         .key
         .verify(Label::VERDICT, &body, &signature)
         .map_err(|_| invalid("the oracles' signature does not verify"))?;
-    check_signers(&oracles, &signers)?;
+    check_signers(world, &oracles, &signers)?;
     if verdict.chain != world.chain {
         return Err(invalid("the verdict is for another ledger"));
     }
@@ -58,7 +58,12 @@ pub(crate) fn record(world: &mut World<'_>, record: VerdictRecord) -> Result<(),
     Ok(())
 }
 
-fn check_signers(oracles: &OracleEpoch, signers: &[String]) -> Result<(), Failure> {
+fn check_signers(world: &World<'_>, oracles: &OracleEpoch, signers: &[String]) -> Result<(), Failure> {
+    for signer in signers {
+        if let Some(barred) = read::barred(world.state, signer)? {
+            return Err(invalid(format!("the oracle of `{signer}` does not count: it is {}", barred.standing)));
+        }
+    }
     let distinct: BTreeSet<&String> = signers.iter().collect();
     let known = signers.iter().all(|signer| oracles.group.participants.contains(signer));
     match known && distinct.len() == signers.len() && signers.len() >= usize::from(oracles.group.threshold) {

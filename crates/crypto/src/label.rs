@@ -87,6 +87,8 @@ impl Label {
     pub const CHECKPOINT_KEY: Self = Self("sottovoce/v1/checkpoint-key");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
+    /// What a backup of a node holds.
+    pub const BACKUP: Self = Self("sottovoce/v1/backup");
 
     /// The label's text.
     pub const fn as_str(self) -> &'static str {

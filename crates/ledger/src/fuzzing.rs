@@ -1,9 +1,48 @@
 //! What fuzzers feed: everything about the log and the state that reads bytes of a peer, of a file or of a witness. Guided in
 //! `fuzz/`, where there is a nightly compiler; seeded here.
 
-use crypto::Digest;
+use std::sync::{Arc, LazyLock};
 
-use crate::{AddCheckpoint, Consortium, Epoch, Note, ProvenState, Receipt, Tile, Validator, WitnessKey};
+use crypto::Digest;
+use redb::backends::InMemoryBackend;
+use wire::{Bytes, Fixed, Limits};
+
+use crate::{
+    AddCheckpoint, Application, Block, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Note,
+    ProvenState, Receipt, SignedTransaction, State, Tile, Validator, VerifiedTransaction, WitnessKey, Write,
+};
+
+/// Signed transactions, as anybody submits them.
+pub fn transaction(bytes: &[u8]) {
+    if let Ok(signed) = SignedTransaction::from_bytes(bytes) {
+        assert_eq!(signed.to_bytes(), bytes);
+        let id = signed.id();
+        if let Ok(verified) = VerifiedTransaction::verify(signed, &genesis().chain()) {
+            assert_eq!(verified.id(), id);
+            let _ = verified.check_expiry(1_000);
+        }
+    }
+}
+
+/// Blocks, as nodes hand them on; those that parse are executed.
+pub fn block(bytes: &[u8]) {
+    static LEDGER: LazyLock<Ledger> = LazyLock::new(ledger);
+    if let Ok(block) = wire::from_slice::<Block>(bytes, Limits { bytes: 1 << 20, depth: 24 }) {
+        assert_eq!(wire::to_vec(&block), bytes);
+        if LEDGER.apply(&block, 1_000, false).is_ok() {
+            let kept = LEDGER.block(block.header.height);
+            assert_eq!(kept.expect("it reads").map(|kept| kept.header), Some(block.header));
+        }
+    }
+}
+
+/// Records of the log, as they stand in its entries.
+pub fn record(bytes: &[u8]) {
+    if let Ok(committed) = Committed::from_bytes(3, bytes) {
+        assert_eq!(committed.to_bytes(), bytes);
+        let _ = committed.leaf();
+    }
+}
 
 /// Paths of tiles, and their bytes after a line end.
 pub fn tile(bytes: &[u8]) {
@@ -63,25 +102,51 @@ fn consortium() -> Consortium {
     Consortium { format: Consortium::FORMAT.into(), name: "t".into(), chain, epochs, oracles: vec![] }
 }
 
+/// Writes what it is called with.
+struct Map;
+
+impl Application for Map {
+    fn genesis(&self, _: &[u8]) -> Result<Vec<Write>, Failure> {
+        Ok(vec![])
+    }
+
+    fn execute(&self, _: &dyn State, _: &Context, call: &VerifiedTransaction) -> Result<Effects, Failure> {
+        let arguments = call.transaction().arguments.to_vec();
+        Ok(Effects { writes: vec![Write::put(arguments.clone(), arguments)], events: vec![] })
+    }
+
+    fn epoch(&self, _: &dyn State) -> Result<Epoch, Failure> {
+        Ok(consortium().epochs[0].epoch())
+    }
+}
+
+fn genesis() -> Genesis {
+    Genesis { name: "t".into(), created: 1_000, application: Bytes::default(), nonce: Fixed([1; 16]) }
+}
+
+/// An empty one, in memory.
+fn ledger() -> Ledger {
+    Ledger::open_backend(InMemoryBackend::new(), Arc::new(Map), genesis()).expect("memory opens")
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, LazyLock};
     use std::time::{Duration, Instant};
 
     use crypto::SigningKey;
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
-    use wire::{Bytes, Fixed};
 
     use super::*;
-    use crate::{
-        Application, Context, Effects, Failure, Genesis, Ledger, State, Transaction, VerifiedTransaction, Write,
-    };
+    use crate::Transaction;
 
     /// What reads bytes, and what is right.
-    type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<String>);
+    type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<Vec<u8>>);
 
-    const TARGETS: [Target; 5] = [
+    const TARGETS: [Target; 8] = [
+        ("transaction", transaction, |samples| &samples.transactions),
+        ("block", block, |samples| &samples.blocks),
+        ("record", record, |samples| &samples.records),
         ("tile", tile, |samples| &samples.tiles),
         ("note", note, |samples| &samples.notes),
         ("witness", witness, |samples| &samples.requests),
@@ -90,39 +155,21 @@ mod tests {
     ];
 
     struct Samples {
-        tiles: Vec<String>,
-        notes: Vec<String>,
-        requests: Vec<String>,
-        proofs: Vec<String>,
-        receipts: Vec<String>,
+        transactions: Vec<Vec<u8>>,
+        blocks: Vec<Vec<u8>>,
+        records: Vec<Vec<u8>>,
+        tiles: Vec<Vec<u8>>,
+        notes: Vec<Vec<u8>>,
+        requests: Vec<Vec<u8>>,
+        proofs: Vec<Vec<u8>>,
+        receipts: Vec<Vec<u8>>,
     }
 
     static SAMPLES: LazyLock<Samples> = LazyLock::new(Samples::new);
 
-    /// Writes what it is called with.
-    struct Map;
-
-    impl Application for Map {
-        fn genesis(&self, _: &[u8]) -> Result<Vec<Write>, Failure> {
-            Ok(vec![])
-        }
-
-        fn execute(&self, _: &dyn State, _: &Context, call: &VerifiedTransaction) -> Result<Effects, Failure> {
-            let arguments = call.transaction().arguments.to_vec();
-            Ok(Effects { writes: vec![Write::put(arguments.clone(), arguments)], events: vec![] })
-        }
-
-        fn epoch(&self, _: &dyn State) -> Result<Epoch, Failure> {
-            Ok(consortium().epochs[0].epoch())
-        }
-    }
-
     impl Samples {
         fn new() -> Self {
-            let genesis =
-                Genesis { name: "t".into(), created: 1_000, application: Bytes::default(), nonce: Fixed([1; 16]) };
-            let backend = redb::backends::InMemoryBackend::new();
-            let ledger = Ledger::open_backend(backend, Arc::new(Map), genesis.clone()).unwrap();
+            let (genesis, ledger) = (genesis(), ledger());
             let key = SigningKey::from_seed(&[9; 32]);
             let mut ids = Vec::new();
             for height in 1..=3u8 {
@@ -154,17 +201,20 @@ mod tests {
                 AddCheckpoint { old, proof, note: note.clone() }.to_string()
             };
             let proof = |height, key: &[u8]| ledger.prove_state(height, key).unwrap().to_string();
+            let blocks = ledger.blocks(1, 1 << 20).unwrap();
+            let texts = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
             Self {
-                tiles: ["tile/0/x001/234.p/5", "tile/entries/001", "tile/63/x018/x014/x398/000.p/255"]
-                    .map(|path| format!("{path}\n{}", "\0 0123456789abcdef0123456789abcdef".repeat(5)))
-                    .to_vec(),
-                requests: vec![request(0, &notes[0]), request(4, &notes[1]), request(4, &notes[2])],
-                notes: notes.iter().map(ToString::to_string).collect(),
-                proofs: vec![proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])],
-                receipts: vec![
-                    ledger.receipt(&ids).unwrap().to_string(),
-                    ledger.receipt(&ids[..1]).unwrap().to_string(),
-                ],
+                transactions: blocks.iter().map(|block| block.transactions[0].to_bytes()).collect(),
+                records: ledger.entries(0, 4).unwrap().iter().map(Committed::to_bytes).collect(),
+                blocks: blocks.iter().map(wire::to_vec).collect(),
+                tiles: texts(
+                    &["tile/0/x001/234.p/5", "tile/entries/001", "tile/63/x018/x014/x398/000.p/255"]
+                        .map(|path| format!("{path}\n{}", "\0 0123456789abcdef0123456789abcdef".repeat(5))),
+                ),
+                requests: texts(&[request(0, &notes[0]), request(4, &notes[1]), request(4, &notes[2])]),
+                notes: texts(&notes.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                proofs: texts(&[proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])]),
+                receipts: texts(&[&ids[..], &ids[..1]].map(|ids| ledger.receipt(ids).unwrap().to_string())),
             }
         }
     }
@@ -198,7 +248,7 @@ mod tests {
         let samples = samples(&SAMPLES);
         for seed in seeds {
             let mut dice = ChaCha8Rng::seed_from_u64(seed);
-            let mut one = || samples[dice.next_u64() as usize % samples.len()].clone().into_bytes();
+            let mut one = || samples[dice.next_u64() as usize % samples.len()].clone();
             let (mut bytes, other) = (one(), one());
             if !seed.is_multiple_of(50) {
                 change(&mut dice, &mut bytes, &other);
@@ -220,7 +270,7 @@ mod tests {
     fn fuzz_minute() {
         for target in TARGETS {
             let (begun, mut seed) = (Instant::now(), 600);
-            while begun.elapsed() < Duration::from_secs(12) {
+            while begun.elapsed() < Duration::from_secs(8) {
                 feed(target, seed..seed + 200);
                 seed += 200;
             }

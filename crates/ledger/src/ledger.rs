@@ -2,6 +2,7 @@
 
 mod answers;
 mod commit;
+mod copy;
 mod log;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use commit::{Prepared, found, store_block, store_place};
 use crypto::Digest;
 use crypto::merkle::Frontier;
+use jmt::storage::{Node, NodeKey};
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
 
 use crate::execution::Overlay;
@@ -46,6 +48,8 @@ struct Tip {
     header: Header,
     frontier: Frontier,
     epoch: Epoch,
+    /// Nodes of the state tree that the newest blocks wrote and none replaced, at most [`MAX_RECENT`]: the next block reads them.
+    recent: HashMap<NodeKey, Node>,
 }
 
 /// What [`Ledger::propose`] made of a batch.
@@ -131,7 +135,7 @@ impl Ledger {
             durable: AtomicU64::new(header.height),
             loose: AtomicBool::new(false),
             head: RwLock::new(header.clone()),
-            writer: Mutex::new(Tip { header, frontier, epoch }),
+            writer: Mutex::new(Tip { header, frontier, epoch, recent: HashMap::new() }),
             observers: RwLock::default(),
             expected: Mutex::default(),
             newest: Mutex::default(),
@@ -411,7 +415,7 @@ impl Ledger {
             return Err(Error::Epoch(ConsortiumError::Order { what: "epochs", found: epoch.number }));
         }
         let changes = view.compare(overlay.into_changes())?;
-        let (state_root, nodes) = view.update(&changes, height)?;
+        let (state_root, nodes) = view.update(&changes, height, &tip.recent)?;
         let header = Header {
             chain: self.chain,
             height,
@@ -433,12 +437,20 @@ impl Ledger {
         forget();
         store_block(&self.database, &prepared, None, durable)?;
         forget();
-        let Prepared { header, entries, frontier, epoch, .. } = prepared;
+        let Prepared { header, entries, frontier, epoch, nodes, .. } = prepared;
         if durable {
             self.durable.store(header.height, Ordering::Release);
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
-        *tip = Tip { header, frontier, epoch };
+        let mut recent = std::mem::take(&mut tip.recent);
+        if recent.len() > MAX_RECENT {
+            recent.clear();
+        }
+        for stale in &nodes.stale_node_index_batch {
+            recent.remove(&stale.node_key);
+        }
+        recent.extend(nodes.node_batch.nodes().iter().map(|(key, node)| (key.clone(), node.clone())));
+        *tip = Tip { header, frontier, epoch, recent };
         Ok(entries)
     }
 }
@@ -492,6 +504,9 @@ const MAX_EXPECTED: usize = 256;
 
 /// Most blocks that a crash could lose on a follower.
 const MAX_UNFLUSHED: u64 = 256;
+
+/// Most nodes of the state tree that are kept in memory: a few megabytes.
+const MAX_RECENT: usize = 8192;
 
 /// The store's cache in memory: 64 MiB.
 const CACHE: usize = 64 << 20;

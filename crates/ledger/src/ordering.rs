@@ -102,7 +102,7 @@ impl Drop for Solo {
 }
 
 /// Least time from one block to the next.
-const PACE: Duration = Duration::from_millis(12);
+const PACE: Duration = Duration::from_millis(8);
 
 fn run(ledger: &Ledger, clock: &dyn Fn() -> u64, waiting: &Receiver<Waiting>, last: &dyn Fn(&Block) -> bool) {
     let mut next = None;

@@ -1,5 +1,7 @@
 //! The world state: a flat ordered table for reading, a Jellyfish Merkle tree for its root and proofs.
 
+use std::collections::HashMap;
+
 use crypto::{Digest, Label, hash, sha256};
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
 use jmt::{KeyHash, RootHash, Sha256Jmt};
@@ -99,8 +101,13 @@ impl View {
     }
 
     /// The tree's next version: its root and what to store.
-    pub(crate) fn update(&self, changes: &[Change], version: u64) -> Result<(Digest, TreeUpdateBatch), Error> {
-        grow(&self.nodes, changes, version)
+    pub(crate) fn update(
+        &self,
+        changes: &[Change],
+        version: u64,
+        recent: &HashMap<NodeKey, Node>,
+    ) -> Result<(Digest, TreeUpdateBatch), Error> {
+        grow(&Recent { recent, nodes: &self.nodes }, changes, version)
     }
 
     /// What `changes` truly change, with the values they replace.
@@ -203,6 +210,29 @@ impl TreeReader for Nodes {
 
     fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
         anyhow::bail!("asked for only when a tree is restored")
+    }
+}
+
+/// Nodes that are at hand, and the store's.
+struct Recent<'a> {
+    recent: &'a HashMap<NodeKey, Node>,
+    nodes: &'a Nodes,
+}
+
+impl TreeReader for Recent<'_> {
+    fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        match self.recent.get(key) {
+            Some(node) => Ok(Some(node.clone())),
+            None => self.nodes.get_node_option(key),
+        }
+    }
+
+    fn get_value_option(&self, version: jmt::Version, key: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
+        self.nodes.get_value_option(version, key)
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        self.nodes.get_rightmost_leaf()
     }
 }
 

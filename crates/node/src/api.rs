@@ -3,8 +3,10 @@
 //! Every route is in one of four parts: [`operations`] and [`ledger`] for anyone, [`people`] for principals and members,
 //! [`peer`] for members' nodes alone. All but the first wait until the ledger has what the caller has seen ([`fresh`]).
 
+mod backup;
 mod document;
 pub(crate) mod events;
+mod governance;
 mod log;
 mod members;
 mod peer;
@@ -41,6 +43,7 @@ pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
     let prompt = prompt.merge(operations()).layer(told.clone()).with_state(node.clone());
     let streaming = Router::new()
         .route("/v1/assets/{name}", put(members::seal))
+        .route("/v1/backups/{id}", get(backup::fetch))
         .route("/v1/grants/{id}/redeem", post(release::redeem))
         .route("/v1/grants/{id}/object", get(release::resume))
         .route("/v1/requests/{id}/compute", post(release::compute).delete(release::cancel))
@@ -89,12 +92,16 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/principals", get(members::principals))
         .route("/v1/issuers", get(members::issuers))
         .route("/v1/oracles", get(members::oracles).post(members::establish))
+        .route("/v1/governance", get(governance::list))
+        .route("/v1/governance/parameters", get(governance::parameters))
+        .route("/v1/governance/{id}", get(governance::show))
         .route("/v1/assets", get(members::assets))
         .route("/v1/contracts", get(members::contracts))
         .route("/v1/contracts/{id}", get(members::contract))
         .route("/v1/particulars", put(members::particulars))
         .route("/v1/cosigner", post(members::rotate))
         .route("/v1/audit", get(members::audit))
+        .route("/v1/backups", post(backup::begin))
         .route("/v1/requests", get(request::list).post(request::apply))
         .route("/v1/requests/{id}", get(request::show))
         .route("/v1/requests/{id}/judge", post(request::judge))
@@ -122,9 +129,13 @@ pub(crate) async fn ready(State(node): Shared) -> Response {
 
 /// Prometheus metrics.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn metrics(State(node): Shared) -> Response {
-    node.height.set(&[], node.replica.height() as f64);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], node.metrics.render()).into_response()
+pub(crate) async fn metrics(State(node): Shared) -> Result<Response, ApiError> {
+    let looked = tokio::task::spawn_blocking(move || {
+        node.vitals.look(&node);
+        node.metrics.render()
+    });
+    let text = looked.await.map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 
 /// The consortium as others pin it: compare its fingerprint by another channel before trusting it.
@@ -164,14 +175,21 @@ pub(crate) fn own_principal(node: &Node, caller: &Caller, roles: &[Role]) -> Res
     }
 }
 
-/// The member and the roles of a key: a principal's own, or the operator's of a member.
+/// The member and the roles of a key: a principal's own, or the operator's of a member. Those of a suspended or removed member are
+/// nobody here, but at their own node they are at home.
 pub(crate) fn person(node: &Node, key: &PublicKey) -> Result<Option<(String, Vec<Role>)>, ApiError> {
     let view = node.replica.view()?;
-    if let Some(principal) = read::active_principal(&view, key)? {
-        return Ok(Some((principal.member, principal.roles)));
+    let found = match read::principal(&view, key)?.filter(|principal| !principal.revoked) {
+        Some(principal) => Some((principal.member, principal.roles)),
+        None => {
+            let operator = read::member_key(&view, key)?.filter(|known| known.duty == Duty::Operator);
+            operator.map(|known| (known.member, vec![Role::Operator]))
+        }
+    };
+    match found {
+        Some((member, _)) if member != node.member && read::barred(&view, &member)?.is_some() => Ok(None),
+        found => Ok(found),
     }
-    let operator = read::member_key(&view, key)?.filter(|known| known.duty == Duty::Operator);
-    Ok(operator.map(|known| (known.member, vec![Role::Operator])))
 }
 
 /// Refuses callers that are neither a key nor a member.

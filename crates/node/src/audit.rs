@@ -152,6 +152,14 @@ impl Audit {
         if last == end { Ok(last) } else { Err(AuditError::Broken { sequence: last.sequence + 1 }) }
     }
 
+    /// Copies the trail, as of one moment, into a new file.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) async fn copy(&self, path: &Path) -> Result<(), sqlx::Error> {
+        store::vacuum(&self.readers, path).await
+    }
+
     /// Writes what waits and closes the file; records from now on fail, on every clone.
     pub(crate) async fn close(&self) {
         self.stop.cancel();
@@ -271,8 +279,8 @@ impl Writer {
             row.push_bind(body.sequence).push_bind(body.at as i64).push_bind(&body.actor).push_bind(&body.action);
             row.push_bind(&body.subject).push_bind(&body.code).push_bind(&body.detail).push_bind(digest.as_ref());
         });
-        // Groups of many sizes make many statements: those of one record, the common case, are kept prepared.
-        insert.build().persistent(group.len() == 1).execute(&self.pool).await?;
+        // Groups of many sizes make many statements: those of a few records, the common case, are kept prepared.
+        insert.build().persistent(group.len() <= KEPT).execute(&self.pool).await?;
         self.head = head;
         Ok(())
     }
@@ -345,6 +353,8 @@ fn cut(text: &str, most: usize) -> String {
 const GENESIS: Head = Head { sequence: 0, digest: Digest(wire::Fixed([0; 32])) };
 /// Records that may wait; further ones wait to be let in.
 const QUEUE: usize = 4096;
+/// Largest group whose statement is kept prepared.
+const KEPT: usize = 8;
 /// Records in one statement: 8 parameters each, SQLite takes 32,766.
 const GROUP: usize = 1024;
 /// Longest page.

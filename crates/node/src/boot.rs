@@ -13,6 +13,7 @@ use vault::Vault;
 use wire::Limits;
 
 use crate::audit::{Audit, AuditError};
+use crate::backup::{self, BackupError, Marker};
 use crate::config::{NodeConfig, Ordering};
 use crate::guard::Guard;
 use crate::metrics::Metrics;
@@ -27,6 +28,7 @@ use crate::store::{Store, StoreError};
 use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
+use crate::vitals::Vitals;
 use crate::{api, clock, compute};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
@@ -43,6 +45,8 @@ pub async fn run(
     let clock = clock::system();
     let metrics = Metrics::new();
 
+    backup::sweep(&directory)?;
+    let marker = Marker::load(&directory)?;
     let path = directory.join(KEYS_FILE);
     let keys = tokio::task::spawn_blocking(move || FileKeys::open(path, &passphrase))
         .await
@@ -62,8 +66,10 @@ pub async fn run(
         keys: keys.clone(),
         directory: directory.clone(),
         clock: clock.clone(),
+        burnt: marker.iter().flat_map(|marker| marker.burnt.iter().copied()).collect(),
     };
-    let replica = tokio::task::spawn_blocking(move || Replica::open(ledger, own));
+    let finality = metrics.finality_seconds.clone();
+    let replica = tokio::task::spawn_blocking(move || Replica::open(ledger, own, finality));
     let replica = replica.await.map_err(|_| BootError::Interrupted)?.map_err(BootError::Ordering)?;
     let node = Arc::new(Node {
         member: config.member.clone(),
@@ -72,6 +78,7 @@ pub async fn run(
         replica: Arc::new(replica),
         publisher: Publisher::new(&config.witnesses)?,
         peers: Peers::new(config.member.clone(), identity.clone(), config.peers.addresses.clone(), metrics.clone()),
+        backups: Default::default(),
         tunnels: Tunnels::new(config.member.clone(), tunnel::Bounds::default(), metrics.clone()),
         store: Store::open(&directory.join("node.sqlite")).await?,
         audit: Audit::open(&directory.join("audit.sqlite"), clock.clone(), metrics.clone()).await?,
@@ -79,7 +86,7 @@ pub async fn run(
         oracle: Default::default(),
         keygens: Default::default(),
         computations: Default::default(),
-        height: metrics.gauge("sottovoce_ledger_height", "Newest block of the replica.", &[]),
+        vitals: Vitals::new(&metrics),
         metrics: metrics.clone(),
         clock: clock.clone(),
         max_upload: config.limits.max_upload_bytes,
@@ -88,7 +95,12 @@ pub async fn run(
         stopping: CancellationToken::new(),
         directory: directory.clone(),
     });
-    node.audit.record("node", "node.start", &config.member, "ok", env!("CARGO_PKG_VERSION")).await?;
+    let mut detail = env!("CARGO_PKG_VERSION").to_owned();
+    if let Some(Marker { height, made, restored, .. }) = marker {
+        tracing::warn!(height, made, restored, "this node was restored from a backup");
+        detail = format!("{detail}, restored at {restored} from a backup of block {height}, made at {made}");
+    }
+    node.audit.record("node", "node.start", &config.member, "ok", &detail).await?;
 
     let members = node.clone();
     let guard = Guard::new(&config, clock, metrics.clone(), move |spki| {
@@ -132,6 +144,9 @@ pub enum BootError {
     /// The TLS identity cannot be made.
     #[error("the TLS identity cannot be made")]
     Tls(#[from] TlsError),
+    /// What a restore has left cannot be read or removed.
+    #[error("the node was restored from a backup, and what that left cannot be used")]
+    Backup(#[from] BackupError),
     /// The genesis is damaged.
     #[error("the genesis file is damaged")]
     Genesis(#[source] wire::Error),

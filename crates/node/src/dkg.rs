@@ -49,6 +49,7 @@ pub(crate) async fn coordinate(
     participants: Vec<String>,
     threshold: u16,
 ) -> Result<OraclesConfirm, ApiError> {
+    entitled(node, &node.member, &participants, threshold)?;
     let epoch = read::oracle_epoch_number(&node.replica.view()?)? + 1;
     let start = DkgStart { session: Fixed(crypto::random()), epoch, participants: participants.clone(), threshold };
     let broadcasts: Vec<DkgBroadcast> = ask(node, &participants, "/peer/v1/dkg/start", |_| start.clone()).await?;
@@ -66,11 +67,10 @@ pub(crate) async fn coordinate(
     Ok(established.group)
 }
 
-/// Round one at a participant; `coordinator` is a regulator, so that no other member can replace the oracles.
+/// Round one at a participant, of what a ballot has decided; where ballots do not govern `coordinator` is a regulator, so that no
+/// other member can replace the oracles.
 pub(crate) async fn start(node: &Node, coordinator: &str, start: DkgStart) -> Result<DkgBroadcast, ApiError> {
-    if !read::member(&node.replica.view()?, coordinator)?.is_some_and(|member| member.regulator) {
-        return Err(ApiError::new(code::NOT_PERMITTED, "a regulator's node starts a key generation"));
-    }
+    entitled(node, coordinator, &start.participants, start.threshold)?;
     let index = position(node, &start)?;
     let next = read::oracle_epoch_number(&node.replica.view()?)? + 1;
     if start.epoch != next {
@@ -89,6 +89,22 @@ pub(crate) async fn start(node: &Node, coordinator: &str, start: DkgStart) -> Re
     }
     sessions.insert(start.session, Session { start, index, stage: Stage::Dealt(dealt), since: now });
     Ok(DkgBroadcast { index, package: Bytes(package) })
+}
+
+/// Refuses a key generation that neither a ballot has decided nor, where ballots do not govern, a regulator's node starts.
+fn entitled(node: &Node, coordinator: &str, participants: &[String], threshold: u16) -> Result<(), ApiError> {
+    let view = node.replica.view()?;
+    if read::parameters(&view)?.is_none() {
+        return match read::member(&view, coordinator)?.is_some_and(|member| member.regulator) {
+            true => Ok(()),
+            false => Err(ApiError::new(code::NOT_PERMITTED, "a regulator's node starts a key generation")),
+        };
+    }
+    let decided = read::decided_oracles(&view)?.map(|decided| decided.plan);
+    match decided.is_some_and(|plan| plan.participants == participants && plan.threshold == threshold) {
+        true => Ok(()),
+        false => Err(ApiError::new(code::BALLOTS_GOVERN, "no ballot has decided these oracles, in this order")),
+    }
 }
 
 /// Round two at a participant: secret packages, each sealed to its receiver's registered key.

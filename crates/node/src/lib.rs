@@ -1,9 +1,9 @@
 //! Runs one member's server: API, ledger replica, oracle, proxy, jobs and audit.
 //!
-//! [`setup`] makes a node's directory, [`run`] runs it until told to stop; [`witness`] is a program of its own. Inside, `service::Node` holds the
+//! [`setup`] makes a node's directory, [`run`] runs it until told to stop, [`backup`] copies and restores it; [`witness`] is a program of its own. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
 //! `particulars`, `publisher` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
-//! `auth`, `limit`, `extract`, `problem`, `metrics`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
+//! `auth`, `limit`, `extract`, `problem`, `metrics`, `vitals`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod api;
 mod assets;
 mod audit;
 mod auth;
+pub mod backup;
 mod boot;
 mod clock;
 mod compute;
@@ -38,6 +39,7 @@ mod store;
 mod tls;
 mod token;
 mod tunnel;
+mod vitals;
 pub mod witness;
 
 pub use boot::{BootError, run};

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     pub(crate) audit_intact: Gauge,
     /// `sottovoce_audit_seconds`: one group's way to disk.
     pub(crate) audit_seconds: Histogram,
+    /// `sottovoce_finality_seconds`: from a submission to its outcome on disk, at the node that orders it.
+    pub(crate) finality_seconds: Histogram,
 }
 
 impl Metrics {
@@ -73,6 +75,12 @@ impl Metrics {
             Gauge(family("sottovoce_audit_intact", "Whether the audit chain held at the start.", "gauge", &[]));
         let audit_seconds =
             Histogram(family("sottovoce_audit_seconds", "Time to write one group of audit entries.", "histogram", &[]));
+        let finality_seconds = Histogram(family(
+            "sottovoce_finality_seconds",
+            "Time from a submission to its outcome on disk, where this node orders.",
+            "histogram",
+            &[],
+        ));
         Arc::new(Self {
             families: Mutex::new(families),
             requests,
@@ -85,6 +93,7 @@ impl Metrics {
             audit_records,
             audit_intact,
             audit_seconds,
+            finality_seconds,
         })
     }
 
@@ -138,6 +147,11 @@ impl Gauge {
     /// Sets the series with these label values.
     pub(crate) fn set(&self, labels: &[&str], value: f64) {
         self.0.update(labels, |series| series.value = value);
+    }
+
+    /// Forgets all series.
+    pub(crate) fn clear(&self) {
+        self.0.series.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Adds to the series with these label values.
@@ -262,11 +276,40 @@ mod tests {
         assert!(text.contains(&format!("sottovoce_refusals_total{{code=\"other\"}} {MOST_SERIES}")));
     }
 
+    /// Names of all families that a node exports.
+    fn exported() -> Vec<&'static str> {
+        let metrics = Metrics::new();
+        drop(crate::vitals::Vitals::new(&metrics));
+        metrics.families.lock().unwrap().iter().map(|family| family.name).collect()
+    }
+
     #[test]
     fn the_operators_page_names_every_family() {
         let page = include_str!("../../../docs/operator/configuration.md");
-        for family in Metrics::new().families.lock().unwrap().iter() {
-            assert!(page.contains(&format!("`{}", family.name)), "{}", family.name);
+        for name in exported() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
         }
+    }
+
+    #[test]
+    fn every_rule_is_about_what_a_node_exports_and_every_alert_is_explained() {
+        let rules = include_str!("../../../packaging/prometheus/sottovoce.rules.yml");
+        let page = include_str!("../../../docs/operator/alerts.md");
+        let exported = exported();
+        let mut named = 0;
+        for (at, _) in rules.match_indices("sottovoce_") {
+            let name = rules[at..].split(|next: char| !next.is_ascii_alphanumeric() && next != '_').next().unwrap();
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            assert!(exported.contains(&name) || exported.contains(&base), "{name}");
+            named += 1;
+        }
+        let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+        assert!(named >= alerts.len() && alerts.len() > 10, "{alerts:?}");
+        for alert in &alerts {
+            assert!(page.contains(&format!("| `{alert}` |")), "{alert} is not on the page");
+        }
+        // And the page knows none that there is not.
+        let explained = page.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0));
+        explained.for_each(|name| assert!(alerts.contains(&name), "{name} is no alert"));
     }
 }

@@ -100,7 +100,16 @@ pub(crate) async fn coordinate(node: &Node, dossier: &Dossier) -> Result<Signed,
     };
     // This node first, others as far as needed. Who fails is asked once more, with fresh commitments: it may have
     // restarted and lost those in stock.
-    let (mut candidates, mut failed, mut refusals) = (order(node, &epoch.group.participants), Vec::new(), Vec::new());
+    let view = node.replica.view()?;
+    let mut active = Vec::new();
+    for member in &epoch.group.participants {
+        // A verdict that a suspended or removed member has signed is not taken.
+        if read::barred(&view, member)?.is_none() {
+            active.push(member.clone());
+        }
+    }
+    drop(view);
+    let (mut candidates, mut failed, mut refusals) = (order(node, &active), Vec::new(), Vec::new());
     loop {
         if candidates.len() < threshold {
             return Err(ApiError::new(code::ORACLES_UNAVAILABLE, refusals.join("; ")));
@@ -316,10 +325,13 @@ pub(crate) fn share_handle(key: &PublicKey) -> String {
 
 /// The dossier of a request from what this node holds.
 pub(crate) async fn dossier(node: &Node, request: &Digest) -> Result<Dossier, ApiError> {
-    let view = node.replica.view()?;
-    let request =
-        read::request(&view, request)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, request.to_string()))?;
+    let request = crate::requests::request(node, request)?;
     let evidence = crate::requests::evidence(node, &request).await?;
+    dossier_with(node, request, evidence).await
+}
+
+/// The same, with evidence at hand.
+pub(crate) async fn dossier_with(node: &Node, request: Request, evidence: Vec<Opening>) -> Result<Dossier, ApiError> {
     let mut particulars = Vec::new();
     for named in &request.apply.contracts {
         particulars.push(crate::particulars::of(node, &named.contract).await?);

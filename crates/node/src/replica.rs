@@ -6,23 +6,27 @@
 mod log;
 mod part;
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use contracts::{code, read};
 use crypto::Digest;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use ledger::{Committed, Consortium, Ledger, Ordering, Refusal, Submit, Unavailable, VerifiedTransaction, View};
+use ledger::{
+    Committed, Consortium, Ledger, Ordering, Refusal, Submit, Unavailable, Validator, VerifiedTransaction, View,
+};
 use part::Part;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::message::{AskBlocks, AskCosigned, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed};
+use crate::metrics::Histogram;
 use crate::problem::ApiError;
 use crate::service::Node;
 
 pub(crate) use log::LogPath;
-pub(crate) use part::{Own, run, take_seat};
+pub(crate) use part::{Own, cosigns, run, take_seat};
 
 /// A copy of the ledger and this node's part in its ordering.
 pub(crate) struct Replica {
@@ -38,6 +42,10 @@ pub(crate) struct Replica {
     target: watch::Sender<u64>,
     /// Why following stopped for good.
     fault: watch::Sender<Option<String>>,
+    /// From submission to the outcome on disk.
+    finality: Histogram,
+    /// This node's clock less the newest block's time when it came, milliseconds.
+    delay: Arc<AtomicI64>,
 }
 
 impl Replica {
@@ -45,17 +53,21 @@ impl Replica {
     ///
     /// # Errors
     /// As [`Part::of`].
-    pub(crate) fn open(ledger: Arc<Ledger>, own: Own) -> Result<Self, ApiError> {
+    pub(crate) fn open(ledger: Arc<Ledger>, own: Own, finality: Histogram) -> Result<Self, ApiError> {
         let part = RwLock::new(Arc::new(Part::of(&ledger, &own)?));
         let height = watch::Sender::new(ledger.head().height);
-        let observer = height.clone();
+        let (observer, delay) = (height.clone(), Arc::new(AtomicI64::new(0)));
+        let (seen, copy, clock) = (delay.clone(), Arc::downgrade(&ledger), own.clock.clone());
         ledger.observe(move |committed| {
+            if let Some(ledger) = copy.upgrade() {
+                seen.store(clock().cast_signed().saturating_sub(ledger.head().time.cast_signed()), Relaxed);
+            }
             observer.send_if_modified(|height| raise(height, committed));
         });
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
         let (target, fault, turns) = (watch::Sender::new(0), watch::Sender::new(None), watch::Sender::new(0));
-        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault })
+        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay })
     }
 
     fn part(&self) -> Arc<Part> {
@@ -79,9 +91,65 @@ impl Replica {
         match &*self.part() {
             Part::Leader(_) => format!("solo {}", self.own.member),
             Part::Follower { sources } if self.ordered_by().is_none() => format!("solo {}", sources[0]),
-            Part::Follower { .. } => format!("quorum {}, followed", self.ordered_by().unwrap_or(0)),
+            Part::Follower { .. } => {
+                let restored = if self.own.is_restored(&self.ledger) { RESTORED } else { "" };
+                format!("quorum {}, followed{restored}", self.ordered_by().unwrap_or(0))
+            }
             Part::Validator(_) | Part::Between => format!("quorum {}", self.ordered_by().unwrap_or(0)),
         }
+    }
+
+    /// How far the ordering is, where this node votes in it; and who was caught lying.
+    pub(crate) fn taking_part(&self) -> Option<(order::Status, usize)> {
+        match &*self.part() {
+            Part::Validator(quorum) => Some((quorum.status(), quorum.offences().len())),
+            _ => None,
+        }
+    }
+
+    /// Whether this node's cosigning key is one that a restore has burnt.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.own.is_restored(&self.ledger)
+    }
+
+    /// The newest height that a quorum has cosigned, as far as this node knows.
+    pub(crate) fn cosigned_height(&self) -> u64 {
+        *self.cosigned.borrow()
+    }
+
+    /// When this member got the key that it cosigns with: Unix milliseconds. None for a member that is no validator.
+    pub(crate) fn cosigning_since(&self) -> Result<Option<u64>, ApiError> {
+        let (view, member) = (self.ledger.view()?, &self.own.member);
+        let now = read::epoch(&*view)?;
+        let Some((_, Validator { key, .. })) = now.validator(member) else { return Ok(None) };
+        let (mut first, mut number) = (now.number, now.number);
+        while number > 0 {
+            number -= 1;
+            // A member that left for a while keeps its key.
+            let before = self.ledger.epoch(number)?.and_then(|epoch| Some(epoch.validator(member)?.1.key));
+            match before {
+                Some(before) if before == *key => first = number,
+                Some(_) => break,
+                None => {}
+            }
+        }
+        let height = view.last_before(first)?.map_or(0, |last| last + 1).min(self.ledger.head().height);
+        Ok(self.ledger.header(height)?.map(|header| header.time))
+    }
+
+    /// This node's clock less the newest block's time when it came, in seconds.
+    pub(crate) fn delay(&self) -> f64 {
+        self.delay.load(Relaxed) as f64 / 1000.0
+    }
+
+    /// When the chain was founded: Unix milliseconds.
+    pub(crate) fn founded(&self) -> u64 {
+        self.ledger.genesis().created
+    }
+
+    /// The copy itself.
+    pub(crate) const fn copied(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     pub(crate) fn chain(&self) -> Digest {
@@ -195,6 +263,7 @@ impl Replica {
     }
 
     async fn order_by(&self, part: Arc<Part>, transactions: Vec<VerifiedTransaction>) -> Result<Vec<Placed>, ApiError> {
+        let begun = Instant::now();
         let ids: Vec<Digest> = transactions.iter().map(VerifiedTransaction::id).collect();
         let wait = {
             let ordering: &dyn Ordering = match &*part {
@@ -222,6 +291,7 @@ impl Replica {
             Ok(results) => results.map_err(ApiError::internal)?,
             Err(_) => return Err(ended()),
         };
+        self.finality.observe(&[], begun.elapsed().as_secs_f64());
         let placed = ids.iter().zip(results).map(|(id, result)| self.placed(id, result));
         placed.collect()
     }
@@ -426,6 +496,8 @@ fn raise(known: &mut u64, to: u64) -> bool {
     rises
 }
 
+/// What a restored node adds to how it follows, until it has a new key.
+const RESTORED: &str = "; restored: it votes again with a new key";
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// Between two attempts to have transactions ordered while the ordering passes on.

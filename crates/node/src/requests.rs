@@ -61,7 +61,7 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
         tracing::warn!(request = %id, %failure, "an owner was not told of a request");
     }
     if owners.contains(&node.member)
-        && let Some(refused) = screen(node, &actor, &id).await?
+        && let Some(refused) = screen(node, &actor, &id, tell.openings.evidence).await?
     {
         let told = format!("the oracles refused the request; verdict {} is on record", refused.transaction);
         return Err(ApiError::coded(&refused.decision, told));
@@ -70,8 +70,8 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
 }
 
 /// Has the oracles refuse a request that no approval can save, so that approvers are not bothered with it.
-async fn screen(node: &Node, actor: &str, id: &Digest) -> Result<Option<Judgement>, ApiError> {
-    let dossier = oracle::dossier(node, id).await?;
+async fn screen(node: &Node, actor: &str, id: &Digest, evidence: Vec<Opening>) -> Result<Option<Judgement>, ApiError> {
+    let dossier = oracle::dossier_with(node, request(node, id)?, evidence).await?;
     let judged =
         judge::judge(&node.replica.view()?, &dossier.request, &dossier.evidence, &dossier.particulars, node.now())?;
     if dossier.request.phase != Phase::Pending || judged.code_before_approvals() != code::NOT_ACCREDITED.code {

@@ -16,12 +16,13 @@ use vault::Vault;
 use wire::Fixed;
 
 use crate::audit::Audit;
+use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::compute::Computations;
 use crate::config::Compute;
 use crate::dkg::KeyGenerations;
 use crate::message::Placed;
-use crate::metrics::{Gauge, Metrics};
+use crate::metrics::Metrics;
 use crate::oracle::Desk;
 use crate::peers::Peers;
 use crate::problem::ApiError;
@@ -30,6 +31,7 @@ use crate::replica::Replica;
 use crate::store::Store;
 use crate::token::Mint;
 use crate::tunnel::Tunnels;
+use crate::vitals::Vitals;
 
 /// Everything a request handler may need.
 pub(crate) struct Node {
@@ -44,12 +46,12 @@ pub(crate) struct Node {
     pub vault: Arc<Vault>,
     pub mint: Mint,
     pub publisher: Publisher,
+    pub backups: Backups,
     pub oracle: Desk,
     pub keygens: KeyGenerations,
     pub computations: Computations,
     pub metrics: Arc<Metrics>,
-    /// `sottovoce_ledger_height`.
-    pub height: Gauge,
+    pub vitals: Vitals,
     pub clock: Clock,
     /// Most bytes of an upload.
     pub max_upload: u64,
@@ -85,9 +87,7 @@ impl Node {
             method: method.into(),
             arguments: wire::to_vec(arguments).into(),
         };
-        let signed = transaction.sign_with(|label, message| self.keys.sign(NODE, label, message))?;
-        VerifiedTransaction::verify(signed, &self.replica.chain())
-            .map_err(|error| ApiError::internal(error.to_string()))
+        transaction.make_with(|label, message| Ok(self.keys.sign(NODE, label, message)?))
     }
 
     /// Has transactions ordered, in this order, and waits until this replica holds them.
@@ -115,7 +115,8 @@ impl Node {
         let card = self.card(member)?;
         // Read where they are needed, which is seldom; a ledger that cannot be read knows nobody.
         let members = || {
-            let members = self.replica.view().ok().and_then(|view| read::members(&*view).ok()).unwrap_or_default();
+            let members =
+                self.replica.view().ok().and_then(|view| read::active_members(&*view).ok()).unwrap_or_default();
             members.into_iter().map(|member| member.card).collect()
         };
         if !OF_THE_LEDGER.contains(&path) {

@@ -4,14 +4,15 @@
 //! share one flush to disk. Nothing here is believed without the ledger: an opening is stored under
 //! the commitment it opens, a share with the transaction that recorded it.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::message::Opening;
 use crypto::Digest;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite};
 use tokio::sync::{mpsc, oneshot};
 use wire::Bytes;
 
@@ -22,6 +23,14 @@ pub(crate) struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     queue: mpsc::Sender<Waiting>,
+    recent: Arc<Mutex<VecDeque<Recent>>>,
+}
+
+/// An opening that was just kept, under its request: the steps that follow soon read it.
+struct Recent {
+    request: Option<Digest>,
+    commitment: Digest,
+    opening: Opening,
 }
 
 /// A party's sealed share of a result.
@@ -46,7 +55,7 @@ impl Store {
         sqlx::migrate!("migrations/store").run(&writer).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(write(writer.clone(), waiting));
-        Ok(Self { writer, readers: pool(path, 4).await?, queue })
+        Ok(Self { writer, readers: pool(path, 4).await?, queue, recent: Arc::default() })
     }
 
     /// Keeps what opens a commitment; the same again changes nothing. `kind` says what it is (`justification`,
@@ -83,7 +92,22 @@ impl Store {
         });
         let (done, outcome) = oneshot::channel();
         self.enqueue(Waiting::Openings { rows: rows.collect(), done }).await?;
-        outcome.await.map_err(|_| StoreError::Unavailable)?
+        outcome.await.map_err(|_| StoreError::Unavailable)??;
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, opening) in openings.iter().filter(|(_, opening)| opening.payload.len() <= MAX_RECENT_BYTES) {
+            if recent.len() == MAX_RECENT {
+                recent.pop_front();
+            }
+            let (request, commitment) = (request.copied(), opening.commitment());
+            recent.push_back(Recent { request, commitment, opening: (*opening).clone() });
+        }
+        Ok(())
+    }
+
+    fn recent(&self, request: Option<&Digest>, commitment: &Digest) -> Option<Opening> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = recent.iter().rev().find(|one| one.commitment == *commitment && one.request.as_ref() == request);
+        found.map(|one| one.opening.clone())
     }
 
     /// What opens a commitment, as kept for this very request (or for none): whoever copies another request's commitment
@@ -96,6 +120,9 @@ impl Store {
         request: Option<&Digest>,
         commitment: &Digest,
     ) -> Result<Option<Opening>, StoreError> {
+        if let Some(opening) = self.recent(request, commitment) {
+            return Ok(Some(opening));
+        }
         let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT bytes FROM openings WHERE commitment = ? AND request = ?")
             .bind(commitment.as_ref())
             .bind(request.map_or(&[][..], AsRef::as_ref))
@@ -235,6 +262,20 @@ impl Store {
         self.queue.send(waiting).await.map_err(|_| StoreError::Unavailable)
     }
 
+    /// Copies the tables into a new file as of one moment, without what the keys of computations' checkpoints derive from: with it,
+    /// checkpoints could be read that are destroyed by then.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) async fn copy(&self, path: &Path) -> Result<(), sqlx::Error> {
+        vacuum(&self.readers, path).await?;
+        let copy = pool(path, 1).await?;
+        sqlx::query("UPDATE sessions SET salt = randomblob(32) WHERE length(salt) = 32").execute(&copy).await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&copy).await?;
+        copy.close().await;
+        Ok(())
+    }
+
     /// Waits for what is under way and closes the file.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
@@ -341,6 +382,13 @@ pub enum StoreError {
     },
 }
 
+/// Copies a database, as of one moment, into a new file.
+pub(crate) async fn vacuum(pool: &SqlitePool, path: &Path) -> Result<(), sqlx::Error> {
+    let path = path.to_str().ok_or_else(|| sqlx::Error::Io(std::io::Error::other("its path is not Unicode")))?;
+    sqlx::query("VACUUM INTO ?").bind(path).execute(pool).await?;
+    Ok(())
+}
+
 /// Connections to a database file in WAL mode; a commit is on disk when it returns.
 pub(crate) async fn pool(path: &Path, connections: u32) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
@@ -350,7 +398,10 @@ pub(crate) async fn pool(path: &Path, connections: u32) -> Result<SqlitePool, sq
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF")
-        .busy_timeout(Duration::from_secs(10));
+        // 16 MiB: pages that every commit writes go to the file once for many of them.
+        .pragma("wal_autocheckpoint", "4096")
+        .busy_timeout(Duration::from_secs(10))
+        .disable_statement_logging();
     SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(connections)
@@ -367,6 +418,9 @@ fn digest(bytes: &[u8], table: &'static str) -> Result<Digest, StoreError> {
     bytes.map(Into::into).map_err(|_| StoreError::Corrupt { table, key: "with a digest of another length".into() })
 }
 
+/// Openings kept in memory, and the longest of them in bytes.
+const MAX_RECENT: usize = 256;
+const MAX_RECENT_BYTES: usize = 4096;
 /// Writes that may wait; further ones wait to be let in.
 const QUEUE: usize = 1024;
 /// Writes in one group: at most 9 openings of 5 parameters each, SQLite takes 32,766.
@@ -477,6 +531,8 @@ mod tests {
         store.put_opening("evidence", None, &opening, 0).await.unwrap();
         let other = wire::to_vec(&Opening::new(b"two".to_vec()));
         sqlx::query("UPDATE openings SET bytes = ?").bind(other).execute(&store.writer).await.unwrap();
+        store.close().await;
+        let store = Store::open(&directory.path().join("node.sqlite")).await.unwrap();
         assert!(matches!(store.opening(None, &opening.commitment()).await, Err(StoreError::Corrupt { .. })));
     }
 }

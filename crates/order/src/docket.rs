@@ -3,6 +3,7 @@
 //! No network, no clock, no tasks: what time it is and what was agreed on comes in as arguments.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -182,6 +183,16 @@ impl Docket {
         // After they are written down: what is executed from here on finds them.
         self.settle_known(&passing.iter().map(VerifiedTransaction::id).collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// The number of the next bundle that comes in ([`Docket::waiting`]).
+    pub(crate) fn next(&self) -> u64 {
+        self.pool().next()
+    }
+
+    /// What was submitted here and still waits, as [`Pool::waiting`].
+    pub(crate) fn waiting(&self, numbers: Range<u64>, most: usize) -> (Vec<Vec<SignedTransaction>>, u64) {
+        self.pool().waiting(numbers, most)
     }
 
     /// Transactions among these that this node does not have yet, waiting or ordered.
@@ -368,6 +379,16 @@ impl Docket {
     /// Transactions that wait, and their bytes.
     pub(crate) fn load(&self) -> (usize, usize) {
         self.pool().load()
+    }
+
+    /// The number of the oldest bundle in the pool.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.pool().oldest()
+    }
+
+    /// This validator's place.
+    pub(crate) const fn own(&self) -> usize {
+        self.own
     }
 
     /// Whether its last block is made, on disk and answered.

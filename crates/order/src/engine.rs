@@ -63,7 +63,7 @@ impl Default for Pace {
             idle: Duration::from_millis(500),
             leader: Duration::from_secs(1),
             certification: Duration::from_secs(2),
-            retry: Duration::from_secs(2),
+            retry: Duration::from_millis(500),
             skip: Duration::from_secs(3),
             fetch: Duration::from_secs(1),
         }
@@ -318,7 +318,8 @@ impl Engine {
             }
         }));
         let (sender, receiver) = channels.transactions;
-        tasks.push(context.child("passing").spawn(move |context| gossip::send(context, outbound, sender)));
+        let passing = docket.clone();
+        tasks.push(context.child("passing").spawn(move |context| gossip::send(context, passing, outbound, sender)));
         tasks.push(context.child("taking").spawn(move |context| gossip::receive(context, docket, receiver, blocker)));
         tasks.push(consensus.start(channels.votes, channels.certificates, channels.resolver));
         Ok(Self { marshal: mailbox, tasks })

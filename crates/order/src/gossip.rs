@@ -1,7 +1,7 @@
 //! Passes transactions on to the other validators, and takes theirs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
@@ -13,16 +13,37 @@ use crate::automaton::now;
 use crate::committee::own_key;
 use crate::docket::{Docket, Outbound};
 
-/// Sends what was submitted here, several bundles to a page.
-pub(crate) async fn send<E: Clock>(context: E, mut outbound: Outbound, mut sender: impl Sender<PublicKey = PublicKey>) {
-    let mut next = None;
+/// Sends what was submitted here, several bundles to a page; and again, a page at a time, what has waited for long: a validator that was
+/// not connected yet, or no longer, has it then when it leads.
+pub(crate) async fn send<E: Clock>(
+    context: E,
+    docket: Arc<Docket>,
+    mut outbound: Outbound,
+    mut sender: impl Sender<PublicKey = PublicKey>,
+) {
+    let mut send = |page: &Vec<Vec<SignedTransaction>>| {
+        let page = wire::to_vec(page);
+        debug_assert!(page.len() <= MAX_PAGE);
+        // Who does not get it learns of it from the slate; this node proposes it when it leads.
+        let _ = sender.send(Recipients::All, IoBuf::from(page), false);
+    };
+    let (mut next, mut again) = (None, Again::new(context.current(), &docket));
     loop {
-        let Some(first) = (match next.take() {
+        let first = match next.take() {
             Some(bundle) => Some(bundle),
-            None => outbound.recv().await,
-        }) else {
-            return;
+            None => tokio::select! {
+                biased;
+                () = context.sleep_until(again.due) => {
+                    let page = again.page(context.current(), &docket);
+                    if !page.is_empty() {
+                        send(&page);
+                    }
+                    continue;
+                }
+                bundle = outbound.recv() => bundle,
+            },
         };
+        let Some(first) = first else { return };
         let mut bytes = size(&first);
         let mut page = vec![first];
         while let Ok(bundle) = outbound.try_recv() {
@@ -33,11 +54,32 @@ pub(crate) async fn send<E: Clock>(context: E, mut outbound: Outbound, mut sende
             }
             page.push(bundle);
         }
-        let page = wire::to_vec(&page);
-        debug_assert!(page.len() <= MAX_PAGE);
-        // Who does not get it learns of it from the slate; this node proposes it when it leads.
-        let _ = sender.send(Recipients::All, IoBuf::from(page), false);
+        send(&page);
         context.sleep(PAUSE).await;
+    }
+}
+
+/// Which of the bundles that wait are sent again, and when.
+struct Again {
+    due: SystemTime,
+    /// The first one to look at.
+    from: u64,
+    /// The first one that came in since the last time.
+    fresh: u64,
+}
+
+impl Again {
+    fn new(now: SystemTime, docket: &Docket) -> Self {
+        Self { due: now + AGAIN, from: 0, fresh: docket.next() }
+    }
+
+    /// A page of what has waited since the last time at least; from the oldest on, and from there on again after the newest.
+    fn page(&mut self, now: SystemTime, docket: &Docket) -> Vec<Vec<SignedTransaction>> {
+        let (page, after) = docket.waiting(self.from..self.fresh, PAGE);
+        self.from = if after < self.fresh { after } else { 0 };
+        self.fresh = docket.next();
+        self.due = now + AGAIN;
+        page
     }
 }
 
@@ -53,9 +95,7 @@ pub(crate) async fn receive<E: Clock + Spawner + Metrics>(
         let time = now(&context);
         let docket = docket.clone();
         let taking = context.child("page").shared(true).spawn(move |_| async move {
-            let page: Vec<Vec<SignedTransaction>> =
-                wire::from_slice(page.as_ref(), Limits { bytes: MAX_PAGE, depth: 24 })
-                    .map_err(|why| why.to_string())?;
+            let page = parse(page.as_ref()).map_err(|why| why.to_string())?;
             docket.take(origin, page, time).map_err(|why| why.to_string())
         });
         match taking.await {
@@ -70,6 +110,11 @@ pub(crate) async fn receive<E: Clock + Spawner + Metrics>(
     }
 }
 
+/// A page: bundles of transactions, not yet verified.
+pub(crate) fn parse(page: &[u8]) -> Result<Vec<Vec<SignedTransaction>>, wire::Error> {
+    wire::from_slice(page, Limits { bytes: MAX_PAGE, depth: 24 })
+}
+
 fn size(bundle: &[SignedTransaction]) -> usize {
     bundle.iter().map(|signed| signed.to_bytes().len()).sum()
 }
@@ -82,3 +127,7 @@ pub(crate) const MAX_PAGE: usize = MAX_BLOCK_BYTES + 64 * 1024;
 
 /// Least time between two pages, so that they keep below the channel's rate.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long a bundle waits, at least, before it is sent again, and before it is sent once more. Longer than one waits where all is well;
+/// with [`PAGE`] it bounds what that costs.
+const AGAIN: Duration = Duration::from_millis(500);

@@ -35,7 +35,7 @@
 //! }
 //! ```
 //!
-//! Public: the ordering ([`Quorum`], its [`Config`] and [`Status`]), what proves finality offline ([`Certificate`],
+//! Public: the ordering ([`Quorum`], its [`Config`], [`Status`] and [`Pulse`]), what proves finality offline ([`Certificate`],
 //! [`Committee`], [`SlateHeader`]), who misbehaved ([`Offence`]) and why it stopped ([`Fault`]).
 
 #![forbid(unsafe_code)]
@@ -48,9 +48,12 @@ mod docket;
 mod engine;
 mod error;
 mod executor;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gossip;
 mod offence;
 mod pool;
+mod pulse;
 mod quorum;
 #[cfg(test)]
 mod simulation;
@@ -65,5 +68,6 @@ pub use engine::Pace;
 pub use error::{Fault, StartError};
 pub use offence::{Offence, OffenceKind};
 pub use pool::PoolLimits;
+pub use pulse::Pulse;
 pub use quorum::{Config, Endpoint, Quorum, Status};
 pub use slate::{SlateHeader, body};

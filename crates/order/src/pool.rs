@@ -1,6 +1,7 @@
 //! Transactions that wait: bounded, and fair to those who sent them.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ops::Range;
 
 use crypto::{Digest, PublicKey};
 use ledger::{SignedTransaction, VerifiedTransaction};
@@ -30,6 +31,8 @@ pub(crate) struct Pool {
     limits: PoolLimits,
     lanes: Vec<Lane>,
     bundles: HashMap<u64, Bundle>,
+    /// Those of this node's own lane.
+    submitted: BTreeSet<u64>,
     /// Id → bundle, for those of others and for this node's own.
     known: [HashMap<Digest, u64>; 2],
     next: u64,
@@ -79,6 +82,7 @@ impl Pool {
             limits,
             lanes: (0..validators).map(|_| Lane::default()).collect(),
             bundles: HashMap::new(),
+            submitted: BTreeSet::new(),
             known: Default::default(),
             next: 0,
             turn: 0,
@@ -118,6 +122,9 @@ impl Pool {
         queue.transactions += count;
         queue.bytes += bytes;
         queue.bundles.push_back(number);
+        if own == 1 {
+            self.submitted.insert(number);
+        }
         self.known[own].extend(bundle.iter().map(|transaction| (transaction.id(), number)));
         self.bundles.insert(number, Bundle { lane: origin, sender, transactions: bundle });
         Ok(())
@@ -169,6 +176,26 @@ impl Pool {
         picked
     }
 
+    /// The number of the next bundle.
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// What was submitted here and still waits of these bundles, the oldest first, as far as it has no more than so many bytes (one
+    /// bundle of any size), and the number after the last.
+    pub(crate) fn waiting(&self, numbers: Range<u64>, most: usize) -> (Vec<Vec<SignedTransaction>>, u64) {
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        for number in self.submitted.range(numbers.start..numbers.end.max(numbers.start)) {
+            let Some(bundle) = self.bundles.get(number) else { continue };
+            bytes += bundle.transactions.iter().map(VerifiedTransaction::size).sum::<usize>();
+            if bytes > most && !found.is_empty() {
+                return (found, *number);
+            }
+            found.push(bundle.transactions.iter().map(|transaction| transaction.signed().clone()).collect());
+        }
+        (found, numbers.end)
+    }
+
     /// A waiting transaction with exactly these bytes, as proof that they were checked.
     pub(crate) fn verified(&self, id: &Digest, signed: &SignedTransaction) -> Option<VerifiedTransaction> {
         self.known.iter().find_map(|known| {
@@ -215,6 +242,11 @@ impl Pool {
         self.lanes.iter().fold((0, 0), |(count, bytes), lane| (count + lane.transactions, bytes + lane.bytes))
     }
 
+    /// The number of the oldest bundle that waits: they are numbered as they come.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.bundles.keys().min().copied()
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.bundles.is_empty()
@@ -234,6 +266,7 @@ impl Pool {
         let (lane, sender, gone) = (bundle.lane, bundle.sender, bundle.transactions.is_empty());
         if gone {
             self.bundles.remove(&number);
+            self.submitted.remove(&number);
         }
         let lane = &mut self.lanes[lane];
         lane.transactions -= count;
@@ -365,6 +398,31 @@ mod tests {
         assert_eq!(picked.len(), 3);
         pool.settle(&ids(&whole));
         assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_was_submitted_here_and_waits_is_found_by_pages() {
+        let chain = Chain::new();
+        let mut pool = pool(100);
+        let bundles: Vec<_> = (0..4).map(|at| bundle(&chain, 1, at * 3..at * 3 + 3)).collect();
+        for (at, bundle) in bundles.iter().enumerate() {
+            pool.insert(0, bundle.clone()).unwrap();
+            pool.insert(1 + at % 3, super::tests::bundle(&chain, 2, at as u64..at as u64 + 1)).unwrap();
+        }
+        pool.settle(&ids(&bundles[1]));
+        pool.settle(&ids(&bundles[2][..1]));
+        let signed = |bundle: &[VerifiedTransaction]| -> Vec<SignedTransaction> {
+            bundle.iter().map(|transaction| transaction.signed().clone()).collect()
+        };
+        let expected = [signed(&bundles[0]), signed(&bundles[2][1..]), signed(&bundles[3])];
+        assert_eq!(pool.waiting(0..pool.next(), 1 << 20), (expected.to_vec(), 8));
+        // By pages of one, each at least.
+        let (first, next) = pool.waiting(0..pool.next(), 1);
+        assert_eq!((first, next), (expected[..1].to_vec(), 4));
+        assert_eq!(pool.waiting(next..pool.next(), 1), (expected[1..2].to_vec(), 6));
+        assert_eq!(pool.waiting(next..6, 1 << 20), (expected[1..2].to_vec(), 6));
+        let (late, early) = (9, 5);
+        assert_eq!(pool.waiting(late..early, 1), (vec![], early));
     }
 
     #[test]

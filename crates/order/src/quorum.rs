@@ -13,7 +13,7 @@ use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
 use commonware_cryptography::{ChaCha20Poly1305, Signer as _};
 use commonware_p2p::authenticated::lookup;
 use commonware_p2p::{Address, AddressableManager as _, Ingress};
-use commonware_runtime::{Quota, Runner as _, Supervisor as _, tokio as runtime};
+use commonware_runtime::{Clock as _, Metrics as _, Quota, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_stream::cups::{self, Cups};
 use commonware_stream::sake::{self, Sake};
 use commonware_utils::ordered::Map;
@@ -31,6 +31,7 @@ use crate::error::{Fault, StartError};
 use crate::executor::Marshal;
 use crate::offence::{Offence, Offences};
 use crate::pool::PoolLimits;
+use crate::pulse::Pulse;
 use crate::slate::Rules;
 
 /// What a validator must know to take part.
@@ -79,6 +80,7 @@ pub struct Quorum {
     offences: Offences,
     finalised: watch::Receiver<u64>,
     marshal: watch::Receiver<Option<Marshal>>,
+    pulse: watch::Receiver<Pulse>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,6 +96,10 @@ pub struct Status {
     pub waiting: usize,
     /// Bytes of them.
     pub waiting_bytes: usize,
+    /// The number of the oldest submission that waits, in the order in which they came: as long as it stays, that one waits.
+    pub oldest: Option<u64>,
+    /// The other validators, about a second ago.
+    pub pulse: Pulse,
     /// Why the ordering stopped for good, if it did.
     pub fault: Option<Fault>,
 }
@@ -120,9 +126,10 @@ impl Quorum {
         let offences = Offences::default();
         let (finalised, seen) = watch::channel(0);
         let (told, marshal) = watch::channel(None);
+        let (beat, pulse) = watch::channel(Pulse::default());
         let (stop, stopped) = oneshot::channel();
         let running = Running { config, docket: docket.clone(), outbound, scheme, key, addresses };
-        let part = (offences.clone(), finalised, told);
+        let part = Told { offences: offences.clone(), finalised, marshal: told, pulse: beat };
         let failing = docket.clone();
         let thread = thread::Builder::new().name("ordering".into()).spawn(move || {
             // The engine panics where its storage fails; nothing of this node's goes on by itself after that.
@@ -134,7 +141,7 @@ impl Quorum {
             }
         })?;
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { docket, offences, finalised: seen, marshal, stop, thread })
+        Ok(Self { docket, offences, finalised: seen, marshal, pulse, stop, thread })
     }
 
     /// How far it is.
@@ -145,6 +152,8 @@ impl Quorum {
             executed: self.docket.executed(),
             waiting,
             waiting_bytes,
+            oldest: self.docket.oldest(),
+            pulse: self.pulse.borrow().clone(),
             fault: self.docket.fault().borrow().clone(),
         }
     }
@@ -201,6 +210,14 @@ impl Drop for Quorum {
     }
 }
 
+/// Where the engine's thread tells what its handle is asked.
+struct Told {
+    offences: Offences,
+    finalised: watch::Sender<u64>,
+    marshal: watch::Sender<Option<Marshal>>,
+    pulse: watch::Sender<Pulse>,
+}
+
 struct Running {
     config: Config,
     docket: Arc<Docket>,
@@ -212,11 +229,8 @@ struct Running {
 
 impl Running {
     /// Runs until it is told to stop, or until a fault.
-    fn run(
-        self,
-        (offences, finalised, told): (Offences, watch::Sender<u64>, watch::Sender<Option<Marshal>>),
-        stopped: oneshot::Receiver<()>,
-    ) -> Option<Fault> {
+    fn run(self, told: Told, stopped: oneshot::Receiver<()>) -> Option<Fault> {
+        let Told { offences, finalised, marshal, pulse } = told;
         let Self { config, docket, outbound, scheme, key, addresses } = self;
         let settings = runtime::Config::new()
             .with_worker_threads(config.threads.max(1))
@@ -290,7 +304,7 @@ impl Running {
                 Ok(engine) => engine,
                 Err(fault) => return Some(fault),
             };
-            told.send_replace(Some(engine.marshal.clone()));
+            marshal.send_replace(Some(engine.marshal.clone()));
             let mut fault = docket.fault();
             tokio::select! {
                 biased;
@@ -298,6 +312,12 @@ impl Running {
                 _ = stopped => None,
                 fault = engine.stopped() => Some(fault),
                 _ = networking => Some(Fault::Engine("its network stopped".into())),
+                () = async {
+                    loop {
+                        pulse.send_replace(Pulse::read(&context.encode(), docket.committee(), docket.own()));
+                        context.sleep(BEAT).await;
+                    }
+                } => None,
             }
         })
     }
@@ -328,6 +348,9 @@ fn addresses(committee: &Committee, peers: &BTreeMap<String, Endpoint>) -> Resul
 
 /// How far clocks may differ at a handshake; as far as at a block.
 const SYNCHRONY: Duration = Duration::from_millis(ledger::MAX_SKEW);
+
+/// How often the engine's counters are read.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Threads for storage and signatures.
 const BLOCKING: usize = 64;

@@ -5,7 +5,10 @@
 //! block of every honest validator, and what must hold again in the end once the faults have healed.
 
 mod disk;
+mod member;
 mod network;
+mod networks;
+mod record;
 mod scenarios;
 mod twist;
 mod world;

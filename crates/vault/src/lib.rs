@@ -47,4 +47,4 @@ pub use self::key::Unlocked;
 pub use self::open::open;
 pub use self::seal::{Sealer, Summary, seal};
 pub use self::stanza::{Access, MAX_STANZAS, Recipient, Stanza, Stanzas};
-pub use self::store::{Erasure, Vault};
+pub use self::store::{Erasure, PARTS, Vault};

@@ -278,6 +278,18 @@ impl Vault {
         Ok(self.names()?.iter().filter_map(|name| name.strip_prefix(ERASING)?.parse().ok()).collect())
     }
 
+    /// The files of an object, in the order of [`PARTS`], each as it is now whatever becomes of the object; none where it is not kept.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn parts(&self, id: &Digest) -> Result<Option<[File; 3]>, Error> {
+        let open = |name: &str| absent(File::open(self.path(id).join(name)));
+        match (open(OBJECT)?, open(TREE)?, open(STANZAS)?) {
+            (Some(object), Some(tree), Some(stanzas)) => Ok(Some([object, tree, stanzas])),
+            _ => Ok(None),
+        }
+    }
+
     fn path(&self, id: &Digest) -> PathBuf {
         self.directory.join(id.to_string())
     }
@@ -461,6 +473,8 @@ fn new(name: &str) -> String {
 const OBJECT: &str = "object";
 const TREE: &str = "tree";
 const STANZAS: &str = "stanzas";
+/// Names of an object's files.
+pub const PARTS: [&str; 3] = [OBJECT, TREE, STANZAS];
 const ERASURE: &str = "erasure";
 const INCOMING: &str = "incoming-";
 const ERASING: &str = "erasing-";

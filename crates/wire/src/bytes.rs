@@ -37,7 +37,12 @@ impl<const N: usize> From<[u8; N]> for Fixed<N> {
 
 impl<const N: usize> fmt::Display for Fixed<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        self.0.chunks(32).try_for_each(|chunk| {
+            let mut text = [0; 64];
+            let text = &mut text[..2 * chunk.len()];
+            hex::encode_to_slice(chunk, text).map_err(|_| fmt::Error)?;
+            f.write_str(std::str::from_utf8(text).map_err(|_| fmt::Error)?)
+        })
     }
 }
 

@@ -226,7 +226,17 @@ const fn level_of_disk(free: u64, all: u64) -> Level {
 /// The members as the own node knows them; nothing where it does not answer.
 async fn members(client: &Client, own: &str, findings: &mut Findings) -> Option<Vec<Member>> {
     let address = client.endpoint().address().to_owned();
-    if let Err(error) = client.ready().await {
+    let ready = client.ready().await;
+    if let Some(health) = ready.as_ref().ok().filter(|health| health.ordering.contains("; restored")) {
+        findings.bad(
+            Level::Warning,
+            "validator",
+            own,
+            health.ordering.clone(),
+            "it was restored and does not vote: sotto member validators rotate, then begin",
+        );
+    }
+    if let Err(error) = ready {
         let refused = error.code().is_some() || matches!(&error, client::Error::Http(client::http::Error::Status(_)));
         let hint = match refused {
             true => "its log and `sotto node status` say why it is not ready",

@@ -5,7 +5,7 @@ use std::fs;
 use client::Client;
 use client::api::{OracleSetup, OracleView};
 use contracts::message::{Issuer, OrderingBegin, OrderingPlace, PrincipalAdd, PrincipalRevoke};
-use contracts::record::{AccreditedIssuer, Member, Principal, Role};
+use contracts::record::{AccreditedIssuer, Barred, Member, Principal, Role};
 use crypto::{Digest, PublicKey};
 use serde_json::json;
 
@@ -97,9 +97,10 @@ async fn list(surroundings: &Surroundings, output: &Output) -> Result<(), Failur
     let row = |member: &Member| {
         let joined = if member.joined == 0 { "founder".into() } else { moment(member.joined) };
         let regulator = if member.regulator { "yes" } else { "" };
-        vec![member.card.name.clone(), member.card.address.clone(), regulator.into(), joined]
+        let barred = member.barred.as_ref().map(|barred| barred.standing.to_string()).unwrap_or_default();
+        vec![member.card.name.clone(), member.card.address.clone(), regulator.into(), joined, barred]
     };
-    let text = table(&["member", "node", "regulator", "joined"], members.iter().map(row).collect(), "no members");
+    let text = table(&["member", "node", "regulator", "joined", ""], members.iter().map(row).collect(), "no members");
     let names: Vec<&str> = members.iter().map(|member| member.card.name.as_str()).collect();
     output.result(&json!({ "members": members }), &names.join("\n"), &text);
     Ok(())
@@ -115,11 +116,13 @@ async fn show(name: Option<String>, surroundings: &Surroundings, output: &Output
     let member = members.into_iter().find(|member| member.card.name == name);
     let member = member.ok_or_else(|| client::Error::UnknownMember(name))?;
     let card = &member.card;
+    let standing = |barred: &Barred| format!("{} since {} UTC", barred.standing, moment(barred.since));
     let text = fields(&[
         ("member", card.name.clone()),
         ("node", card.address.clone()),
         ("pin", card.tls.to_string()),
         ("regulator", if member.regulator { "yes" } else { "no" }.into()),
+        ("standing", member.barred.as_ref().map_or("active".into(), standing)),
         ("operator key", card.operator.to_string()),
         ("node key", card.node.to_string()),
         ("cosigner key", card.cosigner.to_string()),
@@ -164,6 +167,18 @@ async fn principal(command: PrincipalCommand, surroundings: &Surroundings, outpu
     Ok(())
 }
 
+/// An accredited issuer, by name or key.
+///
+/// # Errors
+/// Where there is none such.
+pub(super) async fn accredited(client: &Client, issuer: &str) -> Result<AccreditedIssuer, Failure> {
+    let fits = |one: &AccreditedIssuer| {
+        !one.revoked && (one.name == issuer || one.key.to_string() == issuer.to_ascii_lowercase())
+    };
+    let found = client.issuers().await?.into_iter().find(fits);
+    found.ok_or_else(|| unknown("issuer", issuer, "sotto member issuer list"))
+}
+
 async fn issuer(command: IssuerCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let client = surroundings.session()?.client;
     match command {
@@ -173,11 +188,7 @@ async fn issuer(command: IssuerCommand, surroundings: &Surroundings, output: &Ou
             output.result(&value, &key.to_string(), &format!("`{name}` may vouch for: {}", claims.join(", ")));
         }
         IssuerCommand::Revoke { issuer } => {
-            let fits = |one: &AccreditedIssuer| {
-                !one.revoked && (one.name == issuer || one.key.to_string() == issuer.to_ascii_lowercase())
-            };
-            let found = client.issuers().await?.into_iter().find(fits);
-            let found = found.ok_or_else(|| unknown("issuer", &issuer, "sotto member issuer list"))?;
+            let found = accredited(&client, &issuer).await?;
             let AccreditedIssuer { name, key, claims, .. } = found;
             let revoked = Issuer { name, key, claims };
             let transaction = client.submit("members", "issuer_revoke", &revoked).await?.id;

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::Surroundings;
+use super::{Surroundings, backup};
 use crate::args::NodeCommand;
 use crate::error::Failure;
 use crate::home::Home;
@@ -102,10 +102,14 @@ pub(super) async fn run(command: NodeCommand, surroundings: &Surroundings, outpu
             output.result(&health, &health.status, &text);
             Ok(())
         }
+        NodeCommand::Backup { file, stopped } => backup::make(&file, stopped, surroundings, output).await,
+        NodeCommand::Restore { file, no_later_block } => {
+            backup::restore(file, no_later_block, surroundings, output).await
+        }
     }
 }
 
-fn configuration(home: &Home) -> Result<NodeConfig, Failure> {
+pub(super) fn configuration(home: &Home) -> Result<NodeConfig, Failure> {
     let path = home.node().join(CONFIG_FILE);
     if !path.exists() {
         return Err(Failure::new(format!("there is no node at {}", home.node().display()))

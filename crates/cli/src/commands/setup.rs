@@ -119,6 +119,21 @@ pub(crate) async fn invite(
     regulator: bool,
     hours: u32,
 ) -> Result<Invitation, Failure> {
+    let invitation = invitation(home, session, name, now() + u64::from(hours) * 3_600_000).await?;
+    session.client.submit("members", "invite", &invite_of(&invitation, regulator)).await?;
+    Ok(invitation)
+}
+
+/// An invitation that the ledger does not know yet.
+///
+/// # Errors
+/// Where the home is no member's, or its node does not answer.
+pub(super) async fn invitation(
+    home: &Home,
+    session: &mut Session,
+    name: &str,
+    expires: u64,
+) -> Result<Invitation, Failure> {
     let config = NodeConfig::load(&home.node().join(CONFIG_FILE)).doing("only a member's home can invite")?;
     let Ordering::Solo { leader } = config.ordering;
     let path = home.node().join(GENESIS);
@@ -127,21 +142,13 @@ pub(crate) async fn invite(
         .map_err(|error| Failure::of(&error).stops("the genesis is damaged"))?;
     let consortium = session.refresh().await?.clone();
     let (node, tls) = (session.wallet.profile().node.clone(), session.wallet.profile().tls);
-    let invitation = Invitation {
-        name: name.to_owned(),
-        inviter: config.member,
-        expires: now() + u64::from(hours) * 3_600_000,
-        node,
-        tls,
-        leader,
-        token: Fixed(crypto::random()),
-        genesis,
-        consortium,
-    };
-    let invite =
-        Invite { name: name.to_owned(), token: invitation.token_digest(), expires: invitation.expires, regulator };
-    session.client.submit("members", "invite", &invite).await?;
-    Ok(invitation)
+    let (name, inviter, token) = (name.to_owned(), config.member, Fixed(crypto::random()));
+    Ok(Invitation { name, inviter, expires, node, tls, leader, token, genesis, consortium })
+}
+
+/// What the ledger is told of an invitation.
+pub(super) fn invite_of(invitation: &Invitation, regulator: bool) -> Invite {
+    Invite { name: invitation.name.clone(), token: invitation.token_digest(), expires: invitation.expires, regulator }
 }
 
 /// Joins with an invitation whose consortium's fingerprint was compared. Where the connection broke before it was known
@@ -380,7 +387,7 @@ fn clear(home: &Home) {
 }
 
 /// Writes a new file that only its owner may read.
-fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let write = || {
         let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;

@@ -49,11 +49,11 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (at.clone(), 0..3usize).prop_map(|(a, b)| Deed::Result(a, b)),
         1 => prop::bool::weighted(0.05).prop_map(|yes| if yes { Deed::Retire } else { Deed::Wait(1) }),
         2 => (0..4000u64).prop_map(Deed::Wait),
-        1 => (0..26usize, prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(a, b)| Deed::Noise(a, b)),
+        1 => (0..31usize, prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(a, b)| Deed::Noise(a, b)),
     ]
 }
 
-const METHODS: [&str; 26] = [
+const METHODS: [&str; 31] = [
     "members.invite",
     "members.join",
     "members.principal_add",
@@ -63,6 +63,11 @@ const METHODS: [&str; 26] = [
     "oracles.confirm",
     "ordering.seat",
     "ordering.begin",
+    "governance.begin",
+    "governance.propose",
+    "governance.ballot",
+    "governance.withdraw",
+    "governance.close",
     "assets.register",
     "assets.retire",
     "contracts.offer",
@@ -212,6 +217,12 @@ fn random_histories_keep_the_invariants() {
         redeemed.set(redeemed.get() + seen.redeemed.len());
         Ok(())
     };
-    TestRunner::new(Config { cases: 100, ..Config::default() }).run(&histories, run).unwrap();
-    assert!(redeemed.get() > 0, "no history came to a redemption: the invariants were not tried");
+    // Few histories come to a redemption, and of a hundred sometimes none.
+    for _ in 0..10 {
+        TestRunner::new(Config { cases: 100, ..Config::default() }).run(&histories, run).unwrap();
+        if redeemed.get() > 0 {
+            return;
+        }
+    }
+    panic!("no history came to a redemption: the invariants were not tried");
 }

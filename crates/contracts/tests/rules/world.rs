@@ -170,6 +170,7 @@ impl World {
         };
         let verified = VerifiedTransaction::verify(transaction.sign(sender), &self.chain).unwrap();
         let index = self.log.len() as u64;
+        let orders = read::quorum(&self.state).unwrap();
         let context = Context { chain: self.chain, height: index + 1, time: self.now, position: 0 };
         let outcome = match Contracts.execute(&self.state, &context, &verified) {
             Ok(effects) => {
@@ -183,6 +184,9 @@ impl World {
                 Outcome { code: failure.code.into_owned(), events: vec![] }
             }
         };
+        // Nodes look for a change of who orders after these only.
+        let changed = read::quorum(&self.state).unwrap() != orders;
+        assert!(!changed || contracts::may_pass_on(contract, method), "{contract}.{method} passed the ordering on");
         let id = verified.id();
         let code = outcome.code.clone();
         self.log.push(Committed {

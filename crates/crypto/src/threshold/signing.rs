@@ -1,6 +1,7 @@
 //! Signing in two rounds (RFC 9591 §5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use frost_core::CheaterDetection;
 use frost_ed25519::{self as frost, round1, round2};
@@ -57,9 +58,11 @@ pub fn sign(share: &KeyShare, nonces: Nonces, package: &Package, label: Label, m
 }
 
 pub(super) fn sign_raw(share: &KeyShare, nonces: Nonces, package: &Package, message: &[u8]) -> Result<Share, Error> {
-    if package.get(&share.index) != Some(&Commitment(to_bytes(nonces.0.commitments()))) {
+    let own = Commitment(to_bytes(nonces.0.commitments()));
+    if package.get(&share.index) != Some(&own) {
         return Err(Error::Altered);
     }
+    keep(own, *nonces.0.commitments());
     let package = to_frost(package, *share.package.min_signers(), share.parties, message)?;
     let signed = round2::sign(&package, &nonces.0, &share.package).map_err(|_| Error::Inconsistent)?;
     Ok(Share(Fixed::from_slice(&signed.serialize()).expect("a scalar has 32 bytes")))
@@ -109,12 +112,33 @@ fn to_frost(package: &Package, threshold: u16, parties: u16, message: &[u8]) -> 
     if package.len() < usize::from(threshold) {
         return Err(Error::TooFew { found: package.len(), threshold });
     }
-    let commitments = parse_each(package, |commitment| {
-        let (hiding, binding) = commitment.0.as_bytes().split_at(32);
-        let hiding = round1::NonceCommitment::deserialize(hiding).ok()?;
-        Some(round1::SigningCommitments::new(hiding, round1::NonceCommitment::deserialize(binding).ok()?))
-    })?;
-    Ok(frost::SigningPackage::new(commitments, message))
+    Ok(frost::SigningPackage::new(parse_each(package, parse)?, message))
+}
+
+/// Commitments in FROST's form, the newest last: a coordinator that signs too needs each of them twice.
+static KEPT: Mutex<VecDeque<(Commitment, round1::SigningCommitments)>> = Mutex::new(VecDeque::new());
+const MAX_KEPT: usize = 64;
+
+/// Every point is checked to lie in the prime-order group, which costs as much as a signature.
+fn parse(commitment: &Commitment) -> Option<round1::SigningCommitments> {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, parsed)) = kept.iter().rev().find(|(known, _)| known == commitment) {
+        return Some(*parsed);
+    }
+    drop(kept);
+    let (hiding, binding) = commitment.0.as_bytes().split_at(32);
+    let hiding = round1::NonceCommitment::deserialize(hiding).ok()?;
+    let parsed = round1::SigningCommitments::new(hiding, round1::NonceCommitment::deserialize(binding).ok()?);
+    keep(*commitment, parsed);
+    Some(parsed)
+}
+
+fn keep(commitment: Commitment, parsed: round1::SigningCommitments) {
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() == MAX_KEPT {
+        kept.pop_front();
+    }
+    kept.push_back((commitment, parsed));
 }
 
 pub(super) fn to_bytes(commitments: &round1::SigningCommitments) -> Fixed<64> {

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{events, log, members, release, request};
+use super::{backup, events, governance, log, members, release, request};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,9 @@ use super::{events, log, members, release, request};
         members::issuers,
         members::oracles,
         members::establish,
+        governance::list,
+        governance::show,
+        governance::parameters,
         members::seal,
         members::assets,
         members::contracts,
@@ -36,6 +39,8 @@ use super::{events, log, members, release, request};
         members::particulars,
         members::rotate,
         members::audit,
+        backup::begin,
+        backup::fetch,
         request::apply,
         request::list,
         request::show,

@@ -80,13 +80,22 @@ pub(crate) async fn submit(
 /// Strangers join and withdraw here, and apply at `/v1/requests`; anything else of theirs would only fill the ledger.
 fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
     let open = [("members", "join"), ("requests", "cancel")].contains(&(&*transaction.contract, &*transaction.method));
-    if open
-        || person(node, &transaction.sender)?.is_some()
-        || read::member_key(&node.replica.view()?, &transaction.sender)?.is_some()
-    {
-        return Ok(());
+    let view = node.replica.view()?;
+    let held = read::member_key(&view, &transaction.sender)?.map(|held| held.member);
+    let member = match held {
+        None => person(node, &transaction.sender)?.map(|(member, _)| member),
+        held => held,
+    };
+    match member {
+        // The ledger would refuse it, and hold the refusal.
+        Some(member) if read::barred(&view, &member)?.is_some() => {
+            Err(ApiError::new(code::MEMBER_BARRED, format!("`{member}` is suspended or removed")))
+        }
+        None if !open => {
+            Err(ApiError::new(code::NOT_PERMITTED, format!("{} is no principal's or member's key", transaction.sender)))
+        }
+        _ => Ok(()),
     }
-    Err(ApiError::new(code::NOT_PERMITTED, format!("{} is no principal's or member's key", transaction.sender)))
 }
 
 /// What became of a transaction.

@@ -18,7 +18,6 @@ use contracts::record::{Member, Quorum as Term};
 use contracts::{code, read};
 use crypto::PublicKey;
 use crypto::keystore::{FileKeys, Keys as _};
-use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ledger::{Block, Checkpoint, Cosignature, Epoch, Ledger, SignedTransaction, Solo};
 use order::{Endpoint, Fault, Pace, PoolLimits, Quorum, StartError};
@@ -43,6 +42,9 @@ pub(crate) struct Own {
     /// The node's data.
     pub(crate) directory: PathBuf,
     pub(crate) clock: Clock,
+    /// Cosigning keys of which the node does not know all that they signed, since it was restored from a backup
+    /// (`docs/spec/backup.md`).
+    pub(crate) burnt: BTreeSet<PublicKey>,
 }
 
 /// A node's part in the ordering.
@@ -80,7 +82,7 @@ impl Part {
             Err(Unseated::Overtaken) => {
                 tracing::warn!(
                     epoch = quorum.epoch,
-                    "this node cannot vote in an epoch of which it has blocks from others, or no longer the key: it follows until the next one begins"
+                    "this node cannot vote in an epoch of which it has blocks from others, or with a key that it has no longer or that a restore has burnt: it follows until another one begins"
                 );
                 Ok(Self::following(&epoch, own))
             }
@@ -108,6 +110,9 @@ impl Part {
         }
         drop(view);
         let key = &epoch.validator(&own.member).ok_or_else(|| ApiError::internal("it was looked for"))?.1.key;
+        if own.burnt.contains(key) {
+            return Err(Unseated::Overtaken);
+        }
         let handle = own.cosigner(key).ok_or(Unseated::Overtaken)?;
         // What the engine builds on is not to be lost.
         ledger.flush()?;
@@ -141,7 +146,7 @@ impl Part {
 /// Why a validator does not vote.
 enum Unseated {
     /// Its ledger holds blocks of the epoch that its engine did not make, so that it cannot know what it voted for; or its key of that
-    /// epoch is destroyed, as one is that catches up on what it once took part in.
+    /// epoch is destroyed, as one is that catches up on what it once took part in; or it was restored, and has no other key yet.
     Overtaken,
     Failed(ApiError),
 }
@@ -153,6 +158,12 @@ impl<E: Into<ApiError>> From<E> for Unseated {
 }
 
 impl Own {
+    /// Whether the key with which the ledger knows this member as a validator is one that a restore has burnt.
+    pub(super) fn is_restored(&self, ledger: &Ledger) -> bool {
+        let known = || Some(epoch_of(ledger)?.validator(&self.member)?.1.key);
+        !self.burnt.is_empty() && known().is_some_and(|key| self.burnt.contains(&key))
+    }
+
     /// The handle of the cosigning key with this public key, where this node holds it.
     pub(super) fn cosigner(&self, key: &PublicKey) -> Option<String> {
         let mut handles = self.keys.handles().into_iter().map(|(handle, _)| handle).filter(|handle| cosigns(handle));
@@ -160,7 +171,8 @@ impl Own {
     }
 
     /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where the member is no
-    /// validator of the block's epoch, as a newcomer is not of the block that let it in, or has no longer the key that it had then.
+    /// validator of the block's epoch, as a newcomer is not of the block that let it in, or has no longer the key that it had then; and where
+    /// that key is burnt and too few others have cosigned the block: it may have cosigned another at that height.
     pub(super) fn cosign(&self, ledger: &Ledger, height: u64) -> Result<Option<Cosignature>, ApiError> {
         let checkpoint = ledger.durable_checkpoint(height)?;
         let mut kept = ledger.cosignatures(height)?.into_iter();
@@ -168,8 +180,12 @@ impl Own {
             return Ok(Some(kept));
         }
         let epoch = ledger.epoch(checkpoint.epoch)?;
-        let key = epoch.and_then(|epoch| Some(epoch.validator(&self.member)?.1.key));
-        let Some(handle) = key.and_then(|key| self.cosigner(&key)) else { return Ok(None) };
+        let Some(epoch) = epoch else { return Ok(None) };
+        let Some((_, validator)) = epoch.validator(&self.member) else { return Ok(None) };
+        if self.burnt.contains(&validator.key) && ledger.cosignatures(height)?.len() < answering(&epoch) {
+            return Ok(None);
+        }
+        let Some(handle) = self.cosigner(&validator.key) else { return Ok(None) };
         Ok(Some(checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?))
     }
 
@@ -216,7 +232,8 @@ impl Own {
     }
 }
 
-fn cosigns(handle: &str) -> bool {
+/// Whether a key store's handle names a cosigning key.
+pub(crate) fn cosigns(handle: &str) -> bool {
     handle == COSIGNER || handle.strip_prefix(COSIGNER).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -237,7 +254,7 @@ fn turns(ledger: &Ledger, epoch: Option<u64>, transactions: &[SignedTransaction]
 }
 
 fn begins(signed: &SignedTransaction) -> bool {
-    (&*signed.transaction.contract, &*signed.transaction.method) == ("ordering", "begin")
+    contracts::may_pass_on(&signed.transaction.contract, &signed.transaction.method)
 }
 
 /// Heights of the last blocks of the ledger's epochs that are over, from that of this number on.
@@ -385,9 +402,10 @@ async fn advance(node: &Arc<Node>, source: &str, cosigned: &mut u64) -> Result<b
     let replica = &node.replica;
     let ask = AskBlocks { after: replica.ledger.head().height, cosigned: *cosigned };
     let Blocks { blocks, cosign } = node.call(source, "/peer/v1/blocks", &ask).await?;
-    let (blocks, word) = match ordered_by(&replica.ledger) {
-        Some(_) => vouch(node, blocks).await?,
-        None => (blocks, None),
+    // One that was restored may have cosigned other blocks than it is shown now, also of the one that orders.
+    let (blocks, word) = match ordered_by(&replica.ledger).is_some() || !replica.own.burnt.is_empty() {
+        true => vouch(node, blocks).await?,
+        false => (blocks, None),
     };
     let (ledger, now) = (replica.ledger.clone(), node.now());
     let applied =
@@ -425,7 +443,8 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, 
     let ledger = &node.replica.ledger;
     let view = ledger.view()?;
     let current = read::epoch(&*view)?;
-    let ordering = read::quorum(&*view)?.map(|quorum| ledger.epoch(quorum.epoch)).transpose()?.flatten();
+    let quorum = read::quorum(&*view)?;
+    let (alone, ordering) = (quorum.is_none(), quorum.map(|quorum| ledger.epoch(quorum.epoch)).transpose()?.flatten());
     drop(view);
     // Who answers for later blocks is known once these are here.
     let (sent, fit) = (blocks.len(), blocks.iter().take_while(|block| block.header.epoch == current.number).count());
@@ -461,7 +480,11 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, 
                 }
             }
         }
-        if epochs.iter().zip(&answered).any(|(epoch, answered)| answered.len() >= epoch.quorum()) {
+        let suffice = |epoch: &Epoch, answered: &BTreeMap<_, _>| match alone {
+            true => answered.len() >= answering(epoch),
+            false => suffice(epoch, answered.keys(), &node.member),
+        };
+        if epochs.iter().zip(&answered).any(|(epoch, answered)| suffice(epoch, answered)) {
             drop(asked);
             let of_the_ledger = std::mem::take(&mut answered[0]).into_iter();
             let signatures = of_the_ledger.map(|(member, cosignature)| CosignedBy { member, cosignature }).collect();
@@ -469,6 +492,21 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, 
         }
     }
     Err(ApiError::new(code::UNAVAILABLE, format!("too few validators answer for block {}", ask.height)))
+}
+
+/// Whether these members' word for a block suffices: a quorum's, or where this member is a validator of the epoch, that of more others
+/// than can lie, of whom one at least has executed it. Those who lie could else keep silent, and validators behind, whom the others
+/// need, would wait for each other.
+fn suffice<'a>(epoch: &Epoch, answered: impl Iterator<Item = &'a String>, own: &str) -> bool {
+    let liars = epoch.validators.len() - epoch.quorum();
+    let least = if epoch.validator(own).is_some() { liars + 1 } else { epoch.quorum() };
+    answered.filter(|member| *member != own).count() >= least
+}
+
+/// How many validators beside a restored one answer for a block so surely that it cannot have cosigned another that counts: 2f + 1. Whoever
+/// asks does not count itself: it has no signature of its own where it asks.
+fn answering(epoch: &Epoch) -> usize {
+    2 * (epoch.validators.len() - epoch.quorum()) + 1
 }
 
 /// Applies blocks up to the one with which the ordering passes to others; whether that was among them.
@@ -500,9 +538,15 @@ async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
         },
         () = have_newest_cosigned(node) => return None,
         () = have_ends_cosigned(node) => return None,
-        () = quorum.ended() => {
-            // The others hear of the last slate, before nobody of this epoch is left to tell them.
+        before = ended(node, quorum) => {
+            // The others hear of the last slate, before nobody of this epoch is left to tell them: with fewer than a quorum, those who lack
+            // it could find too few who answer for it.
             sleep(LINGER).await;
+            while let Some(epoch) = &before
+                && !are_ahead(node, epoch, epoch.quorum() - 1, ASK).await
+            {
+                sleep(ASK_PAUSE).await;
+            }
             return None;
         }
         behind = overtaken(node) => return Some(behind),
@@ -567,8 +611,33 @@ async fn have_ends_cosigned(node: &Arc<Node>) {
     }
 }
 
-/// Waits until more validators of this node's epoch than can lie say that another epoch orders: then nobody will tell this node how its own
-/// ended, and it has to follow the others.
+/// Waits until the ordering has ended, and says which epoch's it was.
+async fn ended(node: &Arc<Node>, quorum: &Quorum) -> Option<Epoch> {
+    let epoch = epoch_of(&node.replica.ledger);
+    quorum.ended().await;
+    epoch
+}
+
+/// Whether so many other validators of an epoch say that a later one orders.
+async fn are_ahead(node: &Arc<Node>, epoch: &Epoch, enough: usize, patience: Duration) -> bool {
+    let ask = AskOrdering {};
+    let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
+    let mut asked: FuturesUnordered<_> = others
+        .map(|other| async {
+            let answer = timeout(patience, node.call::<_, OrderedBy>(&other.name, "/peer/v1/ordering", &ask)).await;
+            answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.epoch > epoch.number))
+        })
+        .collect();
+    let mut ahead = 0;
+    while ahead < enough {
+        let Some(one) = asked.next().await else { return false };
+        ahead += usize::from(one);
+    }
+    true
+}
+
+/// Waits until more validators of this node's epoch than can lie say that another epoch orders, and answer for the blocks up to there:
+/// then nobody will tell this node how its own ended, and it has to follow the others.
 async fn overtaken(node: &Arc<Node>) -> Part {
     let replica = &node.replica;
     let mut heights = replica.height.subscribe();
@@ -578,16 +647,18 @@ async fn overtaken(node: &Arc<Node>) -> Part {
             continue;
         }
         let Some(epoch) = epoch_of(&replica.ledger) else { continue };
-        let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
-        let ask = AskOrdering {};
-        let asked = others.map(|other| async {
-            let answer = timeout(VOUCH, node.call::<_, OrderedBy>(&other.name, "/peer/v1/ordering", &ask)).await;
-            answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.epoch > epoch.number))
-        });
-        let ahead = join_all(asked).await.into_iter().filter(|ahead| *ahead).count();
-        if ahead > epoch.validators.len() - epoch.quorum() {
-            tracing::warn!(epoch = epoch.number, "this epoch is over; its end comes from the others");
-            return Part::following(&epoch, &replica.own);
+        if !are_ahead(node, &epoch, epoch.validators.len() - epoch.quorum() + 1, VOUCH).await {
+            continue;
+        }
+        for validator in epoch.validators.iter().filter(|validator| validator.name != node.member) {
+            let ask = AskBlocks { after: replica.ledger.head().height, cosigned: 0 };
+            let answer = timeout(VOUCH, node.call::<_, Blocks>(&validator.name, "/peer/v1/blocks", &ask)).await;
+            let Ok(Ok(Blocks { blocks, .. })) = answer else { continue };
+            // One who left with too few to answer for it would wait for ever; in its epoch it still hears of the last slate.
+            if !blocks.is_empty() && vouch(node, blocks).await.is_ok() {
+                tracing::warn!(epoch = epoch.number, "this epoch is over; its end comes from the others");
+                return Part::following(&epoch, &replica.own);
+            }
         }
     }
 }
@@ -645,9 +716,12 @@ const VOUCH: Duration = Duration::from_secs(15);
 const STUCK: Duration = Duration::from_secs(3);
 /// How long a validator stays in an epoch that has ended.
 const LINGER: Duration = Duration::from_millis(300);
+/// How long an answer to whether the others have its end too may take; those who had it a moment later are asked again.
+const ASK: Duration = Duration::from_secs(1);
+const ASK_PAUSE: Duration = Duration::from_millis(200);
 const RELEASE: Duration = Duration::from_millis(10);
 /// Least time between two heights to cosign.
-const COSIGN_PAUSE: Duration = Duration::from_millis(200);
+const COSIGN_PAUSE: Duration = Duration::from_millis(400);
 /// The same among validators, each of whom asks all others. Receipts do not wait for it.
 const GATHER_PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts to have the last block of an epoch cosigned.

@@ -3,7 +3,7 @@
 use commonware_cryptography::ed25519::PublicKey;
 
 use super::twist::{Addressed, TRANSACTIONS, Twist};
-use super::world::page;
+use crate::gossip;
 
 pub(super) struct Forge;
 
@@ -12,7 +12,7 @@ impl Twist for Forge {
         if channel != TRANSACTIONS {
             return vec![(recipients, message)];
         }
-        let mut page = page(&message);
+        let mut page = gossip::parse(&message).expect("an honest page");
         for signed in page.iter_mut().flatten() {
             signed.transaction.arguments.0.push(0xff);
         }

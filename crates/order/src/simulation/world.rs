@@ -1,36 +1,23 @@
-//! The validators, their network and their disks; and what must hold of them at all times.
+//! The members, their network and their disks; and what must hold of them at all times.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use commonware_codec::DecodeExt as _;
-use commonware_consensus::Application;
-use commonware_consensus::simplex::scheme::ed25519::Scheme;
-use commonware_consensus::simplex::types::Context as Round;
-use commonware_cryptography::ed25519::{PrivateKey, PublicKey};
-use commonware_cryptography::{Signer as _, sha256};
-use commonware_p2p::simulated::{Config, Link, Network, Oracle};
+use commonware_p2p::simulated::Link;
 use commonware_runtime::deterministic::Context;
 use commonware_runtime::{Clock as _, Handle, Spawner as _, Supervisor as _};
-use commonware_utils::{NZUsize, Probability};
-use crypto::Digest;
-use ledger::{Committed, Ledger, Refusal, SignedTransaction, VerifiedTransaction};
-use tokio::sync::watch;
+use crypto::{Digest, merkle};
+use ledger::{Committed, Epoch, Ledger, Refusal, Validator, VerifiedTransaction};
 
 use super::disk::Disk;
-use super::network::Sender;
-use super::twist::{Hand, Honest, Twist};
-use super::{equivocate, flood, forge, invalid, silence, stale, waver, withhold};
-use crate::automaton::{Automaton, now};
-use crate::committee::Committee;
-use crate::docket::{Docket, Term};
-use crate::engine::{CHANNELS, Channels, Engine, Pace, Parts, max_message_size};
-use crate::executor::Marshal;
-use crate::offence::{Offence, Offences};
-use crate::pool::PoolLimits;
-use crate::slate::{Rules, Slate};
-use crate::testing::{Chain, signed_by};
+use super::member::{self, Part, Seat};
+use super::networks::Networks;
+use super::record::Record;
+use crate::automaton::now;
+use crate::offence::Offence;
+use crate::slate::Rules;
+use crate::testing::{self, Chain, consortium, ordering, signed, signed_by, who};
 
 /// How a validator behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,73 +47,122 @@ pub(super) const MISBEHAVIOURS: [Behaviour; 8] = [
 pub(super) struct World {
     pub(super) context: Context,
     pub(super) chain: Arc<Chain>,
-    oracle: Oracle<PublicKey, Context>,
+    pub(super) shared: Arc<Shared>,
     nodes: Vec<Node>,
+    submitted: u64,
+    runs: u64,
+}
+
+/// What the members' nodes share with the world.
+pub(super) struct Shared {
+    pub(super) chain: Arc<Chain>,
+    pub(super) behaviours: Vec<Behaviour>,
+    pub(super) record: Arc<Record>,
+    pub(super) networks: Networks,
+    pub(super) seed: u64,
+    seats: Mutex<BTreeMap<usize, Seat>>,
+}
+
+struct Node {
+    disk: Disk,
+    task: Option<Handle<()>>,
+}
+
+/// What a failure of all power leaves of a world.
+pub(super) struct Wreck {
+    disks: Vec<Disk>,
+    chain: Arc<Chain>,
+    behaviours: Vec<Behaviour>,
     record: Arc<Record>,
     seed: u64,
     submitted: u64,
     runs: u64,
 }
 
-struct Node {
-    key: PrivateKey,
-    disk: Disk,
-    behaviour: Behaviour,
-    running: Option<Running>,
+impl Wreck {
+    /// Digest of all that the members showed.
+    pub(super) fn trace(&self) -> [u8; 32] {
+        self.record.trace()
+    }
 }
 
-pub(super) struct Running {
-    pub(super) docket: Arc<Docket>,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) marshal: watch::Receiver<Option<Marshal>>,
-    offences: Offences,
-    task: Handle<()>,
-}
+impl Shared {
+    fn seat(&self, at: usize) -> Option<Seat> {
+        self.seats.lock().expect("no panic holds the seats").get(&at).cloned()
+    }
 
-/// What honest validators have shown so far; whoever contradicts it ends the test.
-#[derive(Default)]
-struct Record {
-    slates: Mutex<BTreeMap<u64, Digest>>,
-    blocks: Mutex<BTreeMap<u64, Digest>>,
-    acknowledged: Mutex<BTreeMap<Digest, Committed>>,
-    refused: Mutex<Vec<(Digest, Refusal)>>,
-}
+    /// A running member that another can reach.
+    pub(super) fn reach(&self, from: usize, to: usize) -> Option<Seat> {
+        self.seat(to).filter(|_| self.networks.joined(from, to))
+    }
 
-impl Record {
-    /// No two final slates at a height, no two blocks at a height.
-    fn agree(of: &Mutex<BTreeMap<u64, Digest>>, what: &str, node: usize, height: u64, digest: Digest) {
-        let mut known = of.lock().expect("no panic holds the record");
-        let first = *known.entry(height).or_insert(digest);
-        assert_eq!(first, digest, "validator {node} has another {what} {height}");
+    /// Submits at a member's node. What it acknowledges is remembered; what its ordering leaves open is submitted anew.
+    pub(super) fn submit(&self, at: usize, seat: &Seat, batch: Vec<VerifiedTransaction>, now: u64) -> bool {
+        let Some(Part { docket, .. }) = seat.part() else { return false };
+        let (record, honest) = (self.record.clone(), self.behaviours[at] == Behaviour::Honest);
+        let (copy, ledger, again) = (batch.clone(), Arc::downgrade(&seat.ledger), seat.clone());
+        let callback = move |results: Result<Vec<Result<Committed, Refusal>>, _>| {
+            if again.is_crashed() {
+                return;
+            }
+            let Ok(results) = results else { return again.again(copy) };
+            for (transaction, result) in copy.iter().zip(results) {
+                match result {
+                    Ok(committed) if honest => {
+                        let safe = ledger.upgrade().is_some_and(|ledger| committed.height <= ledger.durable_height());
+                        assert!(safe, "acknowledged before it was on disk");
+                        record.acknowledge(at, transaction.id(), committed);
+                    }
+                    Ok(_) => {}
+                    Err(refusal) => record.refuse(at, transaction.id(), refusal),
+                }
+            }
+        };
+        docket.submit(batch, Box::new(callback), now).is_ok()
     }
 }
 
 impl World {
     /// Validators with these behaviours, none of them running.
     pub(super) async fn new(context: Context, seed: u64, behaviours: &[Behaviour]) -> Self {
-        let count = u8::try_from(behaviours.len()).expect("few validators");
-        let chain = Arc::new(Chain::of(count));
-        let keys: Vec<PrivateKey> =
-            (1..=count).map(|seed| PrivateKey::decode([seed; 32].as_slice().to_vec()).expect("32 bytes")).collect();
-        let rules = Rules { chain: chain.id() };
-        let config = Config {
-            max_size: max_message_size(u32::from(count), &rules),
-            max_peers_per_set: NZUsize!(behaviours.len()),
-            disconnect_on_block: true,
-            tracked_peer_sets: NZUsize!(1),
+        Self::with_newcomers(context, seed, behaviours, 0)
+    }
+
+    /// The same, and members who are no validators yet.
+    pub(super) fn with_newcomers(context: Context, seed: u64, behaviours: &[Behaviour], newcomers: usize) -> Self {
+        let chain = Arc::new(Chain::of(u8::try_from(behaviours.len()).expect("few validators")));
+        let behaviours = [behaviours, &vec![Behaviour::Honest; newcomers]].concat();
+        let disks = behaviours.iter().map(|_| Disk::new()).collect();
+        Self::of(context, Wreck { disks, chain, behaviours, record: Arc::default(), seed, submitted: 0, runs: 0 })
+    }
+
+    /// What rises from a wreck; all lines are cut.
+    pub(super) fn of(context: Context, wreck: Wreck) -> Self {
+        let Wreck { disks, chain, behaviours, record, seed, submitted, runs } = wreck;
+        let networks = Networks::new(context.child("networks"), Rules { chain: chain.id() });
+        let nodes = disks.into_iter().map(|disk| Node { disk, task: None }).collect();
+        let shared =
+            Arc::new(Shared { chain: chain.clone(), behaviours, record, networks, seed, seats: Mutex::default() });
+        Self { context, chain, shared, nodes, submitted, runs }
+    }
+
+    /// All power fails at once: nothing is ended, disks are torn. The engines' files are torn by their runtime.
+    pub(super) fn wreck(self) -> Wreck {
+        let Self { chain, shared, nodes, submitted, runs, .. } = self;
+        let running = |at: usize| nodes[at].task.is_some();
+        let torn = |(at, node): (usize, &Node)| match running(at) {
+            true => node.disk.crash(shared.seed ^ runs ^ at as u64),
+            false => node.disk.clone(),
         };
-        let public = keys.iter().map(PrivateKey::public_key);
-        let (network, oracle) = Network::new_with_peers(context.child("network"), config, public).await;
-        network.start();
-        let node = |(key, behaviour): (PrivateKey, &Behaviour)| Node {
-            key,
-            disk: Disk::new(),
-            behaviour: *behaviour,
-            running: None,
-        };
-        let nodes = keys.into_iter().zip(behaviours).map(node).collect();
-        let record = Arc::default();
-        Self { context, chain, oracle, nodes, record, seed, submitted: 0, runs: 0 }
+        Wreck {
+            disks: nodes.iter().enumerate().map(torn).collect(),
+            chain,
+            behaviours: shared.behaviours.clone(),
+            record: shared.record.clone(),
+            seed: shared.seed,
+            submitted,
+            runs,
+        }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -134,135 +170,83 @@ impl World {
     }
 
     pub(super) fn honest(&self) -> Vec<usize> {
-        (0..self.size()).filter(|at| self.nodes[*at].behaviour == Behaviour::Honest).collect()
+        (0..self.size()).filter(|at| self.shared.behaviours[*at] == Behaviour::Honest).collect()
     }
 
-    pub(super) fn running(&self, at: usize) -> Option<&Running> {
-        self.nodes[at].running.as_ref()
+    pub(super) fn is_running(&self, at: usize) -> bool {
+        self.nodes[at].task.is_some()
     }
 
-    /// Sets the link of every two validators for which `joined` holds, and cuts the others.
+    pub(super) fn seat(&self, at: usize) -> Option<Seat> {
+        self.shared.seat(at)
+    }
+
+    pub(super) fn ledger(&self, at: usize) -> Arc<Ledger> {
+        self.seat(at).expect("it runs").ledger
+    }
+
+    /// Its part among the validators; none while it has none.
+    pub(super) fn part(&self, at: usize) -> Option<Part> {
+        self.seat(at)?.part()
+    }
+
+    /// Sets the line of every two members for which `joined` holds, and cuts the others.
     pub(super) async fn link(&self, link: &Link, joined: impl Fn(usize, usize) -> bool) {
-        for (from, to) in (0..self.size()).flat_map(|from| (0..self.size()).map(move |to| (from, to))) {
-            if from == to {
-                continue;
-            }
-            let (sender, receiver) = (self.nodes[from].key.public_key(), self.nodes[to].key.public_key());
-            // It may have been cut already.
-            let _ = self.oracle.remove_link(sender.clone(), receiver.clone()).await;
-            if joined(from, to) {
-                self.oracle.add_link(sender, receiver, link.clone()).await.expect("the link was removed");
-            }
-        }
+        let pairs = (0..self.size()).flat_map(|from| (0..self.size()).map(move |to| (from, to)));
+        let lines = pairs.filter(|(from, to)| from != to && joined(*from, *to));
+        self.shared.networks.set(lines.map(|pair| (pair, link.clone())).collect()).await;
+        self.shared.record.note("lines");
     }
 
     pub(super) async fn start(&mut self, at: usize) {
         self.runs += 1;
-        let Node { key, disk, behaviour, .. } = &self.nodes[at];
-        let (key, behaviour) = (key.clone(), *behaviour);
-        let ledger = self.chain.ledger_on(disk.clone());
-        let honest = behaviour == Behaviour::Honest;
-        let committee = Committee::new(self.chain.id(), &self.chain.epoch);
-        let own = crate::committee::own_key(&key.public_key());
-        let place = committee.place(&own).expect("it is a validator");
-        let keys = committee.keys().expect("the tests' keys are good");
-        let scheme = Scheme::signer(&committee.namespace(), keys, key.clone()).expect("it is a validator");
-        let rules = Rules { chain: self.chain.id() };
-        let limits = PoolLimits { transactions: 400, bytes: 1 << 20 };
-        let (docket, outbound) =
-            Docket::new(ledger.clone(), committee, place, Term { base: 0, last: Arc::new(|_| false) }, limits)
-                .expect("the ledger is this chain's");
-        if honest {
-            let (record, weak) = (self.record.clone(), Arc::downgrade(&ledger));
+        let ledger = self.chain.ledger_on(self.nodes[at].disk.clone());
+        // What it told anybody is on its disk, whatever became of the disk.
+        for id in self.shared.record.answered(at) {
+            assert!(ledger.committed(&id).expect("it reads").is_some(), "member {at} lost what it acknowledged");
+        }
+        if self.shared.behaviours[at] == Behaviour::Honest {
+            let (record, weak) = (self.shared.record.clone(), Arc::downgrade(&ledger));
             ledger.observe(move |height| {
                 let Some(ledger) = weak.upgrade() else { return };
-                let header = ledger.header(height).expect("it reads").expect("it was committed");
-                Record::agree(&record.blocks, "block", at, height, header.digest());
+                record.block(at, &ledger.header(height).expect("it reads").expect("it was committed"));
             });
-            let record = self.record.clone();
-            let watcher = move |slate: &Slate| {
-                Record::agree(&record.slates, "final slate", at, slate.header().height, slate.identity());
-            };
-            assert!(docket.watcher.set(Box::new(watcher)).is_ok());
         }
-        let hand = Hand { scheme: scheme.clone(), rules, seed: self.seed, chain: self.chain.clone() };
-        let twist: Arc<dyn Twist> = match behaviour {
-            Behaviour::Equivocates => Arc::new(equivocate::Equivocate::new(hand)),
-            Behaviour::Floods => Arc::new(flood::Flood::new(hand)),
-            Behaviour::Forges => Arc::new(forge::Forge),
-            Behaviour::FallsSilent => Arc::new(silence::Silence::new(hand)),
-            Behaviour::SendsOld => Arc::new(stale::Stale::new(hand)),
-            Behaviour::Wavers => Arc::new(waver::Waver::new(hand)),
-            Behaviour::Withholds => Arc::new(withhold::Withhold::new(hand)),
-            Behaviour::Honest | Behaviour::ProposesInvalid => Arc::new(Honest),
-        };
-        let control = self.oracle.control(key.public_key());
-        let mut registered = Vec::new();
-        for (channel, quota) in CHANNELS {
-            let (sender, receiver) = control.register(channel, quota).await.expect("the network runs");
-            registered.push((Sender::new(sender, channel, twist.clone()), receiver));
-        }
-        let mut next = registered.into_iter();
-        let mut next = || next.next().expect("there are six channels");
-        let channels = Channels {
-            votes: next(),
-            certificates: next(),
-            resolver: next(),
-            slates: next(),
-            backfill: next(),
-            transactions: next(),
-        };
-        let pace = Pace::default();
-        let automaton = Automaton::new(docket.clone(), pace.idle, pace.gap);
-        let offences = Offences::default();
-        let parts = Parts {
-            docket: docket.clone(),
-            outbound,
-            scheme,
-            me: key.public_key(),
-            application: automaton.clone(),
-            blocker: control,
-            provider: self.oracle.manager(),
-            pace,
-            keep: 1 << 20,
-            partition: format!("v{at}"),
-            offences: offences.clone(),
-            finalised: watch::Sender::new(0),
-        };
-        let context = self.context.child("validator").with_attribute("run", self.runs);
-        let (told, marshal) = watch::channel(None);
-        let seed = self.seed;
-        let task = context.spawn(move |context| async move {
-            match behaviour {
-                Behaviour::ProposesInvalid => {
-                    let application = invalid::Invalid::new(automaton, seed);
-                    let parts = parts.with(application);
-                    run(context, parts, channels, told, honest).await;
-                }
-                _ => run(context, parts, channels, told, honest).await,
+        let seat = Seat::new(ledger);
+        self.shared.seats.lock().expect("no panic holds the seats").insert(at, seat.clone());
+        let (shared, context) = (self.shared.clone(), self.context.child("member").with_attribute("run", self.runs));
+        self.shared.record.note(format_args!("start {at}"));
+        self.nodes[at].task =
+            Some(context.spawn(move |context| async move { member::serve(context, shared, at, seat).await }));
+        // Until it can be asked.
+        for _ in 0..50 {
+            if self.part(at).is_none() {
+                self.context.sleep(Duration::from_millis(1)).await;
             }
-        });
-        self.nodes[at].running = Some(Running { docket, ledger, marshal, offences, task });
+        }
     }
 
-    /// Ends a validator where it stands; its disks lose what was not synced.
+    /// Ends a node where it stands; its disks lose what was not synced.
     pub(super) async fn crash(&mut self, at: usize) {
-        let Some(running) = self.nodes[at].running.take() else { return };
-        let disk = self.nodes[at].disk.crash(self.seed ^ self.runs);
-        running.task.abort();
-        let _ = running.task.await;
-        drop((running.docket, running.ledger));
+        let Some(task) = self.nodes[at].task.take() else { return };
+        self.shared.record.note(format_args!("crash {at}"));
+        let disk = self.nodes[at].disk.crash(self.shared.seed ^ self.runs);
+        let seat = self.shared.seats.lock().expect("no panic holds the seats").remove(&at);
+        seat.expect("it ran").crash();
+        task.abort();
+        let _ = task.await;
         self.nodes[at].disk = disk;
         // What the tasks held is dropped with them.
         self.context.sleep(Duration::from_millis(1)).await;
     }
 
-    /// What a backup of a validator's ledger would hold now.
+    /// What a backup of a ledger would hold now.
     pub(super) fn copy_disk(&self, at: usize) -> Disk {
         self.nodes[at].disk.synced()
     }
 
     pub(super) fn restore_disk(&mut self, at: usize, disk: Disk) {
+        self.shared.record.forget(at);
         self.nodes[at].disk = disk;
     }
 
@@ -276,37 +260,35 @@ impl World {
     }
 
     pub(super) fn submit_all(&self, at: usize, batch: Vec<VerifiedTransaction>) -> bool {
-        let Some(running) = &self.nodes[at].running else { return false };
-        let (record, honest) = (self.record.clone(), self.nodes[at].behaviour == Behaviour::Honest);
-        let ids: Vec<Digest> = batch.iter().map(VerifiedTransaction::id).collect();
-        let ledger = running.ledger.clone();
-        let callback = move |results: Result<Vec<Result<Committed, Refusal>>, _>| {
-            let Ok(results) = results else { return };
-            for (id, result) in ids.iter().zip(results) {
-                match result {
-                    Ok(committed) if honest => {
-                        assert!(committed.height <= ledger.durable_height(), "acknowledged before it was on disk");
-                        record.acknowledged.lock().expect("no panic").insert(*id, committed);
-                    }
-                    Ok(_) => {}
-                    Err(refusal) => record.refused.lock().expect("no panic").push((*id, refusal)),
-                }
-            }
-        };
-        running.docket.submit(batch, Box::new(callback), now(&self.context)).is_ok()
+        let Some(seat) = self.seat(at) else { return false };
+        self.shared.submit(at, &seat, batch, now(&self.context))
     }
 
-    pub(super) fn acknowledged(&self) -> MutexGuard<'_, BTreeMap<Digest, Committed>> {
-        self.record.acknowledged.lock().expect("no panic holds the record")
+    /// Asks at a validator for its ledger's validators to be changed, and for the changed ones to order.
+    pub(super) fn change(&mut self, at: usize, change: impl FnOnce(&mut Vec<Validator>)) -> bool {
+        let Some(seat) = self.seat(at) else { return false };
+        let Epoch { number, mut validators } = testing::epoch_in(&*seat.ledger.view().expect("it reads"));
+        change(&mut validators);
+        let next = Epoch { number: number + 1, validators };
+        self.submitted += 1;
+        let (sender, number, expires) = (90, self.submitted, now(&self.context) + 1_800_000);
+        let bundle = vec![
+            signed(&self.chain, sender, number, expires, "validators", wire::to_vec(&next)),
+            signed(&self.chain, sender, number, expires, "begin", vec![]),
+        ];
+        self.submit_all(at, bundle)
+    }
+
+    pub(super) fn acknowledged(&self) -> BTreeMap<Digest, Committed> {
+        self.shared.record.shown().acknowledged.clone()
     }
 
     pub(super) fn refused(&self) -> Vec<(Digest, Refusal)> {
-        self.record.refused.lock().expect("no panic holds the record").clone()
+        self.shared.record.shown().refused.clone()
     }
 
     pub(super) fn offences(&self, at: usize) -> Vec<Offence> {
-        let running = self.nodes[at].running.as_ref();
-        running.map(|running| running.offences.lock().expect("no panic").clone()).unwrap_or_default()
+        self.part(at).map(|part| part.offences.lock().expect("no panic").clone()).unwrap_or_default()
     }
 
     pub(super) async fn pass(&self, time: Duration) {
@@ -314,104 +296,80 @@ impl World {
     }
 
     /// Once the faults have healed: new transactions at every honest validator are acknowledged, all honest ledgers meet,
-    /// and hold everything that was ever acknowledged.
+    /// and hold everything that was ever acknowledged; all receipts verify.
     pub(super) async fn must_recover(&mut self) {
         let honest = self.honest();
-        let ids: BTreeSet<Digest> = honest
-            .iter()
-            .map(|at| self.submit(*at, 1 + *at as u8).expect("a validator that was healed takes transactions"))
-            .collect();
         let mut waited = 0;
-        while !ids.iter().all(|id| self.acknowledged().contains_key(id)) {
+        // Those who vote, and know the epoch that the others know.
+        let epochs =
+            |world: &Self| -> BTreeSet<u64> { honest.iter().map(|at| ordering(&world.ledger(*at)).0.number).collect() };
+        let voters = |world: &Self| -> Vec<usize> {
+            let (epoch, _) = ordering(&world.ledger(honest[0]));
+            let places = epoch.validators.iter().map(|validator| usize::from(who(validator).0));
+            places.filter(|at| honest.contains(at)).collect()
+        };
+        let votes = |world: &Self, at: usize| {
+            world.part(at).is_some_and(|part| part.epoch == ordering(&world.ledger(at)).0.number)
+        };
+        let (mut waiting, mut within) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            let now = epochs(self);
+            let ready = now.len() == 1 && voters(self).into_iter().all(|at| votes(self, at));
+            // Who leaves the validators meanwhile takes in nothing any more.
+            if ready && (waiting.is_empty() || within != now) {
+                within = now;
+                waiting.clear();
+                for at in voters(self) {
+                    let id = self.submit(at, 1 + at as u8);
+                    waiting.insert(id.expect("a validator that was healed takes transactions"));
+                }
+            }
+            let acknowledged = self.acknowledged();
+            if !waiting.is_empty() && waiting.iter().all(|id| acknowledged.contains_key(id)) {
+                break;
+            }
             waited += 1;
-            assert!(
-                waited < 1_200,
-                "seed {}: no progress in two minutes after the faults healed: {}",
-                self.seed,
-                self.describe()
-            );
+            self.goes_on(waited < 1_200, "no progress in two minutes after the faults healed");
             self.pass(Duration::from_millis(100)).await;
         }
-        let heights = || honest.iter().map(|at| self.ledger(*at).head().height).collect::<BTreeSet<_>>();
-        while heights().len() > 1 {
+        let heights = |world: &Self| honest.iter().map(|at| world.ledger(*at).head().height).collect::<BTreeSet<_>>();
+        while heights(self).len() > 1 {
             waited += 1;
-            assert!(waited < 1_800, "seed {}: the ledgers do not meet: {}", self.seed, self.describe());
+            self.goes_on(waited < 1_800, "the ledgers do not meet");
             self.pass(Duration::from_millis(100)).await;
         }
         let acknowledged = self.acknowledged();
         for at in honest {
             let ledger = self.ledger(at);
-            for (id, committed) in acknowledged.iter() {
+            for (id, committed) in &acknowledged {
                 let found = ledger.committed(id).expect("it reads");
                 assert_eq!(found.as_ref(), Some(committed), "validator {at} lost what was acknowledged");
+            }
+            let (size, root) = (ledger.head().log_size, ledger.head().log_root);
+            for checkpoint in self.shared.record.receipts_hold(&consortium(&ledger)).into_iter().take(20) {
+                let path = ledger.consistency(checkpoint.size, size).expect("it reads");
+                let consistent = merkle::verify_consistency(checkpoint.size, &checkpoint.root, size, &root, &path);
+                assert!(consistent, "a receipt's log is not the beginning of member {at}'s");
             }
         }
     }
 
-    fn ledger(&self, at: usize) -> &Ledger {
-        &self.nodes[at].running.as_ref().expect("it runs").ledger
+    fn goes_on(&self, holds: bool, what: &str) {
+        assert!(holds, "seed {}: {what}: {}", self.shared.seed, self.describe());
     }
 
-    fn describe(&self) -> String {
-        let node = |(at, node): (usize, &Node)| match &node.running {
-            Some(running) => format!(
-                "{at} {:?}: executed {}, block {}, fault {:?}; ",
-                node.behaviour,
-                running.docket.executed(),
-                running.ledger.head().height,
-                *running.docket.fault().borrow(),
-            ),
-            None => format!("{at} {:?}: down; ", node.behaviour),
+    pub(super) fn describe(&self) -> String {
+        let node = |at: usize| {
+            let behaviour = self.shared.behaviours[at];
+            let Some(seat) = self.seat(at) else { return format!("\n{at} {behaviour:?}: down") };
+            let (height, epoch) = (seat.ledger.head().height, ordering(&seat.ledger).0);
+            let part = seat.part().map(|part| {
+                let (load, fault) = (part.docket.load().0, part.docket.fault().borrow().clone());
+                format!("votes in {}, executed {}, waiting {load}, fault {fault:?}", part.epoch, part.docket.executed())
+            });
+            let names: Vec<_> = epoch.validators.iter().map(who).collect();
+            format!("\n{at} {behaviour:?}: block {height}, epoch {} of {names:?}, {part:?}", epoch.number)
         };
-        self.nodes.iter().enumerate().map(node).collect()
+        (0..self.size()).map(node).collect()
     }
-}
-
-async fn run<A>(
-    context: Context,
-    parts: Parts<
-        A,
-        impl commonware_p2p::Blocker<PublicKey = PublicKey>,
-        impl commonware_p2p::Provider<PublicKey = PublicKey>,
-    >,
-    channels: Channels<Sender, commonware_p2p::simulated::Receiver<PublicKey>>,
-    told: watch::Sender<Option<Marshal>>,
-    honest: bool,
-) where
-    A: Application<
-            Context,
-            SigningScheme = Scheme,
-            Context = Round<sha256::Digest, PublicKey>,
-            Block = Slate,
-            Input = (),
-        > + Sync,
-{
-    let docket = parts.docket.clone();
-    let fault = match Engine::start(context, parts, channels).await {
-        Ok(engine) => {
-            told.send_replace(Some(engine.marshal.clone()));
-            engine.stopped().await
-        }
-        Err(fault) => fault,
-    };
-    assert!(!honest, "an honest validator stopped: {:?}, {fault}", *docket.fault().borrow());
-}
-
-/// A link that delivers every message after about so long.
-pub(super) fn good(latency: u64) -> Link {
-    lossy(latency, 0)
-}
-
-/// A link that loses so many of a hundred messages.
-pub(super) fn lossy(latency: u64, lost: u64) -> Link {
-    Link {
-        latency: Duration::from_millis(latency),
-        jitter: Duration::from_millis(latency / 2),
-        success_rate: Probability::new(100 - lost, 100).expect("at most all are lost"),
-    }
-}
-
-/// A page's transactions, for those who tamper with it.
-pub(super) fn page(bytes: &[u8]) -> Vec<Vec<SignedTransaction>> {
-    wire::from_slice(bytes, wire::Limits { bytes: crate::gossip::MAX_PAGE, depth: 24 }).expect("an honest page")
 }

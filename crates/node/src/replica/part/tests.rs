@@ -35,6 +35,7 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
         keys: Arc::clone(&keys),
         directory: home,
         clock: Arc::new(|| NOW),
+        burnt: BTreeSet::new(),
     };
     let path = directory.path().join("ledger.redb");
     let ledger = Ledger::open(&path, Arc::new(Contracts), genesis.clone()).unwrap();
@@ -81,4 +82,28 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
         Some(after.checkpoint(height).unwrap().verify(key, &cosignature).is_ok())
     };
     assert_eq!([by(1, &card.cosigner), by(2, &card.cosigner), by(3, &key)], [None, Some(true), Some(true)]);
+}
+
+#[test]
+fn a_quorum_answers_for_a_block_and_to_a_validator_more_than_can_lie() {
+    let epoch = |n: usize| {
+        let validator = |at: usize| ledger::Validator {
+            name: format!("v{at}"),
+            key: SigningKey::from_seed(&[at as u8; 32]).public(),
+        };
+        Epoch { number: 0, validators: (0..n).map(validator).collect() }
+    };
+    let names: Vec<String> = (0..10).map(|at| format!("v{at}")).collect();
+    // How many of the others a validator needs, and how many somebody else.
+    for (n, validator, newcomer) in [(2, 1, 2), (3, 1, 3), (4, 2, 3), (7, 3, 5), (10, 4, 7)] {
+        let least = |own: &str| {
+            let others: Vec<String> = names[..n].iter().filter(|name| *name != own).cloned().collect();
+            (0..=others.len()).find(|count| suffice(&epoch(n), others[..*count].iter(), own))
+        };
+        assert_eq!((least("v0"), least("nobody")), (Some(validator), Some(newcomer)), "of {n}");
+        // What others hand on of its own word does not count.
+        assert!(!suffice(&epoch(n), names[..validator].iter(), "v0"));
+    }
+    // Nobody else's word is nobody's.
+    assert!(!suffice(&epoch(1), names[..1].iter(), "v0"));
 }

@@ -1,0 +1,290 @@
+//! What the members decide together: proposals and ballots.
+
+use std::path::Path;
+
+use client::Client;
+use client::api::{Governance, ProposalView};
+use contracts::message::{Action, Ballot, Issuer, OraclePlan, Parameters, ProposalState, Propose};
+use contracts::record::ProposalPhase;
+use contracts::{DEFAULT_PARAMETERS, code};
+use crypto::Digest;
+use serde_json::json;
+
+use super::{Surroundings, find, members, setup};
+use crate::args::{ActionCommand, AdmitArgs, GovernanceCommand, ParameterArgs, ProposalArgs, VoteName};
+use crate::error::Failure;
+use crate::home::{Session, now};
+use crate::output::{Output, fields, moment, short, table};
+
+pub(super) async fn run(
+    command: GovernanceCommand,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut session = surroundings.session()?;
+    match command {
+        GovernanceCommand::Begin(args) => {
+            let parameters = merged(DEFAULT_PARAMETERS, &args);
+            session.client.submit("governance", "begin", &parameters).await?;
+            show_parameters(&session.client, output).await
+        }
+        GovernanceCommand::Parameters => show_parameters(&session.client, output).await,
+        GovernanceCommand::Propose { action, proposal } => {
+            propose(action, proposal, &mut session, surroundings, output).await
+        }
+        GovernanceCommand::Vote { proposal, vote } => {
+            let id = find(&session.client, &proposal).await?;
+            let ballot = Ballot { proposal: id, yes: vote == VoteName::Yes };
+            session.client.submit("governance", "ballot", &ballot).await?;
+            stands(&session.client, &id, output).await
+        }
+        GovernanceCommand::Withdraw { proposal } => end(&session.client, "withdraw", &proposal, output).await,
+        GovernanceCommand::Close { proposal } => end(&session.client, "close", &proposal, output).await,
+        GovernanceCommand::List { all } => list(&session.client, all, output).await,
+        GovernanceCommand::Show { proposal } => {
+            let id = find(&session.client, &proposal).await?;
+            show(&session.client, &id, output).await
+        }
+    }
+}
+
+async fn propose(
+    action: ActionCommand,
+    ProposalArgs { reason, days }: ProposalArgs,
+    session: &mut Session,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
+    let expires = now() + u64::from(days) * DAY;
+    let action = match action {
+        ActionCommand::Admit(args) => return admit(args, reason, expires, session, surroundings, output).await,
+        ActionCommand::Suspend { member } => Action::Suspend(member),
+        ActionCommand::Reinstate { member } => Action::Reinstate(member),
+        ActionCommand::Remove { member } => Action::Remove(member),
+        ActionCommand::Enter { member } => Action::Enter(member),
+        ActionCommand::Leave { member } => Action::Leave(member),
+        ActionCommand::Accredit { name, key, claims } => Action::Accredit(Issuer { name, key, claims }),
+        ActionCommand::Disown { issuer } => Action::Disown(members::accredited(&session.client, &issuer).await?.key),
+        ActionCommand::Oracles { participants, threshold } => Action::Oracles(OraclePlan { threshold, participants }),
+        ActionCommand::Parameters(args) => {
+            let current = session.client.governance().await?.parameters.ok_or_else(not_begun)?;
+            let wanted = merged(current.clone(), &args);
+            if wanted == current {
+                return Err(Failure::new("these are the parameters already")
+                    .hint("name what is to change, such as --members 3/4; see `sotto gov parameters`"));
+            }
+            Action::Parameters(wanted)
+        }
+    };
+    let id = submit(&session.client, action, reason, expires).await?;
+    stands(&session.client, &id, output).await
+}
+
+/// Proposes an invitation. The file is worth nothing until enough have voted for it.
+async fn admit(
+    AdmitArgs { name, hours, out }: AdmitArgs,
+    reason: String,
+    expires: u64,
+    session: &mut Session,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
+    if out.exists() {
+        return Err(Failure::file(&out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let until = expires + u64::from(hours) * 3_600_000;
+    let invitation = setup::invitation(&surroundings.home, session, &name, until).await?;
+    // Before the proposal: of an invitation that nobody can use any more the members would decide in vain.
+    setup::write_secret(&out, invitation.to_toml().as_bytes())?;
+    let propose = Propose { action: Action::Admit(setup::invite_of(&invitation, false)), expires, reason };
+    let placed = session.client.submit("governance", "propose", &propose).await.inspect_err(|error| {
+        // Where nobody knows whether the ledger took it, the file may yet be of use.
+        if matches!(error, client::Error::Refused { .. }) {
+            let _ = std::fs::remove_file(&out);
+        }
+    });
+    let id = placed?.id;
+    output.note(&keep(&out, &name, until));
+    stands(&session.client, &id, output).await
+}
+
+fn keep(out: &Path, name: &str, until: u64) -> String {
+    format!(
+        "{} holds the invitation of `{name}`. It is a secret, and good only once enough members have voted for it, until {} UTC.",
+        out.display(),
+        moment(until)
+    )
+}
+
+async fn submit(client: &Client, action: Action, reason: String, expires: u64) -> Result<Digest, Failure> {
+    Ok(client.submit("governance", "propose", &Propose { action, expires, reason }).await?.id)
+}
+
+/// Ends a proposal by `withdraw` or `close`.
+async fn end(client: &Client, method: &str, proposal: &str, output: &Output) -> Result<(), Failure> {
+    let id = find(client, proposal).await?;
+    client.submit("governance", method, &ProposalState { proposal: id }).await?;
+    stands(client, &id, output).await
+}
+
+/// How a proposal stands after what was done to it.
+async fn stands(client: &Client, id: &Digest, output: &Output) -> Result<(), Failure> {
+    let view = client.proposal(id).await?;
+    let text = format!("proposal {}: {}, {}", short(id), what(&view.proposal.action), standing(&view));
+    // A script that proposes goes on with the identifier.
+    output.result(&view, &id.to_string(), &text);
+    Ok(())
+}
+
+async fn list(client: &Client, all: bool, output: &Output) -> Result<(), Failure> {
+    let proposals = client.proposals(!all).await?;
+    let row = |view: &ProposalView| {
+        let one = &view.proposal;
+        vec![short(one.id), what(&one.action), one.proposer.clone(), standing(view), moment(one.expires)]
+    };
+    let header = ["proposal", "what", "by", "stands", "until (UTC)"];
+    let text = table(&header, proposals.iter().map(row).collect(), "no proposals");
+    let ids: Vec<String> = proposals.iter().map(|view| view.proposal.id.to_string()).collect();
+    output.result(&json!({ "proposals": proposals }), &ids.join("\n"), &text);
+    Ok(())
+}
+
+async fn show(client: &Client, id: &Digest, output: &Output) -> Result<(), Failure> {
+    let view = client.proposal(id).await?;
+    let members = client.members().await?;
+    let one = &view.proposal;
+    let active = |name: &str| members.iter().any(|member| member.card.name == name && member.is_active());
+    let voted = |name: &str| one.ballots.iter().any(|ballot| ballot.member == name);
+    let mut lines = vec![
+        ("proposal", one.id.to_string()),
+        ("what", what(&one.action)),
+        ("by", one.proposer.clone()),
+        ("since", moment(one.since)),
+        ("until", moment(one.expires)),
+        ("stands", standing(&view)),
+    ];
+    if !one.reason.is_empty() {
+        lines.push(("reason", one.reason.replace('\n', " ")));
+    }
+    lines.extend(details(&one.action));
+    for ballot in &one.ballots {
+        let counts = if active(&ballot.member) { "" } else { ", which does not count" };
+        lines.push((if ballot.yes { "for" } else { "against" }, format!("{}{counts}", ballot.member)));
+    }
+    if one.phase == ProposalPhase::Open {
+        let silent = members.iter().filter(|member| member.is_active() && !voted(&member.card.name));
+        let silent: Vec<&str> = silent.map(|member| member.card.name.as_str()).collect();
+        lines.push(("not yet", if silent.is_empty() { "-".to_owned() } else { silent.join(", ") }));
+    }
+    output.result(&view, &phase(&view), &fields(&lines));
+    Ok(())
+}
+
+async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure> {
+    let governance = client.governance().await?;
+    let Governance { parameters } = &governance;
+    let Some(parameters) = parameters else {
+        output.result(&governance, "none", "ballots do not govern: the founder and the regulators decide");
+        return Ok(());
+    };
+    let members = client.members().await?.iter().filter(|member| member.is_active()).count() as u32;
+    let needed = |share: contracts::message::Share| format!("{share}: {} of {members}", share.needed(members));
+    let text = fields(&[
+        ("members", needed(parameters.members)),
+        ("validators", needed(parameters.validators)),
+        ("issuers", needed(parameters.issuers)),
+        ("oracles", needed(parameters.oracles)),
+        ("parameters", needed(parameters.parameters)),
+        ("a proposal lives", format!("{} at most", span(parameters.longest))),
+        ("open at once", format!("{} of each member", parameters.open)),
+    ]);
+    output.result(&governance, "ballots", &text);
+    Ok(())
+}
+
+/// A proposal: its identifier, or a unique beginning.
+async fn find(client: &Client, text: &str) -> Result<Digest, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let all = client.proposals(false).await?;
+    find::prefix("proposal", text, all.into_iter().map(|view| (view.proposal.id, view.proposal.id)).collect())
+}
+
+/// The parameters with what was named.
+fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
+    Parameters {
+        members: args.members.unwrap_or(parameters.members),
+        validators: args.validators.unwrap_or(parameters.validators),
+        issuers: args.issuers.unwrap_or(parameters.issuers),
+        oracles: args.oracles.unwrap_or(parameters.oracles),
+        parameters: args.parameters.unwrap_or(parameters.parameters),
+        longest: args.longest_days.map_or(parameters.longest, |days| u64::from(days) * DAY),
+        open: args.open.unwrap_or(parameters.open),
+    }
+}
+
+/// An action in a few words.
+fn what(action: &Action) -> String {
+    let name = action.name();
+    match action {
+        Action::Admit(invite) if invite.regulator => format!("{name} {} as a regulator", invite.name),
+        Action::Admit(invite) => format!("{name} {}", invite.name),
+        Action::Suspend(member)
+        | Action::Reinstate(member)
+        | Action::Remove(member)
+        | Action::Enter(member)
+        | Action::Leave(member) => format!("{name} {member}"),
+        Action::Accredit(issuer) => format!("{name} {}", issuer.name),
+        Action::Disown(issuer) => format!("{name} {}", short(issuer)),
+        Action::Oracles(plan) => format!("{name} {} of {}", plan.threshold, plan.participants.len()),
+        Action::Parameters(_) => name.to_owned(),
+    }
+}
+
+/// What else there is to know of an action before one votes.
+fn details(action: &Action) -> Vec<(&'static str, String)> {
+    match action {
+        Action::Admit(invite) => vec![("invitation", format!("until {}", moment(invite.expires)))],
+        Action::Accredit(issuer) => vec![("key", issuer.key.to_string()), ("claims", issuer.claims.join(", "))],
+        Action::Disown(issuer) => vec![("key", issuer.to_string())],
+        Action::Oracles(plan) => vec![("oracles", plan.participants.join(", "))],
+        Action::Parameters(wanted) => vec![
+            ("members", wanted.members.to_string()),
+            ("validators", wanted.validators.to_string()),
+            ("issuers", wanted.issuers.to_string()),
+            ("oracles", wanted.oracles.to_string()),
+            ("parameters", wanted.parameters.to_string()),
+            ("longest", span(wanted.longest)),
+            ("open at once", wanted.open.to_string()),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+fn phase(view: &ProposalView) -> String {
+    if view.expired { ProposalPhase::Expired.to_string() } else { view.proposal.phase.to_string() }
+}
+
+/// How a proposal stands, in a few words.
+fn standing(view: &ProposalView) -> String {
+    match &view.tally {
+        Some(tally) if !view.expired => {
+            format!("open: {} for, {} against; {} of {} needed", tally.yes, tally.no, tally.needed, tally.members)
+        }
+        _ => phase(view),
+    }
+}
+
+fn span(milliseconds: u64) -> String {
+    match milliseconds % DAY {
+        0 => format!("{} days", milliseconds / DAY),
+        _ => format!("{} hours", milliseconds / 3_600_000),
+    }
+}
+
+fn not_begun() -> Failure {
+    Failure::refused(code::BALLOTS_DO_NOT_GOVERN.code, "there are no parameters to change")
+}
+
+const DAY: u64 = 24 * 3_600_000;

@@ -1,0 +1,229 @@
+//! What fuzzers feed: the arguments of every method, executed on a small consortium that ballots govern. Guided in `fuzz/`, where there is
+//! a nightly compiler; seeded here.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crypto::kem::{PrivateKey, Suite};
+use crypto::{Digest, Label, SigningKey, hash};
+use ledger::{
+    Application, Context, Failure, Pair, SignedTransaction, State, Transaction, Unreadable, VerifiedTransaction,
+};
+use wire::Fixed;
+
+use crate::message::{Action, Founding, Invite, Join, MemberCard, Parameters, Propose};
+use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
+
+/// A method by the first byte, who sends it by the second, then its arguments: refused or done, and never anything else.
+pub fn arguments(bytes: &[u8]) {
+    let [method, sender, arguments @ ..] = bytes else { return };
+    let (contract, method) = METHODS[usize::from(*method) % METHODS.len()];
+    let member = ["founder", "other"][usize::from(*sender) % 2];
+    let duty = ["operator", "node"][usize::from(*sender) / 2 % 2];
+    let mut state = CONSORTIUM.clone();
+    match state.execute(&key(member, duty), contract, method, arguments.to_vec()) {
+        Ok(()) => assert!(!read::members(&state).expect("what was written can be read").is_empty()),
+        Err(failure) => {
+            assert!(!failure.fatal, "{failure}");
+            assert!(code::lookup(&failure.code).is_some(), "{failure}");
+        }
+    }
+}
+
+const METHODS: [(&str, &str); 18] = [
+    ("governance", "propose"),
+    ("governance", "ballot"),
+    ("governance", "withdraw"),
+    ("governance", "close"),
+    ("governance", "begin"),
+    ("members", "join"),
+    ("members", "principal_add"),
+    ("oracles", "confirm"),
+    ("ordering", "seat"),
+    ("ordering", "begin"),
+    ("ordering", "leave"),
+    ("ordering", "rotate"),
+    ("assets", "register"),
+    ("contracts", "offer"),
+    ("requests", "apply"),
+    ("verdicts", "record"),
+    ("grants", "issue"),
+    ("releases", "record"),
+];
+
+/// Two members, ballots, and a proposal that waits for the other's.
+static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
+    let founding = wire::to_vec(&Founding { founder: card("founder"), regulator: true });
+    let mut state = Memory::default();
+    state.apply(Contracts.genesis(&founding).expect("a good card"));
+    let token = Fixed([7; 32]);
+    let invite = Invite {
+        name: "other".into(),
+        token: hash(Label::INVITATION, &[token.as_ref()]),
+        expires: NOW + 1,
+        regulator: false,
+    };
+    let founder = key("founder", "operator");
+    let parameters: Parameters = DEFAULT_PARAMETERS;
+    let first = [
+        (&founder, "members", "invite", wire::to_vec(&invite)),
+        (&key("other", "operator"), "members", "join", wire::to_vec(&Join { card: card("other"), token })),
+        (&founder, "governance", "begin", wire::to_vec(&parameters)),
+        (&founder, "governance", "propose", wire::to_vec(&proposal())),
+    ];
+    for (sender, contract, method, arguments) in first {
+        state.execute(sender, contract, method, arguments).expect("the beginning keeps the rules");
+    }
+    state
+});
+
+fn proposal() -> Propose {
+    let changed = Parameters { open: 2, ..DEFAULT_PARAMETERS };
+    Propose { action: Action::Parameters(changed), expires: NOW + 1, reason: "fewer".into() }
+}
+
+fn key(member: &str, duty: &str) -> SigningKey {
+    SigningKey::from_seed(hash(Label::KEY_ID, &[member.as_bytes(), duty.as_bytes()]).as_bytes())
+}
+
+fn card(member: &str) -> MemberCard {
+    static RECIPIENT: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(Suite::X25519));
+    let [operator, node, cosigner] = ["operator", "node", "cosigner"].map(|duty| key(member, duty).public());
+    let (tls, recipient) = (hash(Label::KEY_ID, &[member.as_bytes()]), RECIPIENT.public().clone());
+    MemberCard { name: member.into(), operator, node, cosigner, tls, recipient, address: "https://host:1".into() }
+}
+
+/// The state in memory.
+#[derive(Clone, Default)]
+struct Memory(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Memory {
+    fn apply(&mut self, writes: Vec<ledger::Write>) {
+        for ledger::Write { key, value } in writes {
+            match value {
+                Some(value) => _ = self.0.insert(key, value),
+                None => _ = self.0.remove(&key),
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        sender: &SigningKey,
+        contract: &str,
+        method: &str,
+        arguments: Vec<u8>,
+    ) -> Result<(), Failure> {
+        let signed = self::signed(sender, contract, method, arguments);
+        let Ok(verified) = VerifiedTransaction::verify(signed, &CHAIN) else { return Ok(()) };
+        let context = Context { chain: *CHAIN, height: 1, time: NOW, position: 0 };
+        let effects = Contracts.execute(self, &context, &verified)?;
+        self.apply(effects.writes);
+        Ok(())
+    }
+}
+
+fn signed(sender: &SigningKey, contract: &str, method: &str, arguments: Vec<u8>) -> SignedTransaction {
+    let transaction = Transaction {
+        chain: *CHAIN,
+        sender: sender.public(),
+        nonce: Fixed([1; 16]),
+        expires: NOW + 1,
+        contract: contract.into(),
+        method: method.into(),
+        arguments: arguments.into(),
+    };
+    transaction.sign(sender)
+}
+
+impl State for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+        let from = self.0.range(prefix.to_vec()..).filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));
+        let pairs = from.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(pairs.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+static CHAIN: LazyLock<Digest> = LazyLock::new(|| Digest::from([9; 32]));
+const NOW: u64 = 1_795_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::{Ballot, Issuer, OraclePlan, ProposalState};
+
+    /// Well-formed arguments, by method and sender.
+    fn seeds() -> Vec<Vec<u8>> {
+        let founder = key("founder", "operator");
+        let open = signed(&founder, "governance", "propose", wire::to_vec(&proposal())).id();
+        let issuer = Issuer { name: "college".into(), key: founder.public(), claims: vec!["a".into()] };
+        let invite = Invite { name: "third".into(), token: *CHAIN, expires: NOW + 2, regulator: true };
+        let plan = OraclePlan { threshold: 2, participants: vec!["founder".into(), "other".into()] };
+        let named: [fn(String) -> Action; 5] =
+            [Action::Suspend, Action::Reinstate, Action::Remove, Action::Enter, Action::Leave];
+        let mut actions: Vec<Action> = named.map(|action| action("other".into())).to_vec();
+        actions.extend([
+            Action::Admit(invite),
+            Action::Accredit(issuer),
+            Action::Disown(founder.public()),
+            Action::Oracles(plan),
+            Action::Parameters(DEFAULT_PARAMETERS),
+        ]);
+        let propose = |action| Propose { action, expires: NOW + 5, reason: "a\nb".into() };
+        let mut seeds: Vec<Vec<u8>> =
+            actions.into_iter().map(|action| [&[0, 0][..], &wire::to_vec(&propose(action))].concat()).collect();
+        for yes in [true, false] {
+            seeds.push([&[1, 1][..], &wire::to_vec(&Ballot { proposal: open, yes })].concat());
+        }
+        for method in [2, 3] {
+            seeds.push([&[method, 0][..], &wire::to_vec(&ProposalState { proposal: open })].concat());
+        }
+        seeds.push([&[4, 0][..], &wire::to_vec(&DEFAULT_PARAMETERS)].concat());
+        seeds
+    }
+
+    #[test]
+    fn the_seeds_reach_the_rules() {
+        // The other's vote decides, for or against; the proposer withdraws.
+        let done = |seed: &[u8]| {
+            let (contract, method) = METHODS[usize::from(seed[0])];
+            let sender = key(["founder", "other"][usize::from(seed[1])], "operator");
+            CONSORTIUM.clone().execute(&sender, contract, method, seed[2..].to_vec()).is_ok()
+        };
+        let seeds = seeds();
+        assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
+        assert!(seeds.iter().filter(|seed| seed[0] == 1).all(|seed| done(seed)));
+        seeds.iter().for_each(|seed| arguments(seed));
+    }
+
+    proptest! {
+        #[test]
+        fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            arguments(&bytes);
+        }
+
+        #[test]
+        fn what_is_nearly_right_is_refused_or_done(
+            which in any::<prop::sample::Index>(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let seeds = seeds();
+            let mut bytes = which.get(&seeds).clone();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            arguments(&bytes);
+        }
+    }
+}

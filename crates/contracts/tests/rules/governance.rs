@@ -1,0 +1,725 @@
+//! Proposals and ballots: what they decide, by how many, and what a barred member may no longer do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::message::{
+    Action, Ballot, Invite, Issuer, Join, OraclePlan, OraclesConfirm, OrderingBegin, OrderingPlace, OrderingRotate,
+    OrderingSeat, Parameters, ProposalState, Propose, Share,
+};
+use contracts::record::{Bar, Phase, ProposalPhase, Role};
+use contracts::{DEFAULT_PARAMETERS, MIN_VALIDATORS, read};
+use crypto::{Digest, Label, hash};
+use ledger::State;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use wire::Fixed;
+
+use crate::world::*;
+
+const FOUNDER: &str = "health-authority";
+const ALL: [&str; 6] = [FOUNDER, "st-anna", "riverside", "northgate", "eastfield", "westfield"];
+
+fn code<T>(result: Result<T, String>) -> String {
+    result.err().unwrap_or_else(|| "ok".into())
+}
+
+fn seat(world: &mut World, member: &str) {
+    world.send(&keys(member).node, "ordering.seat", &OrderingSeat { address: "host:7400".into() }).unwrap();
+}
+
+/// Six members whose validators order; three of them are the oracles, of which two sign. No ballots yet.
+fn ordered() -> World {
+    let mut world = World::ready();
+    for name in ["eastfield", "westfield"] {
+        world.join(name).unwrap();
+    }
+    for name in ALL {
+        seat(&mut world, name);
+    }
+    let epoch = read::epoch(&world.state).unwrap().number;
+    world.send(&keys(FOUNDER).operator, "ordering.begin", &OrderingBegin { epoch }).unwrap();
+    world
+}
+
+fn governed() -> World {
+    let mut world = ordered();
+    world.send(&keys(FOUNDER).operator, "governance.begin", &DEFAULT_PARAMETERS).unwrap();
+    world
+}
+
+fn propose(world: &mut World, by: &str, action: Action) -> Result<Digest, String> {
+    let expires = world.now + HOUR;
+    world.send(&keys(by).operator, "governance.propose", &Propose { action, expires, reason: "why not".into() })
+}
+
+fn vote(world: &mut World, by: &str, proposal: Digest, yes: bool) -> String {
+    code(world.send(&keys(by).operator, "governance.ballot", &Ballot { proposal, yes }))
+}
+
+fn phase(world: &World, proposal: &Digest) -> ProposalPhase {
+    read::proposal(&world.state, proposal).unwrap().unwrap().phase
+}
+
+/// Proposes, and has the others vote for it until it has passed.
+fn pass(world: &mut World, action: Action) -> Digest {
+    let active = read::active_members(&world.state).unwrap();
+    let mut names = active.iter().map(|member| member.card.name.as_str());
+    let proposal = propose(world, names.next().unwrap(), action).unwrap();
+    for name in names {
+        if phase(world, &proposal) == ProposalPhase::Open {
+            assert_eq!(vote(world, name, proposal, true), "ok");
+        }
+    }
+    assert_eq!(phase(world, &proposal), ProposalPhase::Passed);
+    proposal
+}
+
+fn events(world: &World) -> Vec<String> {
+    world.log.last().unwrap().outcome.events.iter().map(|event| event.name.clone()).collect()
+}
+
+fn validators(world: &World) -> Vec<String> {
+    read::epoch(&world.state).unwrap().validators.into_iter().map(|validator| validator.name).collect()
+}
+
+fn admit(name: &str, token: [u8; 32], expires: u64) -> Action {
+    Action::Admit(Invite { name: name.into(), token: hash(Label::INVITATION, &[&token]), expires, regulator: false })
+}
+
+#[test]
+fn a_share_is_rounded_up_and_always_more_than_half() {
+    let needed = |numerator, denominator, members| Share { numerator, denominator }.needed(members);
+    let thirds: Vec<u32> = (1..=10).map(|members| needed(2, 3, members)).collect();
+    assert_eq!(thirds, [1, 2, 2, 3, 4, 4, 5, 6, 6, 7]);
+    let halves: Vec<u32> = (1..=7).map(|members| needed(1, 2, members)).collect();
+    assert_eq!(halves, [1, 2, 2, 3, 3, 4, 4]);
+    assert_eq!((needed(1, 1, 5), needed(51, 100, 100), needed(2, 3, u32::MAX)), (5, 51, 2_863_311_530));
+}
+
+#[test]
+fn the_founder_or_a_regulator_has_ballots_begin_once_and_for_good() {
+    let mut world = World::founded();
+    world.join("st-anna").unwrap();
+    let begin = |world: &mut World, by: &str, parameters: &Parameters| {
+        code(world.send(&keys(by).operator, "governance.begin", parameters))
+    };
+    assert_eq!(propose(&mut world, FOUNDER, Action::Suspend("st-anna".into())).unwrap_err(), "ballots_do_not_govern");
+    assert_eq!(begin(&mut world, "st-anna", &DEFAULT_PARAMETERS), "not_permitted");
+    assert_eq!(code(world.send(&keys(FOUNDER).node, "governance.begin", &DEFAULT_PARAMETERS)), "not_permitted");
+    let share = |numerator, denominator| Share { numerator, denominator };
+    for bad in [share(1, 3), share(3, 2), share(0, 1), share(1, 0), share(51, 101), share(u32::MAX, u32::MAX)] {
+        assert_eq!(begin(&mut world, FOUNDER, &Parameters { members: bad, ..DEFAULT_PARAMETERS }), "malformed");
+        assert_eq!(begin(&mut world, FOUNDER, &Parameters { parameters: bad, ..DEFAULT_PARAMETERS }), "malformed");
+    }
+    for longest in [0, HOUR - 1, 91 * 24 * HOUR, u64::MAX] {
+        assert_eq!(begin(&mut world, FOUNDER, &Parameters { longest, ..DEFAULT_PARAMETERS }), "malformed");
+    }
+    for open in [0, 33] {
+        assert_eq!(begin(&mut world, FOUNDER, &Parameters { open, ..DEFAULT_PARAMETERS }), "malformed");
+    }
+    assert_eq!(begin(&mut world, FOUNDER, &DEFAULT_PARAMETERS), "ok");
+    assert_eq!(begin(&mut world, FOUNDER, &DEFAULT_PARAMETERS), "already_recorded");
+    assert_eq!(read::parameters(&world.state).unwrap(), Some(DEFAULT_PARAMETERS));
+}
+
+#[test]
+fn lone_powers_end_when_ballots_govern() {
+    let mut world = ordered();
+    let founder = keys(FOUNDER);
+    // An invitation that nobody knows of.
+    let hidden = Invite {
+        name: "hidden".into(),
+        token: hash(Label::INVITATION, &[&[1; 32]]),
+        expires: START + HOUR,
+        regulator: true,
+    };
+    world.send(&founder.operator, "members.invite", &hidden).unwrap();
+    world.send(&founder.operator, "governance.begin", &DEFAULT_PARAMETERS).unwrap();
+    let join = Join { card: card("hidden"), token: Fixed([1; 32]) };
+    assert_eq!(code(world.send(&keys("hidden").operator, "members.join", &join)), "unknown_invitation");
+    let again = Invite { name: "other".into(), token: digest("token"), ..hidden };
+    assert_eq!(code(world.send(&founder.operator, "members.invite", &again)), "ballots_govern");
+    let issuer = Issuer { name: "college".into(), key: key("college").public(), claims: vec!["researcher".into()] };
+    assert_eq!(code(world.send(&founder.operator, "members.issuer_accredit", &issuer)), "ballots_govern");
+    assert_eq!(code(world.send(&founder.operator, "members.issuer_revoke", &issuer)), "ballots_govern");
+    let place = |member: &str| OrderingPlace { member: member.into() };
+    assert_eq!(code(world.send(&founder.operator, "ordering.leave", &place("riverside"))), "ballots_govern");
+    assert_eq!(code(world.send(&keys("riverside").operator, "ordering.leave", &place("riverside"))), "ok");
+    assert_eq!(code(world.send(&keys("riverside").operator, "ordering.enter", &place("riverside"))), "ballots_govern");
+    assert_eq!(code(world.send(&founder.operator, "ordering.enter", &place("riverside"))), "ballots_govern");
+    // What follows from the epoch that is there, anyone may have begin.
+    let epoch = read::epoch(&world.state).unwrap().number;
+    assert_eq!(code(world.send(&keys("st-anna").node, "ordering.begin", &OrderingBegin { epoch })), "not_permitted");
+    assert_eq!(code(world.send(&keys("st-anna").operator, "ordering.begin", &OrderingBegin { epoch })), "ok");
+    let group = OraclesConfirm { threshold: 3, ..oracles(2) };
+    assert_eq!(code(world.send(&keys("riverside").node, "oracles.confirm", &group)), "ballots_govern");
+    // Each member's own affairs stay its own.
+    world.principal("st-anna", "ada", Role::Owner).unwrap();
+    let rotate = OrderingRotate { key: key("new").public() };
+    world.send(&keys("st-anna").node, "ordering.rotate", &rotate).unwrap();
+}
+
+#[test]
+fn what_a_ledger_recorded_before_is_encoded_as_before() {
+    // A member and an invitation of a ledger without ballots have no more fields than they had.
+    let mut world = World::founded();
+    world.join("st-anna").unwrap();
+    let invite = Invite { name: "northgate".into(), token: digest("token"), expires: START + HOUR, regulator: false };
+    world.send(&keys(FOUNDER).operator, "members.invite", &invite).unwrap();
+    for prefix in ["member/", "invitation/"] {
+        for (_, value) in world.state.scan(prefix.as_bytes(), None, 10).unwrap() {
+            assert_eq!(value[0], 0x83, "an array of three");
+        }
+    }
+}
+
+#[test]
+fn a_newcomer_is_admitted_by_the_votes_of_two_thirds() {
+    let mut world = governed();
+    let action = admit("southmere", [3; 32], START + 2 * HOUR);
+    let proposal = propose(&mut world, "riverside", action.clone()).unwrap();
+    assert_eq!(events(&world), ["governance.proposed"]);
+    let join = Join { card: card("southmere"), token: Fixed([3; 32]) };
+    let joins = |world: &mut World| code(world.send(&keys("southmere").operator, "members.join", &join));
+    assert_eq!(vote(&mut world, "st-anna", proposal, false), "ok");
+    assert_eq!(vote(&mut world, "northgate", proposal, true), "ok");
+    assert_eq!(vote(&mut world, "northgate", proposal, false), "already_voted");
+    assert_eq!(vote(&mut world, "riverside", proposal, true), "already_voted");
+    assert_eq!(
+        code(world.send(&keys("eastfield").node, "governance.ballot", &Ballot { proposal, yes: true })),
+        "not_permitted"
+    );
+    assert_eq!(vote(&mut world, "eastfield", proposal, true), "ok");
+    assert_eq!(joins(&mut world), "unknown_invitation", "three of six are not two thirds");
+    let tally = read::tally(&world.state, &read::proposal(&world.state, &proposal).unwrap().unwrap()).unwrap();
+    assert_eq!((tally.members, tally.yes, tally.no, tally.needed), (6, 3, 1, 4));
+    assert_eq!(vote(&mut world, "westfield", proposal, true), "ok");
+    assert_eq!(events(&world), ["governance.voted", "governance.passed", "member.invited"]);
+    assert_eq!(vote(&mut world, FOUNDER, proposal, true), "proposal_closed");
+    assert_eq!(joins(&mut world), "ok");
+    assert_eq!(validators(&world).last().unwrap(), "southmere");
+    // The newcomer votes: seven members, five needed.
+    let proposal = propose(&mut world, "southmere", Action::Leave("southmere".into())).unwrap();
+    for name in ["st-anna", "riverside", "northgate"] {
+        assert_eq!(vote(&mut world, name, proposal, true), "ok");
+    }
+    assert_eq!(phase(&world, &proposal), ProposalPhase::Open);
+    assert_eq!(vote(&mut world, FOUNDER, proposal, true), "ok");
+    // It never took a seat; without it all have one, and the epoch begins in the same transaction.
+    assert_eq!(events(&world), ["governance.voted", "governance.passed", "ordering.left", "ordering.begun"]);
+    assert_eq!(read::quorum(&world.state).unwrap().unwrap().epoch, read::epoch(&world.state).unwrap().number);
+}
+
+#[test]
+fn proposals_are_bounded_and_checked() {
+    let mut world = governed();
+    let operator = keys("st-anna").operator;
+    let action = Action::Leave("riverside".into());
+    let send = |world: &mut World, action: &Action, expires: u64, reason: &str| {
+        let propose = Propose { action: action.clone(), expires, reason: reason.into() };
+        code(world.send(&operator, "governance.propose", &propose))
+    };
+    assert_eq!(send(&mut world, &action, START, ""), "malformed");
+    assert_eq!(send(&mut world, &action, START + 30 * 24 * HOUR + 1, ""), "malformed");
+    assert_eq!(send(&mut world, &action, u64::MAX, ""), "malformed");
+    assert_eq!(send(&mut world, &action, START + 1, &"a".repeat(1001)), "malformed");
+    assert_eq!(send(&mut world, &action, START + 1, "a\u{1b}[2J"), "malformed");
+    // What cannot be done is not put to the vote.
+    for (action, refusal) in [
+        (Action::Suspend("nobody".into()), "unknown_member"),
+        (Action::Reinstate("riverside".into()), "already_recorded"),
+        (Action::Enter("riverside".into()), "already_recorded"),
+        (admit("riverside", [1; 32], START + 1), "name_taken"),
+        (admit("Southmere", [1; 32], START + 1), "name_invalid"),
+        (admit("southmere", [1; 32], START), "invitation_expired"),
+        (Action::Disown(key("college").public()), "unknown_issuer"),
+        (
+            Action::Oracles(OraclePlan { threshold: 1, participants: vec!["st-anna".into(), "riverside".into()] }),
+            "malformed",
+        ),
+        (Action::Oracles(OraclePlan { threshold: 1, participants: vec!["nobody".into()] }), "unknown_member"),
+        (Action::Parameters(Parameters { open: 0, ..DEFAULT_PARAMETERS }), "malformed"),
+    ] {
+        assert_eq!(send(&mut world, &action, START + 1, ""), refusal, "{action:?}");
+    }
+    assert_eq!(
+        code(world.send(
+            &keys("st-anna").node,
+            "governance.propose",
+            &Propose { action: action.clone(), expires: START + 1, reason: String::new() }
+        )),
+        "not_permitted"
+    );
+    for _ in 0..8 {
+        assert_eq!(send(&mut world, &action, START + 1000, "one\nmore"), "ok");
+    }
+    assert_eq!(send(&mut world, &action, START + 1000, ""), "too_many_open");
+    let first = read::open_proposals(&world.state, None, 200).unwrap().items[0].id;
+    let of = |proposal| ProposalState { proposal };
+    assert_eq!(code(world.send(&keys("riverside").operator, "governance.withdraw", &of(first))), "not_permitted");
+    assert_eq!(code(world.send(&operator, "governance.withdraw", &of(digest("none")))), "unknown_proposal");
+    assert_eq!(code(world.send(&operator, "governance.withdraw", &of(first))), "ok");
+    assert_eq!(code(world.send(&operator, "governance.withdraw", &of(first))), "proposal_closed");
+    assert_eq!(vote(&mut world, "riverside", first, true), "proposal_closed");
+    assert_eq!(send(&mut world, &action, START + 1000, ""), "ok");
+    let open = read::open_proposals(&world.state, None, 200).unwrap().items;
+    assert_eq!(code(world.send(&operator, "governance.close", &of(open[0].id))), "proposal_open");
+    world.now = START + 1000;
+    assert_eq!(vote(&mut world, "riverside", open[0].id, true), "ok");
+    world.now += 1;
+    assert_eq!(vote(&mut world, "northgate", open[0].id, true), "proposal_closed");
+    assert_eq!(code(world.send(&keys("riverside").operator, "governance.close", &of(open[0].id))), "ok");
+    assert_eq!(events(&world), ["governance.expired"]);
+    // The others that have expired make room by themselves.
+    let later = world.now + 1000;
+    assert_eq!(send(&mut world, &action, later, ""), "ok");
+    assert_eq!(read::open_proposals(&world.state, None, 200).unwrap().items.len(), 1);
+    assert_eq!(phase(&world, &open[1].id), ProposalPhase::Expired);
+    let page = read::proposals(&world.state, None, 4).unwrap();
+    let next = read::proposals(&world.state, page.next.as_deref(), 200).unwrap();
+    assert_eq!((page.items.len(), next.items.len(), next.next), (4, 6, None));
+}
+
+#[test]
+fn a_proposal_fails_as_soon_as_it_can_no_longer_pass() {
+    let mut world = governed();
+    let proposal = propose(&mut world, "st-anna", Action::Leave("riverside".into())).unwrap();
+    assert_eq!(vote(&mut world, "riverside", proposal, false), "ok");
+    assert_eq!(vote(&mut world, "northgate", proposal, false), "ok");
+    assert_eq!(phase(&world, &proposal), ProposalPhase::Open, "four could still be for it");
+    assert_eq!(vote(&mut world, "eastfield", proposal, false), "ok");
+    assert_eq!(events(&world), ["governance.voted", "governance.failed"]);
+    assert_eq!(vote(&mut world, "westfield", proposal, true), "proposal_closed");
+    assert_eq!(read::open_proposals(&world.state, None, 200).unwrap().items, []);
+}
+
+#[test]
+fn a_removed_member_never_signs_again() {
+    let mut world = governed();
+    world.principal("northgate", "ada", Role::Owner).unwrap();
+    let (contract, request, grant) = world.granted();
+    let other = world.apply(&[contract]).unwrap();
+    let rotated = key("northgate, newly");
+    world.send(&keys("northgate").node, "ordering.rotate", &OrderingRotate { key: rotated.public() }).unwrap();
+    pass(&mut world, Action::Suspend("northgate".into()));
+    assert_eq!(
+        events(&world),
+        ["governance.voted", "governance.passed", "member.suspended", "ordering.left", "ordering.begun"]
+    );
+    assert!(!validators(&world).contains(&"northgate".to_owned()));
+    let tls = card("northgate").tls;
+    assert_eq!(read::member_by_tls(&world.state, &tls).unwrap(), None);
+    assert_eq!(read::active_principal(&world.state, &approvers()[0].public()).unwrap(), None);
+
+    let own = keys("northgate");
+    let silent = |world: &mut World| {
+        let vote = contracts::message::Approve { request: other, contract, approve: true };
+        for key in [&own.operator, &own.node, &own.cosigner, &rotated, &approvers()[0], &key("northgate/ada")] {
+            assert_eq!(code(world.send(key, "requests.approve", &vote)), "member_barred");
+            assert_eq!(code(world.send(key, "requests.apply", &application(&[contract]))), "member_barred");
+            assert_eq!(code(world.send_bytes(key, "no.such", vec![])), "member_barred");
+        }
+        assert_eq!(code(world.redeem(&grant, &researcher())), "member_barred");
+        assert_eq!(code(world.send(&own.node, "assets.register", &asset("more"))), "member_barred");
+        assert_eq!(propose(world, "northgate", Action::Reinstate("northgate".into())).unwrap_err(), "member_barred");
+    };
+    silent(&mut world);
+    // Its contracts bind nobody meanwhile; the requester can withdraw.
+    assert_eq!(code(world.apply(&[contract])), "contract_not_in_force");
+    world.send(&researcher(), "requests.cancel", &contracts::message::Cancel { request: other }).unwrap();
+    assert_eq!(propose(&mut world, "st-anna", Action::Enter("northgate".into())).unwrap_err(), "member_barred");
+
+    pass(&mut world, Action::Reinstate("northgate".into()));
+    assert_eq!(events(&world).last().unwrap(), "member.reinstated");
+    assert!(!validators(&world).contains(&"northgate".to_owned()), "its place is another vote");
+    world.redeem(&grant, &researcher()).unwrap();
+    assert_eq!(read::request(&world.state, &request).unwrap().unwrap().phase, Phase::Done);
+    pass(&mut world, Action::Enter("northgate".into()));
+    assert_eq!(events(&world)[2..], ["ordering.entered", "ordering.begun"]);
+
+    let removal = pass(&mut world, Action::Remove("northgate".into()));
+    assert_eq!(events(&world)[2..], ["member.removed", "ordering.left", "ordering.begun"]);
+    silent(&mut world);
+    let barred = read::member(&world.state, "northgate").unwrap().unwrap().barred.unwrap();
+    assert_eq!((barred.standing, barred.proposal), (Bar::Removed, removal));
+    for action in [Action::Reinstate("northgate".into()), Action::Suspend("northgate".into())] {
+        assert_eq!(propose(&mut world, "st-anna", action).unwrap_err(), "member_barred");
+    }
+    // Its name and its keys stay taken.
+    assert_eq!(propose(&mut world, "st-anna", admit("northgate", [4; 32], START + 1)).unwrap_err(), "name_taken");
+    pass(&mut world, admit("southmere", [4; 32], START + HOUR));
+    let mut join = Join { card: card("southmere"), token: Fixed([4; 32]) };
+    join.card.node = own.node.public();
+    assert_eq!(code(world.send(&keys("southmere").operator, "members.join", &join)), "key_taken");
+    // What was recorded of it before still makes a chain that holds.
+    let ids = read::chain_ids(&world.state, &request).unwrap();
+    let receipt = world.receipt(&ids);
+    let consortium = read::consortium(&world.state, &world.chain, "trial", Ok).unwrap();
+    assert_eq!(contracts::chain::check(&receipt, &consortium).unwrap().kind, contracts::chain::Kind::Released);
+}
+
+#[test]
+fn nobody_is_barred_below_four_validators_or_the_oracles_threshold() {
+    let mut world = World::ready();
+    world.send(&keys(FOUNDER).operator, "governance.begin", &DEFAULT_PARAMETERS).unwrap();
+    let suspend = |name: &str| Action::Suspend(name.into());
+    assert_eq!(
+        propose(&mut world, FOUNDER, suspend("northgate")).unwrap_err(),
+        "validators_missing",
+        "one node orders"
+    );
+    for name in &ALL[..4] {
+        seat(&mut world, name);
+    }
+    let epoch = read::epoch(&world.state).unwrap().number;
+    world.send(&keys(FOUNDER).operator, "ordering.begin", &OrderingBegin { epoch }).unwrap();
+    assert_eq!(
+        propose(&mut world, FOUNDER, suspend("northgate")).unwrap_err(),
+        "validators_missing",
+        "three would be left"
+    );
+
+    let mut world = governed();
+    // Put to the vote while there are enough validators, decided when there no longer are.
+    let one = propose(&mut world, FOUNDER, suspend("northgate")).unwrap();
+    pass(&mut world, Action::Remove("eastfield".into()));
+    pass(&mut world, Action::Leave("westfield".into()));
+    assert_eq!(vote(&mut world, "riverside", one, true), "ok");
+    assert_eq!(vote(&mut world, "westfield", one, true), "ok");
+    assert_eq!(vote(&mut world, "st-anna", one, true), "validators_missing");
+    assert_eq!(phase(&world, &one), ProposalPhase::Open);
+    pass(&mut world, Action::Enter("westfield".into()));
+    assert_eq!(vote(&mut world, "st-anna", one, true), "ok", "it was refused, so it was not cast");
+    assert_eq!(phase(&world, &one), ProposalPhase::Passed);
+
+    // Two of three oracles are left; no other can go until there is a new epoch of them.
+    let mut world = governed();
+    pass(&mut world, suspend("northgate"));
+    assert_eq!(propose(&mut world, FOUNDER, Action::Remove("riverside".into())).unwrap_err(), "oracles_too_few");
+    let verdict = |world: &mut World| {
+        let contract = world.offer("st-anna", terms(world)).unwrap();
+        let request = world.apply(&[contract]).unwrap();
+        let mut record = signed(world.verdict(&request, "ok"));
+        record.signers = vec!["st-anna".into(), "northgate".into()];
+        assert_eq!(code(world.send(&keys("st-anna").node, "verdicts.record", &record)), "verdict_invalid");
+        record.signers = vec!["st-anna".into(), "riverside".into()];
+        world.send(&keys("st-anna").node, "verdicts.record", &record).unwrap();
+    };
+    verdict(&mut world);
+    let participants: Vec<String> = ["st-anna", FOUNDER, "eastfield", "westfield"].map(String::from).to_vec();
+    let plan = OraclePlan { threshold: 2, participants: participants.clone() };
+    assert_eq!(
+        propose(
+            &mut world,
+            FOUNDER,
+            Action::Oracles(OraclePlan { threshold: 2, participants: vec!["northgate".into(), "st-anna".into()] })
+        )
+        .unwrap_err(),
+        "member_barred"
+    );
+    pass(&mut world, Action::Oracles(plan));
+    assert_eq!(events(&world).last().unwrap(), "oracles.decided");
+    let group = OraclesConfirm { participants, ..oracles(2) };
+    let other = OraclesConfirm { threshold: 3, ..group.clone() };
+    assert_eq!(code(world.send(&keys("st-anna").node, "oracles.confirm", &other)), "ballots_govern");
+    for name in ["st-anna", FOUNDER, "eastfield", "westfield"] {
+        world.send(&keys(name).node, "oracles.confirm", &group).unwrap();
+    }
+    assert_eq!(read::oracle_epoch_number(&world.state).unwrap(), 2);
+    // What was decided is done: another epoch is another decision.
+    let next = OraclesConfirm { epoch: 3, ..group };
+    assert_eq!(code(world.send(&keys("st-anna").node, "oracles.confirm", &next)), "ballots_govern");
+    assert_eq!(read::decided_oracles(&world.state).unwrap(), None);
+    pass(&mut world, Action::Remove("riverside".into()));
+}
+
+/// St-anna's terms: anyone, without approvals.
+fn terms(world: &World) -> policy::Terms {
+    policy::Terms {
+        asset: world.asset_id("st-anna"),
+        approvals: policy::Approvals { required: 0, approvers: vec![] },
+        evidence: vec![],
+        ..world.release_terms()
+    }
+}
+
+#[test]
+fn helpers_that_are_suspended_take_part_in_no_new_computation() {
+    let mut world = governed();
+    let contracts: Vec<Digest> =
+        HOSPITALS.iter().map(|owner| world.offer(owner, world.helped_terms(owner)).unwrap()).collect();
+    pass(&mut world, Action::Suspend(FOUNDER.into()));
+    assert_eq!(code(world.apply(&contracts)), "member_barred");
+    pass(&mut world, Action::Reinstate(FOUNDER.into()));
+    world.apply(&contracts).unwrap();
+}
+
+#[test]
+fn issuers_and_parameters_are_decided_by_their_shares() {
+    let mut world = governed();
+    let issuer = Issuer { name: "college".into(), key: key("college").public(), claims: vec!["researcher".into()] };
+    pass(&mut world, Action::Accredit(issuer.clone()));
+    let record = read::issuer(&world.state, &issuer.key).unwrap().unwrap();
+    assert!(!record.revoked);
+    // More than half, once they want no more for issuers than for the rest: four of six; and unanimity for members.
+    let unanimous = Share { numerator: 1, denominator: 1 };
+    let changed = Parameters { members: unanimous, open: 1, ..DEFAULT_PARAMETERS };
+    let suspension = propose(&mut world, "westfield", Action::Suspend("northgate".into())).unwrap();
+    pass(&mut world, Action::Parameters(changed.clone()));
+    assert_eq!(events(&world).last().unwrap(), "governance.parameters");
+    assert_eq!(read::parameters(&world.state).unwrap(), Some(changed));
+    // Open proposals are counted by what holds now.
+    for name in ["st-anna", "riverside", "eastfield", FOUNDER] {
+        assert_eq!(vote(&mut world, name, suspension, true), "ok");
+    }
+    assert_eq!(phase(&world, &suspension), ProposalPhase::Open);
+    assert_eq!(vote(&mut world, "northgate", suspension, false), "ok");
+    assert_eq!(phase(&world, &suspension), ProposalPhase::Failed);
+    propose(&mut world, "st-anna", Action::Disown(issuer.key)).unwrap();
+    assert_eq!(propose(&mut world, "st-anna", Action::Leave("riverside".into())).unwrap_err(), "too_many_open");
+    pass(&mut world, Action::Disown(issuer.key));
+    assert!(read::issuer(&world.state, &issuer.key).unwrap().unwrap().revoked);
+}
+
+#[test]
+fn a_change_of_members_is_counted_again() {
+    let mut world = governed();
+    let close = |world: &mut World, proposal| {
+        code(world.send(&keys("westfield").operator, "governance.close", &ProposalState { proposal }))
+    };
+    // Three of six for it, one against; who has not voted is removed one after the other.
+    let proposal = propose(&mut world, "st-anna", Action::Leave("st-anna".into())).unwrap();
+    assert_eq!(vote(&mut world, "riverside", proposal, true), "ok");
+    assert_eq!(vote(&mut world, FOUNDER, proposal, true), "ok");
+    assert_eq!(vote(&mut world, "westfield", proposal, false), "ok");
+    assert_eq!(close(&mut world, proposal), "proposal_open");
+    pass(&mut world, Action::Remove("eastfield".into()));
+    assert_eq!(close(&mut world, proposal), "proposal_open", "three of five are not two thirds");
+    let other = propose(&mut world, "northgate", admit("southmere", [5; 32], START + HOUR)).unwrap();
+    assert_eq!(vote(&mut world, "st-anna", other, true), "ok");
+    // A ballot of who is suspended does not count, and does again once it is reinstated.
+    pass(&mut world, admit("middleton", [6; 32], START + HOUR));
+    let join = Join { card: card("middleton"), token: Fixed([6; 32]) };
+    world.send(&keys("middleton").operator, "members.join", &join).unwrap();
+    seat(&mut world, "middleton");
+    pass(&mut world, Action::Suspend("northgate".into()));
+    let counted = |world: &World, id: &Digest| {
+        let proposal = read::proposal(&world.state, id).unwrap().unwrap();
+        let tally = read::tally(&world.state, &proposal).unwrap();
+        (tally.yes, tally.no, tally.needed, tally.members)
+    };
+    assert_eq!(counted(&world, &other), (1, 0, 4, 5));
+    pass(&mut world, Action::Reinstate("northgate".into()));
+    assert_eq!(counted(&world, &other), (2, 0, 4, 6));
+    pass(&mut world, Action::Remove("northgate".into()));
+    pass(&mut world, Action::Leave("westfield".into()));
+    assert_eq!(counted(&world, &proposal), (3, 1, 4, 5));
+    assert_eq!(vote(&mut world, "middleton", proposal, false), "ok");
+    assert_eq!(phase(&world, &proposal), ProposalPhase::Failed);
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Propose(usize, usize, usize),
+    Vote(usize, usize, bool),
+    Withdraw(usize, usize),
+    Close(usize, usize),
+    Own(usize),
+    Wait(u64),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (0..7usize, 0..8usize, 0..7usize).prop_map(|(by, what, whom)| Deed::Propose(by, what, whom)),
+        16 => (0..7usize, 0..6usize, prop::bool::weighted(0.8)).prop_map(|(by, which, yes)| Deed::Vote(by, which, yes)),
+        1 => (0..7usize, 0..6usize).prop_map(|(by, which)| Deed::Withdraw(by, which)),
+        2 => (0..7usize, 0..6usize).prop_map(|(by, which)| Deed::Close(by, which)),
+        3 => (0..7usize).prop_map(Deed::Own),
+        1 => (0..HOUR / 4).prop_map(Deed::Wait),
+    ]
+}
+
+/// What ballots decided, kept apart from the contracts.
+#[derive(Default)]
+struct Model {
+    proposals: Vec<(Digest, Action)>,
+    ballots: BTreeMap<Digest, BTreeMap<String, bool>>,
+    passed: BTreeSet<Digest>,
+    barred: BTreeMap<String, Bar>,
+    parameters: Option<Parameters>,
+}
+
+impl Model {
+    /// Whether enough of those who are active now are for it: counted by other means than the contracts do.
+    fn passes(&self, world: &World, id: &Digest, action: &Action) -> bool {
+        let members = read::members(&world.state).unwrap();
+        let active: Vec<&str> =
+            members.iter().map(|member| &*member.card.name).filter(|name| !self.barred.contains_key(*name)).collect();
+        let ballots = &self.ballots[id];
+        let yes = active.iter().filter(|name| ballots.get(**name) == Some(&true)).count();
+        let Share { numerator, denominator } = match action {
+            Action::Enter(_) | Action::Leave(_) => self.parameters.as_ref().unwrap().validators,
+            Action::Accredit(_) | Action::Disown(_) => self.parameters.as_ref().unwrap().issuers,
+            Action::Oracles(_) => self.parameters.as_ref().unwrap().oracles,
+            Action::Parameters(_) => self.parameters.as_ref().unwrap().parameters,
+            _ => self.parameters.as_ref().unwrap().members,
+        };
+        yes * denominator as usize >= active.len() * numerator as usize && yes * 2 > active.len()
+    }
+}
+
+fn act(world: &mut World, model: &mut Model, deed: &Deed, nonce: u8) {
+    let names = [ALL[0], ALL[1], ALL[2], ALL[3], ALL[4], ALL[5], "southmere"];
+    let pick = |model: &Model, at: usize| {
+        let len = model.proposals.len();
+        // The newest ones.
+        (len > 0).then(|| model.proposals[len - 1 - at % len].clone())
+    };
+    let (by, result) = match *deed {
+        Deed::Propose(by, what, whom) => {
+            let whom = names[whom].to_owned();
+            let shares = [(1, 2), (2, 3), (3, 4)].map(|(numerator, denominator)| Share { numerator, denominator });
+            let action = match what {
+                0 => Action::Suspend(whom),
+                1 => Action::Reinstate(whom),
+                2 => Action::Remove(whom),
+                3 => Action::Enter(whom),
+                4 => Action::Leave(whom),
+                5 => {
+                    Action::Accredit(Issuer { name: whom.clone(), key: key(&whom).public(), claims: vec!["a".into()] })
+                }
+                6 => Action::Parameters(Parameters { members: shares[nonce as usize % 3], ..DEFAULT_PARAMETERS }),
+                _ => admit(&whom, [nonce; 32], world.now + HOUR),
+            };
+            let result = propose(world, names[by], action.clone());
+            if let Ok(id) = result {
+                model.proposals.push((id, action));
+                model.ballots.insert(id, [(names[by].to_owned(), true)].into());
+            }
+            (names[by], result.map(drop))
+        }
+        Deed::Vote(by, which, yes) => {
+            let Some((id, _)) = pick(model, which) else { return };
+            let before = phase(world, &id);
+            let result = world.send(&keys(names[by]).operator, "governance.ballot", &Ballot { proposal: id, yes });
+            if result.is_ok() {
+                assert_eq!(before, ProposalPhase::Open);
+                let second = model.ballots.get_mut(&id).unwrap().insert(names[by].to_owned(), yes);
+                assert_eq!(second, None, "one ballot per member");
+            }
+            (names[by], result.map(drop))
+        }
+        Deed::Withdraw(by, which) => {
+            let Some((id, _)) = pick(model, which) else { return };
+            let state = ProposalState { proposal: id };
+            (names[by], world.send(&keys(names[by]).operator, "governance.withdraw", &state).map(drop))
+        }
+        Deed::Close(by, which) => {
+            let Some((id, _)) = pick(model, which) else { return };
+            let state = ProposalState { proposal: id };
+            (names[by], world.send(&keys(names[by]).operator, "governance.close", &state).map(drop))
+        }
+        Deed::Own(by) => {
+            let name = format!("asset-{nonce}");
+            (names[by], world.send(&keys(names[by]).node, "assets.register", &asset(&name)).map(drop))
+        }
+        Deed::Wait(time) => {
+            world.now += time;
+            return;
+        }
+    };
+    if let Some(bar) = model.barred.get(by) {
+        assert_eq!(result.as_ref().unwrap_err(), "member_barred", "{by} is {bar}");
+    }
+    // What has passed by this transaction had its share.
+    for (id, action) in model.proposals.clone() {
+        let passed = phase(world, &id) == ProposalPhase::Passed;
+        if !passed || model.passed.contains(&id) {
+            continue;
+        }
+        assert!(model.passes(world, &id, &action), "{action:?} passed without its share");
+        model.passed.insert(id);
+        match action {
+            Action::Suspend(name) => _ = model.barred.insert(name, Bar::Suspended),
+            Action::Remove(name) => _ = model.barred.insert(name, Bar::Removed),
+            Action::Reinstate(name) => _ = model.barred.remove(&name),
+            Action::Parameters(parameters) => model.parameters = Some(parameters),
+            _ => {}
+        }
+    }
+}
+
+fn holds(world: &World, model: &Model) {
+    for member in read::members(&world.state).unwrap() {
+        let name = &member.card.name;
+        assert_eq!(member.barred.map(|barred| barred.standing), model.barred.get(name).copied(), "{name}");
+    }
+    assert_eq!(read::parameters(&world.state).unwrap(), model.parameters);
+    let validators = validators(world);
+    assert!(validators.len() >= MIN_VALIDATORS);
+    assert!(validators.iter().all(|name| !model.barred.contains_key(name)), "a barred member validates");
+    let oracles = read::oracles(&world.state).unwrap().unwrap().group;
+    let active = oracles.participants.iter().filter(|name| !model.barred.contains_key(*name)).count();
+    assert!(active >= usize::from(oracles.threshold), "a verdict could not be signed any more");
+    let open = read::open_proposals(&world.state, None, 200).unwrap().items;
+    assert!(open.iter().all(|proposal| proposal.phase == ProposalPhase::Open));
+    for name in ALL {
+        assert!(open.iter().filter(|proposal| proposal.proposer == name).count() <= 8);
+    }
+    for (id, _) in &model.proposals {
+        let listed = open.iter().any(|proposal| proposal.id == *id);
+        assert_eq!(listed, phase(world, id) == ProposalPhase::Open, "the list of open proposals is out of step");
+    }
+}
+
+#[test]
+fn random_governments_keep_the_invariants() {
+    let (decided, barred) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+    let histories = prop::collection::vec(deed(), 20..120);
+    let run = |deeds: Vec<Deed>| {
+        let mut world = governed();
+        let mut model = Model { parameters: Some(DEFAULT_PARAMETERS), ..Model::default() };
+        for (nonce, deed) in deeds.iter().enumerate() {
+            act(&mut world, &mut model, deed, nonce as u8);
+            holds(&world, &model);
+        }
+        decided.set(decided.get() + model.passed.len());
+        barred.set(barred.get() + model.barred.len());
+        Ok(())
+    };
+    TestRunner::new(Config { cases: 60, ..Config::default() }).run(&histories, run).unwrap();
+    assert!(decided.get() > 20 && barred.get() > 5, "{} {}", decided.get(), barred.get());
+}
+
+#[test]
+fn the_order_of_ballots_decides_nothing() {
+    let orders = (
+        Just(ALL[1..].to_vec()).prop_shuffle(),
+        Just(ALL[1..].to_vec()).prop_shuffle(),
+        prop::collection::vec(any::<bool>(), 5),
+        0..3u32,
+    );
+    let run = |(one, other, yes, extra): (Vec<&str>, Vec<&str>, Vec<bool>, u32)| {
+        let outcome = |order: &[&str]| {
+            let mut world = governed();
+            let share = Share { numerator: 2 + extra, denominator: 3 + extra };
+            pass(&mut world, Action::Parameters(Parameters { validators: share, ..DEFAULT_PARAMETERS }));
+            let proposal = propose(&mut world, FOUNDER, Action::Leave("riverside".into())).unwrap();
+            for name in order {
+                let at = ALL[1..].iter().position(|other| other == name).unwrap();
+                if phase(&world, &proposal) == ProposalPhase::Open {
+                    assert_eq!(vote(&mut world, name, proposal, yes[at]), "ok");
+                }
+            }
+            (phase(&world, &proposal), validators(&world))
+        };
+        let decided = outcome(&one);
+        prop_assert_eq!(&decided, &outcome(&other));
+        prop_assert!(decided.0 != ProposalPhase::Open);
+        let for_it = 1 + yes.iter().filter(|yes| **yes).count() as u32;
+        let needed = Share { numerator: 2 + extra, denominator: 3 + extra }.needed(6);
+        prop_assert_eq!(decided.0 == ProposalPhase::Passed, for_it >= needed);
+        Ok(())
+    };
+    TestRunner::new(Config { cases: 60, ..Config::default() }).run(&orders, run).unwrap();
+}
