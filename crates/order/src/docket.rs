@@ -41,7 +41,7 @@ pub(crate) struct Docket {
     term: Term,
     /// Its last block is made: slates that follow are not executed.
     over: AtomicBool,
-    /// The same, once that block is on disk and answered.
+    /// The same, once that block is on disk and answered, and nothing more is taken in.
     ended: watch::Sender<bool>,
     pool: Mutex<Pool>,
     answers: Mutex<Answers>,
@@ -344,8 +344,8 @@ impl Docket {
         self.executed.send_replace(height);
         self.sweep(time);
         if self.over.load(SeqCst) {
-            self.ended.send_replace(true);
             self.close();
+            self.ended.send_replace(true);
         }
         Ok(())
     }

@@ -176,7 +176,8 @@ impl Quorum {
         None
     }
 
-    /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then is told that it will learn nothing more.
+    /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then has been told that it will learn
+    /// nothing more, and nothing is taken in from there on.
     pub async fn ended(&self) {
         // The sender lives as long as this does.
         let _ = self.docket.ended().wait_for(|ended| *ended).await;
