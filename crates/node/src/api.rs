@@ -130,11 +130,7 @@ pub(crate) async fn ready(State(node): Shared) -> Response {
 /// Prometheus metrics.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(node): Shared) -> Result<Response, ApiError> {
-    let looked = tokio::task::spawn_blocking(move || {
-        node.vitals.look(&node);
-        node.metrics.render()
-    });
-    let text = looked.await.map_err(ApiError::internal)?;
+    let text = tokio::task::spawn_blocking(move || node.vitals.tell(&node)).await.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Vitals {
     key_age: Gauge,
     /// The oldest submission that waits, and since when it is seen to.
     waiting: Mutex<Option<(u64, Instant)>>,
+    looking: Mutex<()>,
 }
 
 impl Vitals {
@@ -62,11 +63,14 @@ impl Vitals {
             ledger_bytes: gauge("sottovoce_ledger_bytes", "Size of the ledger's file."),
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
             waiting: Mutex::new(None),
+            looking: Mutex::new(()),
         }
     }
 
-    /// Looks at everything; may wait for the disk.
-    pub(crate) fn look(&self, node: &Node) {
+    /// Looks at everything, and tells all metrics; may wait for the disk.
+    pub(crate) fn tell(&self, node: &Node) -> String {
+        // One at a time: another would tell without the validators that this one has just cleared.
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let replica = &node.replica;
         let flag = |gauge: &Gauge, holds: bool| gauge.set(&[], f64::from(u8::from(holds)));
         flag(&self.ready, replica.fault().is_none());
@@ -117,6 +121,7 @@ impl Vitals {
             let since = if member.joined == 0 { replica.founded() } else { member.joined };
             self.key_age.set(&["node"], age(since));
         }
+        node.metrics.render()
     }
 
     /// For how long the oldest submission is the same one.

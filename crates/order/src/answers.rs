@@ -1,6 +1,6 @@
 //! Who waits for the outcome of which transaction.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crypto::Digest;
@@ -8,7 +8,7 @@ use ledger::{Callback, Committed, Error, Refusal, Unavailable};
 
 /// Callbacks of batches whose outcome is not known yet.
 #[derive(Default)]
-pub(crate) struct Answers(HashMap<Digest, Vec<(Batch, usize)>>);
+pub(crate) struct Answers(BTreeMap<Digest, Vec<(Batch, usize)>>);
 
 /// Shared by the transactions of one batch.
 #[derive(Clone)]

@@ -403,6 +403,7 @@ impl Docket {
     /// Stops for good.
     pub(crate) fn fail(&self, fault: Fault) {
         tracing::error!(%fault, "the ordering stops");
+        self.close();
         self.fault.send_if_modified(|known| {
             let first = known.is_none();
             if first {
@@ -410,7 +411,6 @@ impl Docket {
             }
             first
         });
-        self.close();
     }
 
     /// Takes nothing more in, and tells those who wait that they will learn nothing more.

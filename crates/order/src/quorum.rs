@@ -144,6 +144,11 @@ impl Quorum {
         Ok(Self { docket, offences, finalised: seen, marshal, pulse, stop, thread })
     }
 
+    /// The epoch whose validators it is among.
+    pub fn epoch(&self) -> u64 {
+        self.docket.committee().epoch()
+    }
+
     /// How far it is.
     pub fn status(&self) -> Status {
         let (waiting, waiting_bytes) = self.docket.load();
