@@ -6,9 +6,11 @@ mod process;
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use client::wallet::Wallet;
@@ -252,11 +254,23 @@ impl Stage {
     }
 }
 
-/// A port of the loopback interface that nobody listens on just now.
+/// A port of the loopback interface that nobody listens on just now, and that this process has not named before. A validator listens only
+/// once the ordering begins: below the ports that the system gives out itself, and from a place of this process's own, nobody
+/// else comes across it meanwhile.
 fn free_port() -> Result<SocketAddr, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0");
-    let found = listener.and_then(|listener| listener.local_addr());
-    found.map_err(|error| Failure::of(&error).stops("no port of 127.0.0.1 can be listened on"))
+    static NAMED: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(PORTS_EACH);
+    let mut refused = None;
+    for _ in 0..PORTS.len() {
+        let offset = begin.wrapping_add(NAMED.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        let port = u16::try_from(u32::from(PORTS.start) + offset).expect("it lies among the ports");
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr()) {
+            Ok(address) => return Ok(address),
+            Err(error) => refused = Some(error),
+        }
+    }
+    let error = refused.expect("there are ports");
+    Err(Failure::of(&error).stops("no port of 127.0.0.1 can be listened on"))
 }
 
 /// Where a node of this machine is found, with a seat among the validators.
@@ -265,6 +279,10 @@ fn place(listen: SocketAddr) -> Result<Place, Failure> {
     let seat = Some(Seat { listen: seat, address: seat.to_string() });
     Ok(Place { listen, address: format!("https://{listen}"), seat })
 }
+
+/// Where the ports of nodes that are raised here are looked for, and how many a process has before another's begin.
+const PORTS: Range<u16> = 10_000..32_000;
+const PORTS_EACH: u32 = 64;
 
 /// How long a node may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);

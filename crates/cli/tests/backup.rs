@@ -31,7 +31,7 @@ fn told(stage: &Stage, home: &str, arguments: &[&str]) -> Value {
 #[test]
 fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     let mut stage = Stage::new();
-    let [listen, order] = ports();
+    let [listen, order] = [ports::free(), ports::free()];
     let founding = ["init", "--member", FOUNDER, "--consortium", "Backup", "--regulator"];
     stage.run(FOUNDER, &[&founding[..], &["--listen", &listen, "--order-listen", &order]].concat());
     stage.start(FOUNDER);

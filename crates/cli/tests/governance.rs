@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use stage::{FOUNDER, Stage, add, traffic, until};
+use stage::{FOUNDER, MOST, Stage, add, traffic, until};
 
 /// Proposes by one member and has others vote for it; all of them are needed.
 fn pass(stage: &Stage, proposer: &str, voters: &[&str], action: &[&str]) -> String {
@@ -133,7 +133,8 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
 
     // Reinstated, its node follows again, and takes its place by another vote.
     pass(&stage, "riverside", &[FOUNDER, "st-anna"], &["reinstate", "northgate"]);
-    until("northgate follows again", || runtime.block_on(add(&northgate, "again")).is_ok());
+    // Each attempt under a name of its own: one that was recorded though its answer was lost has taken it.
+    until("northgate follows again", || runtime.block_on(add(&northgate, &format!("again-{}", stage::now()))).is_ok());
     ordering(&stage, &["northgate"], "quorum 6, followed");
     pass(&stage, "northgate", &[FOUNDER, "st-anna", "eastfield"], &["enter", "northgate"]);
     ordering(&stage, &all, "quorum 7");
@@ -153,14 +154,14 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
     assert!(alone.contains("ballots_govern"), "{alone}");
     pass(&stage, FOUNDER, &["st-anna", "northgate"], &[&["oracles"], &participants[..]].concat());
     until("eastfield knows who the oracles are to be", || stage.try_run("eastfield", &establish).is_ok());
-    assert_eq!(json(&stage, FOUNDER, &["member", "oracles", "show"])["epoch"], 2);
+    until("the founder knows the new oracles", || json(&stage, FOUNDER, &["member", "oracles", "show"])["epoch"] == 2);
 
     let before = recorded.load(Ordering::Relaxed);
     until("ten more are recorded", || traffic.is_finished() || recorded.load(Ordering::Relaxed) > before + 10);
     stop.store(true, Ordering::Relaxed);
     let longest = traffic.join().unwrap();
     println!("{} transactions; the longest took {longest:?}", recorded.load(Ordering::Relaxed));
-    assert!(longest < Duration::from_secs(20), "{longest:?}");
+    assert!(longest < MOST, "{longest:?}");
     // All have the same blocks, and a checkpoint of the epoch that the ballots made.
     let height = |member: &&str| runtime.block_on(stage.client(member).health()).unwrap().height;
     until("equal heights", || left.iter().map(height).collect::<std::collections::BTreeSet<_>>().len() == 1);

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +17,8 @@ use ledger::{AddCheckpoint, Consortium, Note, Transaction};
 use serde_json::Value;
 use wire::Fixed;
 
+#[path = "shared/ports.rs"]
+mod ports;
 #[path = "shared/python.rs"]
 #[expect(dead_code, reason = "the demo's tests use all of it")]
 mod python;
@@ -112,10 +113,6 @@ fn clock() -> Clock {
     std::sync::Arc::new(now)
 }
 
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// Puts so many transactions on the ledger; each is refused there, and recorded.
 async fn fill(site: &Site, home: &str, count: usize) {
     let (client, wallet) =
@@ -160,7 +157,7 @@ struct World {
 
 fn world() -> World {
     let site = Site::new();
-    let (first, second, third) = (free_port(), free_port(), free_port());
+    let (first, second, third) = (ports::free(), ports::free(), ports::free());
     site.told(
         "health",
         &["init", "--member", "health", "--consortium", "Log trial", "--listen", &first, "--regulator"],
@@ -198,7 +195,7 @@ async fn events_are_followed_across_a_restart() {
     let site = Site::new();
     site.told(
         "health",
-        &["init", "--member", "health", "--consortium", "Events", "--listen", &free_port(), "--regulator"],
+        &["init", "--member", "health", "--consortium", "Events", "--listen", &ports::free(), "--regulator"],
     );
     let node = site.start("health", "node", &[]);
     let add = |name: &str| {
@@ -260,12 +257,12 @@ async fn events_are_followed_across_a_restart() {
 fn the_doctor_tells_what_is_wrong() {
     let site = Site::new();
     let init = ["init", "--member", "health", "--consortium", "Ill", "--regulator", "--listen"];
-    site.told("health", &[&init[..], &[&free_port()]].concat());
+    site.told("health", &[&init[..], &[&ports::free()]].concat());
     let node = site.start("health", "node", &[]);
     site.told("health", &["invite", "anna", "--out", "anna.invitation"]);
     let fingerprint = site.told("health", &["member", "export", "--out", "consortium.toml"])["fingerprint"].clone();
     let join = ["join", "anna.invitation", "--fingerprint", fingerprint.as_str().unwrap(), "--listen"];
-    site.told("anna", &[&join[..], &[&free_port()]].concat());
+    site.told("anna", &[&join[..], &[&ports::free()]].concat());
     let other = site.start("anna", "node", &[]);
     let level = |told: &Value, what: &str, of: &str| {
         let found = told["findings"].as_array().unwrap().iter().find(|one| one["what"] == what && one["of"] == of);
@@ -506,12 +503,12 @@ async fn witnesses(site: &Site, client: &Client, witness: &Endpoint) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_validators_order_is_one_log_too() {
     let site = Site::new();
-    let (listen, order) = (free_port(), free_port());
+    let (listen, order) = (ports::free(), ports::free());
     let found = ["init", "--member", "m0", "--consortium", "Together", "--listen", &listen, "--order-listen", &order];
     site.told("m0", &[found.as_slice(), &["--regulator"]].concat());
     let mut programs = vec![site.start("m0", "node", &[])];
     for name in ["m1", "m2", "m3"] {
-        let (invitation, listen, order) = (format!("{name}.invitation"), free_port(), free_port());
+        let (invitation, listen, order) = (format!("{name}.invitation"), ports::free(), ports::free());
         let invited = site.told("m0", &["invite", name, "--out", &invitation]);
         let fingerprint = invited["fingerprint"].as_str().unwrap();
         let join = ["join", &invitation, "--listen", &listen, "--order-listen", &order, "--fingerprint", fingerprint];

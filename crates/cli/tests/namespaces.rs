@@ -394,10 +394,10 @@ impl Load {
         true
     }
 
-    /// Until what was on its way has arrived.
+    /// Until what was on its way has arrived, or nobody waits for it any more.
     fn settle(&self) {
         assert!(self.is_up());
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(PATIENCE + Duration::from_secs(2));
     }
 
     /// Each of these nodes acknowledges twenty more.

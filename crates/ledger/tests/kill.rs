@@ -21,7 +21,7 @@ const DIRECTORY: &str = "LEDGER_KILL_DIRECTORY";
 fn fifty_kills() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger");
-    let mut random = ChaCha8Rng::seed_from_u64(u64::from(std::process::id()));
+    let mut random = ChaCha8Rng::seed_from_u64(50);
     let mut acknowledged: Vec<Digest> = Vec::new();
     let mut checkpoints: Vec<(usize, Digest)> = Vec::new();
     for round in 0..50u64 {
@@ -48,9 +48,11 @@ fn fifty_kills() {
             }
             lines
         });
-        // Most rounds die while writing, some while opening.
+        // Most rounds die while writing, after some acknowledgements; some while opening.
         if random.next_u32() % 8 != 0 {
-            started.recv_timeout(Duration::from_secs(30)).expect("the child commits");
+            for _ in 0..=random.next_u32() % 60 {
+                started.recv_timeout(Duration::from_secs(60)).expect("the child commits");
+            }
         }
         thread::sleep(Duration::from_micros(u64::from(random.next_u32() % 40_000)));
         child.kill().unwrap();

@@ -450,7 +450,7 @@ mod tests {
                     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                 }
             };
-            tokio::time::timeout(std::time::Duration::from_secs(5), told).await.unwrap();
+            tokio::time::timeout(std::time::Duration::from_secs(30), told).await.unwrap();
             audit.close().await;
         }
     }

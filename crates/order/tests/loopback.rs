@@ -1,10 +1,10 @@
 //! Four validators over real sockets and files on this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crypto::{Secret, SigningKey};
@@ -46,9 +46,7 @@ impl Network {
         let epoch = Epoch { number: 3, validators };
         let application = Bytes(wire::to_vec(&epoch));
         let genesis = Genesis { name: "loopback".into(), created: 0, application, nonce: Fixed(crypto::random()) };
-        // Held together, so that they differ.
-        let listeners: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        let addresses = (0..4).map(|_| free_address()).collect();
         Self { directory: tempfile::tempdir().unwrap(), epoch, genesis, addresses }
     }
 
@@ -125,6 +123,18 @@ impl Network {
         for other in &others[1..] {
             let (good, told) = read(other);
             assert!(!good && told.starts_with("refused: "), "{told}");
+        }
+    }
+}
+
+/// One that nobody listens on just now, and that no other test was given.
+fn free_address() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
+    loop {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        if given.insert(address) {
+            return address;
         }
     }
 }

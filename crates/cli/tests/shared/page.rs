@@ -1,13 +1,15 @@
 //! Pages of `docs/` whose commands are run, in their order, on ports that are free.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
+
+#[path = "ports.rs"]
+mod ports;
 
 /// Runs the commands of a page; returns its terminals, where their nodes still run, and all that was told.
 pub(crate) fn run(page: &str) -> (Terminals, String) {
@@ -132,9 +134,6 @@ fn fenced<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
 
 /// The page with a free port in place of each of its own.
 fn with_free_ports(page: &str) -> String {
-    let ports: BTreeMap<&str, TcpListener> =
-        page.split("127.0.0.1:").skip(1).map(|rest| (&rest[..4], TcpListener::bind("127.0.0.1:0").unwrap())).collect();
-    ports.iter().fold(page.to_owned(), |page, (port, listener)| {
-        page.replace(&format!("127.0.0.1:{port}"), &listener.local_addr().unwrap().to_string())
-    })
+    let own: BTreeSet<&str> = page.split("127.0.0.1:").skip(1).map(|rest| &rest[..4]).collect();
+    own.iter().fold(page.to_owned(), |page, port| page.replace(&format!("127.0.0.1:{port}"), &ports::free()))
 }

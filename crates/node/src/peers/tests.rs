@@ -176,6 +176,15 @@ impl Site {
     fn counted(&self, line: &str) -> bool {
         self.metrics.render().lines().any(|found| found == line)
     }
+
+    /// Waits for a line of the metrics.
+    async fn counts(&self, line: &str) {
+        let begun = Instant::now();
+        while !self.counted(line) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{line}:\n{}", self.metrics.render());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 async fn call(peers: &Peers, to: &Site, known: &Register, path: &str, text: &str) -> Result<String, (String, String)> {
@@ -320,33 +329,32 @@ async fn tunnels_join_members_alone() {
 
 #[tokio::test]
 async fn tunnels_are_bounded_in_number_and_time() {
-    let bounds = Bounds { all: 3, of_member: 2, idle: Duration::from_millis(700), ..Bounds::default() };
+    let bounds = Bounds { all: 3, of_member: 2, idle: Duration::from_millis(2500), ..Bounds::default() };
     let (_known, [anna, bea, cleo]) = three(bounds).await;
+    let begun = Instant::now();
     let (by_anna, by_bea) = (Some(&anna.identity), Some(&bea.identity));
     let one = cleo.open(by_anna, "bea").await.unwrap();
     let two = cleo.open(by_anna, "bea").await.unwrap();
     assert_eq!(cleo.open(by_anna, "bea").await.unwrap_err(), "busy");
     let three = cleo.open(by_bea, "anna").await.unwrap();
     assert_eq!(cleo.open(by_bea, "anna").await.unwrap_err(), "busy", "the others' places are taken too");
-    let begun = Instant::now();
     for stream in [one, two, three] {
         let mut byte = [0; 1];
         let end = TokioIo::new(stream).read(&mut byte).await;
         assert!(matches!(end, Ok(0) | Err(_)), "the node at the far end says nothing by itself");
     }
-    assert!((500..3000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(cleo.counted("sottovoce_connections{state=\"tunnel\"} 0"));
+    assert!((2500..20_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    cleo.counts("sottovoce_connections{state=\"tunnel\"} 0").await;
     drop(cleo.open(by_anna, "bea").await.unwrap());
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(cleo.counted("sottovoce_connections{state=\"tunnel\"} 0"), "who hangs up gives the place back");
+    // Who hangs up gives the place back.
+    cleo.counts("sottovoce_connections{state=\"tunnel\"} 0").await;
 
     let short = Bounds { life: Duration::from_millis(300), ..Bounds::default() };
     let (_known, [anna, _bea, cleo]) = self::three(short).await;
-    let mut stream = TokioIo::new(cleo.open(Some(&anna.identity), "bea").await.unwrap());
     let begun = Instant::now();
+    let mut stream = TokioIo::new(cleo.open(Some(&anna.identity), "bea").await.unwrap());
     assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)));
-    assert!((200..3000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((300..20_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
