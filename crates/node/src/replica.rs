@@ -95,8 +95,16 @@ impl Replica {
                 let restored = if self.own.is_restored(&self.ledger) { RESTORED } else { "" };
                 format!("quorum {}, followed{restored}", self.ordered_by().unwrap_or(0))
             }
-            Part::Validator(_) | Part::Between => format!("quorum {}", self.ordered_by().unwrap_or(0)),
+            Part::Validator(quorum) if self.is_among(quorum) => format!("quorum {}", quorum.epoch()),
+            Part::Validator(_) | Part::Between => format!("quorum {}, joining", self.ordered_by().unwrap_or(0)),
         }
+    }
+
+    /// Whether this node votes in the epoch that orders, with so many validators connected that they can decide.
+    fn is_among(&self, quorum: &order::Quorum) -> bool {
+        let epoch = self.ordered_by().filter(|number| *number == quorum.epoch());
+        let epoch = epoch.and_then(|number| self.ledger.epoch(number).ok().flatten());
+        epoch.is_some_and(|epoch| quorum.status().pulse.connected.len() + 1 >= epoch.quorum())
     }
 
     /// How far the ordering is, where this node votes in it; and who was caught lying.
