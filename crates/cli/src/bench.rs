@@ -311,8 +311,11 @@ fn round_to(value: f64) -> f64 {
 const RECEIPTS: usize = 200;
 
 /// All clients share one address here.
-const RATES: &[(&str, &str)] =
-    &[("SOTTO_NODE_LIMITS__ADDRESS_RATE", "100000"), ("SOTTO_NODE_LIMITS__CALLER_RATE", "100000")];
+const RATES: &[(&str, &str)] = &[
+    ("SOTTO_NODE_LIMITS__ADDRESS_RATE", "100000"),
+    ("SOTTO_NODE_LIMITS__CALLER_RATE", "100000"),
+    ("SOTTO_NODE_LIMITS__MAX_CONNECTIONS_PER_ADDRESS", "2048"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ mod stage;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Arguments;
 use crate::output::Output;
@@ -32,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let output = Output::new(arguments.global.form());
+    allow_files();
     // The node brings its own threads for disk work; everything else here waits for the network.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
     match runtime.block_on(commands::run(arguments, &output)) {
@@ -43,4 +45,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets this process open as many files as the system allows it at all: many systems begin with 1,024, of which each connection of a
+/// node takes one.
+fn allow_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // With fewer a node works as well, for fewer callers.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
