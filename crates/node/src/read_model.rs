@@ -39,8 +39,15 @@ pub(crate) struct ReadModel {
     height: watch::Sender<u64>,
     /// Somebody asks, and would rather not wait.
     asked: Notify,
-    /// Why it stands still.
-    fault: Mutex<Option<String>>,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// Why a model stands still.
+#[derive(Clone, Debug)]
+struct Fault {
+    told: String,
+    /// Only a rebuilding helps: what is in it is not to be told.
+    is_final: bool,
 }
 
 /// How far a model is.
@@ -85,7 +92,15 @@ impl ReadModel {
 
     /// Why it stands still, if it does.
     pub(crate) fn fault(&self) -> Option<String> {
+        self.faulty().map(|fault| fault.told)
+    }
+
+    fn faulty(&self) -> Option<Fault> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
     /// A page of transactions, as of `height` at best.
@@ -122,13 +137,13 @@ impl ReadModel {
             // Where it does not get there, the answer says how far it is.
             let _ = timeout(PATIENCE, self.height.subscribe().wait_for(|reached| *reached >= height)).await;
         }
-        match (self.database.get(), self.fault()) {
-            // What is in it is right; it is only old, and the answer says so.
-            (Some(database), _) => Ok(database),
-            (None, Some(fault)) => {
-                Err(ApiError::new(code::UNAVAILABLE, format!("the read model cannot be used: {fault}")))
+        match (self.faulty(), self.database.get()) {
+            (Some(Fault { told, is_final }), database) if is_final || database.is_none() => {
+                Err(ApiError::new(code::UNAVAILABLE, format!("the read model cannot be used: {told}")))
             }
-            (None, None) => Err(ApiError::new(code::UNAVAILABLE, "the read model is being opened").with_retry(1)),
+            // What is in it is right; it is only old, and the answer says so.
+            (_, Some(database)) => Ok(database),
+            (_, None) => Err(ApiError::new(code::UNAVAILABLE, "the read model is being opened").with_retry(1)),
         }
     }
 
@@ -152,7 +167,7 @@ impl ReadModel {
             };
             let Err(error) = followed else { break };
             let told = error.to_string();
-            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(told.clone());
+            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final() }));
             if error.is_final() {
                 tracing::error!(
                     error = told,
@@ -177,11 +192,13 @@ impl ReadModel {
 
     /// Goes on from where the model is, for as long as nothing fails.
     async fn follow(&self, ledger: &Arc<Ledger>, mut heights: watch::Receiver<u64>) -> Result<(), ReadModelError> {
-        let open = || async { Database::open(&self.place, &self.directory).await?.ok_or(ReadModelError::Disabled) };
         // Opened once: its pools connect anew by themselves.
         let (database, opened) = match self.database.get() {
             Some(database) => (database.clone(), false),
-            None => (open().await?, true),
+            None => {
+                let opened = Database::open(&self.place, &self.directory).await?;
+                (opened.ok_or(ReadModelError::Disabled)?, true)
+            }
         };
         let mut projector = match Projector::begin(database.clone(), ledger.clone()).await {
             Ok(projector) => projector,
@@ -196,7 +213,7 @@ impl ReadModel {
         loop {
             self.height
                 .send_if_modified(|height| std::mem::replace(height, projector.at.height) != projector.at.height);
-            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.set_fault(None);
             // Before the ledger is looked at: what comes meanwhile wakes this up again.
             let newest = *heights.borrow_and_update();
             let begun = Instant::now();
@@ -232,7 +249,13 @@ impl Projector {
     async fn begin(database: Database, ledger: Arc<Ledger>) -> Result<Self, ReadModelError> {
         let chain = ledger.chain();
         let at = match database.position(&chain).await? {
-            Some(at) => at,
+            Some(at) => {
+                // Where the ledger came out of a backup it may not have that block again yet.
+                if ledger.header(at.height)?.is_some_and(|header| header.digest() != at.block) {
+                    return Err(ReadModelError::Block { height: at.height });
+                }
+                at
+            }
             None => {
                 let header = ledger.header(0)?.ok_or(ReadModelError::Damaged("the ledger's genesis"))?;
                 let batch = Batch::genesis(ledger.genesis(), &header);

@@ -396,8 +396,7 @@ async fn another_ledgers_or_formats_tables_are_refused_until_they_are_made_anew(
         let chain = changed("UPDATE read_model SET format = 1, chain = 'abc'").await.err().unwrap();
         assert!(matches!(&chain, ReadModelError::Chain { found } if found == "abc") && chain.is_final(), "{chain}");
         let sql = format!("UPDATE read_model SET height = 3, chain = '{}'", story.ledger.chain());
-        let mut other = changed(&sql).await.unwrap();
-        let error = other.step(ROWS).await.unwrap_err();
+        let error = changed(&sql).await.err().unwrap();
         assert!(matches!(error, ReadModelError::Block { height: 3 }) && error.is_final(), "{error}");
         // A model that is ahead of a ledger out of a backup waits.
         let mut ahead = changed("UPDATE read_model SET height = 1000000").await.unwrap();
@@ -615,8 +614,8 @@ async fn a_node_follows_its_ledger_and_who_asks_need_not_wait() {
     let (places, mut story) = (Places::new(), Story::whole());
     for place in places.both("node").await {
         let model = Arc::new(super::ReadModel::new(place.0.clone(), &place.1));
-        let (heights, height) = (watch::Sender::new(story.ledger.head().height), CancellationToken::new());
-        let running = tokio::spawn(model.clone().run(story.ledger.clone(), heights.subscribe(), height.clone()));
+        let (heights, stopping) = (watch::Sender::new(story.ledger.head().height), CancellationToken::new());
+        let running = tokio::spawn(model.clone().run(story.ledger.clone(), heights.subscribe(), stopping.clone()));
         let reached = async |height: u64| {
             let mut reached = model.height.subscribe();
             timeout(Duration::from_secs(60), reached.wait_for(|at| *at >= height)).await.unwrap().unwrap();
@@ -630,7 +629,7 @@ async fn a_node_follows_its_ledger_and_who_asks_need_not_wait() {
             model.transactions(&Transactions { limit: Some(1), ..Transactions::default() }, newest).await.unwrap();
         assert_eq!((found.height, found.items[0].height), (newest, newest));
         assert_eq!(model.fault(), None);
-        height.cancel();
+        stopping.cancel();
         timeout(Duration::from_secs(60), running).await.unwrap().unwrap();
     }
 }
