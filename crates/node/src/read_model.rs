@@ -210,6 +210,7 @@ impl ReadModel {
             }
         };
         let _ = self.database.set(database);
+        let mut load = Load::begin(ledger);
         loop {
             self.height
                 .send_if_modified(|height| std::mem::replace(height, projector.at.height) != projector.at.height);
@@ -218,8 +219,7 @@ impl ReadModel {
             let newest = *heights.borrow_and_update();
             let begun = Instant::now();
             if projector.step(ROWS).await? {
-                // The ordering comes first: while there is much to do, most of the time goes to it.
-                let rest = if projector.is_behind() { begun.elapsed() * REST } else { PACE };
+                let rest = if projector.is_behind() { begun.elapsed() * load.rest(ledger) } else { PACE };
                 tokio::select! {
                     () = sleep(rest) => {}
                     () = self.asked.notified() => sleep(SHORTEST).await,
@@ -234,6 +234,25 @@ impl ReadModel {
                 return Ok(());
             }
         }
+    }
+}
+
+/// How many transactions come, since it was last asked.
+struct Load {
+    since: Instant,
+    size: u64,
+}
+
+impl Load {
+    fn begin(ledger: &Ledger) -> Self {
+        Self { since: Instant::now(), size: ledger.head().log_size }
+    }
+
+    /// How much longer than its work a model that is behind rests: the ordering comes first.
+    fn rest(&mut self, ledger: &Ledger) -> u32 {
+        let before = std::mem::replace(self, Self::begin(ledger));
+        let came = self.size.saturating_sub(before.size) as f64;
+        if came > BUSY * before.since.elapsed().as_secs_f64() { REST_BUSY } else { REST }
     }
 }
 
@@ -414,8 +433,12 @@ const ROWS: usize = 4096;
 const BLOCKS: u64 = 1024;
 /// Between two batches where there is little to do: a database of its own disk's speed commits once in it.
 const PACE: Duration = Duration::from_secs(1);
-/// Of the time that a batch took, while there is much to do: so many times that is left to the rest of the node.
+/// While there is much to do: so many times what a batch took is left to the rest of the machine. Four nodes on one shall not take from the
+/// ordering what it needs.
 const REST: u32 = 3;
+const REST_BUSY: u32 = 19;
+/// Transactions a second from which on the node is busy.
+const BUSY: f64 = 500.0;
 /// Between two batches where somebody asks.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// How long who asks waits for the newest block, where no more than so many are missing.
