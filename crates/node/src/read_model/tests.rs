@@ -42,7 +42,8 @@ impl Places {
         urls.map(|url| {
             let directory = self.directory.path().join(format!("{name}-{}", &url[..6]));
             std::fs::create_dir(&directory).unwrap();
-            (config::ReadModel { database: url.try_into().unwrap(), password_file: None }, directory)
+            let password_file = Some(self.postgres.password());
+            (config::ReadModel { database: url.try_into().unwrap(), password_file }, directory)
         })
     }
 }

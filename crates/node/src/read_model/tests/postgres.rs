@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// A server that ends with this.
@@ -31,10 +32,25 @@ impl Postgres {
                 chown(made, Some(user), Some(group)).unwrap();
             }
         }
+        let password = directory.path().join("password");
+        fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = user {
+            chown(&password, Some(user), Some(group)).unwrap();
+        }
         let mut initdb = command(&programs, "initdb", user);
         initdb
-            .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=sotto", "--pgdata"])
-            .arg(&data);
+            .args([
+                "--no-sync",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--username=sotto",
+                "--pgdata",
+            ])
+            .arg(&data)
+            .arg("--pwfile")
+            .arg(&password);
         let made = initdb.output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let log = fs::File::create(directory.path().join("log")).unwrap();
@@ -62,10 +78,16 @@ impl Postgres {
         self.directory.path().join("s")
     }
 
+    /// The file with its password.
+    pub(super) fn password(&self) -> PathBuf {
+        self.directory.path().join("password")
+    }
+
     /// Makes a database; its URL. `name` is letters only.
     pub(super) async fn database(&self, name: &str) -> String {
         let url = |name: &str| format!("postgres://sotto@localhost/{name}?host={}", self.socket().display());
-        let mut server = PgConnection::connect(&url("postgres")).await.unwrap();
+        let options: PgConnectOptions = url("postgres").parse().unwrap();
+        let mut server = PgConnection::connect_with(&options.password(PASSWORD)).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut server).await.unwrap();
         server.close().await.unwrap();
         url(name)
@@ -85,6 +107,8 @@ impl Drop for Postgres {
         let _ = self.server.wait();
     }
 }
+
+const PASSWORD: &str = "of the tests alone";
 
 fn command(programs: &Path, name: &str, user: Option<(u32, u32)>) -> Command {
     let mut command = Command::new(programs.join(name));
