@@ -353,7 +353,7 @@ pub async fn rebuild(config: &NodeConfig, mut told: impl FnMut(u64, u64)) -> Res
         while projector.step(ROWS).await? {
             told(projector.at.height, ledger.durable_height());
         }
-        Ok(projector.at.height)
+        Ok::<_, ReadModelError>(projector.at.height)
     };
     let made = made.await;
     database.close().await;

@@ -75,6 +75,8 @@ impl Story {
                 world.send(&keys("northgate").node, "grants.revoke", &GrantRevoke { grant }).unwrap();
             },
             |world| {
+                let (_, allowed) = world.approved();
+                world.judge(&allowed, "ok").unwrap();
                 let contract = world.offer("northgate", world.release_terms()).unwrap();
                 let refused = world.apply(&[contract]).unwrap();
                 world.judge(&refused, "minimum_group_too_small").unwrap();
@@ -334,7 +336,7 @@ async fn the_model_is_what_the_ledger_says() {
     let (places, story) = (Places::new(), Story::whole());
     let expected = Contents::of_ledger(&story);
     let stands: BTreeSet<&str> = expected.objects.values().map(|object| object.status.as_str()).collect();
-    for status in ["active", "retired", "suspended", "revoked", "pending", "refused", "cancelled", "done"] {
+    for status in ["active", "retired", "suspended", "revoked", "pending", "allowed", "refused", "cancelled", "done"] {
         assert!(stands.contains(status), "the story tells of nothing that is {status}: {stands:?}");
     }
     assert!(expected.transactions.iter().any(|one| one.code != "ok"));
