@@ -121,6 +121,14 @@ mod tests {
         {
             assert_eq!(Cursor::parse(bad, of).unwrap_err().code, "malformed", "{bad}");
         }
+        // Whatever is taken is written the same way again.
+        let bytes = wire::text::hex(&Cursor::new(of, 5, 1, "asset".into(), "ab".into()).to_string()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            let text = wire::text::to_hex(&other);
+            assert!(Cursor::parse(&text, of).map_or(true, |cursor| cursor.to_string() == text), "{bit}");
+        }
         let far = Cursor::new(of, i64::MAX, 0, String::new(), String::new());
         assert_eq!(Cursor::parse(&far.to_string(), of).unwrap().place(), i64::MAX - 1);
     }
