@@ -6,6 +6,12 @@ cd "$(dirname "$0")"
 need() { command -v "$1" >/dev/null || { echo "test.sh: $1 is missing: $2" >&2; exit 1; }; }
 need cargo "install Rust 1.94 or newer from https://rustup.rs"
 need cc "install a C compiler, for example: apt-get install gcc"
+command -v initdb >/dev/null && command -v postgres >/dev/null || {
+  # Where Debian keeps them.
+  for bin in /usr/lib/postgresql/*/bin; do PATH="$PATH:$bin"; done
+}
+need initdb "the read model is tested on a real PostgreSQL, for example: apt-get install postgresql"
+need postgres "the read model is tested on a real PostgreSQL, for example: apt-get install postgresql"
 need python3 "the independent readers in interop/ are Python 3.11 or newer"
 
 # The independent readers need one package; it goes into a private environment, never into the system's.

@@ -96,6 +96,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Follow what happens on the ledger
     Events(EventsArgs),
+    /// Search the ledger: transactions, events, and members, assets, contracts and requests as they stand
+    #[command(subcommand)]
+    Search(SearchCommand),
     /// Verify a receipt, or a proof of state, offline
     Verify(VerifyArgs),
     /// Mirror the ledger's log as static files, and check it
@@ -215,6 +218,8 @@ pub(crate) enum NodeCommand {
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         wait: u64,
     },
+    /// Make the read model, which searches read, anew from the ledger; the node must not run
+    Rebuild,
     /// Copy ledger, keys, vault, tables and configuration into one file, while the node runs
     Backup {
         /// Where to write it
@@ -748,6 +753,116 @@ pub(crate) struct EventsArgs {
     /// End after so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
+}
+
+/// `sotto search`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SearchCommand {
+    /// Transactions, refused ones among them
+    Transactions {
+        /// Whose identity begins with these digits
+        #[arg(long, value_name = "DIGITS")]
+        id: Option<String>,
+        /// Signed by this key
+        #[arg(long, value_name = "KEY")]
+        sender: Option<PublicKey>,
+        /// Of this contract of the ledger, such as `requests`
+        #[arg(long, value_name = "NAME")]
+        contract: Option<String>,
+        /// Of this method, such as `apply`
+        #[arg(long, value_name = "NAME")]
+        method: Option<String>,
+        /// With this outcome: `ok`, a code, or `refused` for all that is not `ok`
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// What transactions did
+    Events {
+        /// Only this event (`request.allowed`), or all whose names begin with this word (`request`)
+        #[arg(long)]
+        name: Option<String>,
+        /// Only those that concern this member
+        #[arg(long)]
+        member: Option<String>,
+        /// Only those about this: a name, or an identity in full
+        #[arg(long)]
+        subject: Option<String>,
+        /// Only those that belong to this request, its identity in full
+        #[arg(long, value_name = "DIGEST")]
+        request: Option<Digest>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// Members, assets, contracts and requests as they stand
+    Objects {
+        /// Of this kind
+        #[arg(long)]
+        kind: Option<KindName>,
+        /// That stand so: `active`, `suspended`, `removed`, `retired`, `revoked`; requests: `pending`, `allowed`, `refused`, `cancelled`, `done`
+        #[arg(long)]
+        status: Option<String>,
+        /// Requests that were refused with this code
+        #[arg(long)]
+        code: Option<String>,
+        /// Whose name begins with this: a member's, an asset's, a request's purpose
+        #[arg(long)]
+        name: Option<String>,
+        /// Whose identity begins with this
+        #[arg(long, value_name = "DIGITS")]
+        id: Option<String>,
+        /// That concern this member: its assets and contracts, the requests that it is a party to
+        #[arg(long)]
+        member: Option<String>,
+        /// That stand under this asset or contract, its identity in full
+        #[arg(long, value_name = "DIGEST")]
+        under: Option<Digest>,
+        /// Made by this key
+        #[arg(long, value_name = "KEY")]
+        maker: Option<PublicKey>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+}
+
+/// Kinds of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindName {
+    /// Members
+    Member,
+    /// Assets
+    Asset,
+    /// Contracts
+    Contract,
+    /// Requests
+    Request,
+}
+
+/// Which part of what is found.
+#[derive(Debug, Args)]
+pub(crate) struct PageArgs {
+    /// From this time on, in UTC: 2026-11-21, 2026-11-21T09:30; or so long ago: 90m, 12h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// From this block on
+    #[arg(long, value_name = "HEIGHT")]
+    pub from_height: Option<u64>,
+    /// Up to this block
+    #[arg(long, value_name = "HEIGHT")]
+    pub to_height: Option<u64>,
+    /// Begin with the oldest
+    #[arg(long)]
+    pub oldest: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// Go on where the page before ended, with the same search: what was printed below it
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
 }
 
 /// `sotto log`.

@@ -16,6 +16,7 @@ pub(crate) mod node;
 pub(crate) mod offers;
 pub(crate) mod requests;
 pub(crate) mod results;
+mod search;
 pub(crate) mod setup;
 pub(crate) mod state;
 pub(crate) mod throughput;
@@ -106,6 +107,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Audit(args) => audit::run(args, &surroundings, output).await,
         Command::Doctor => doctor::run(&surroundings, output).await,
         Command::Events(args) => events::run(args, &surroundings, output).await,
+        Command::Search(command) => search::run(command, &surroundings, output).await,
         Command::Log(command) => log::run(command, &surroundings, output).await,
         Command::State(command) => state::run(command, &surroundings, output).await,
         Command::Witness(command) => witness::run(command, &surroundings, output).await,

@@ -276,6 +276,18 @@ impl From<client::log::Error> for Failure {
     }
 }
 
+impl From<node::read_model::ReadModelError> for Failure {
+    fn from(error: node::read_model::ReadModelError) -> Self {
+        use node::read_model::ReadModelError as Model;
+        let hint = match &error {
+            Model::Ledger(_) => "stop the node first: one process alone has its ledger open",
+            Model::Disabled => "set `read_model.database` in node.toml; docs/operator/configuration.md describes it",
+            _ => "see `read_model` in docs/operator/configuration.md; `sotto node rebuild` may be repeated",
+        };
+        Self::of(&error).hint(hint)
+    }
+}
+
 impl From<node::witness::WitnessError> for Failure {
     fn from(error: node::witness::WitnessError) -> Self {
         use node::witness::WitnessError as Witness;

@@ -122,6 +122,40 @@ pub(crate) fn moment(milliseconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// Reads a moment in UTC, `2026-11-21`, `2026-11-21T09:30` or `2026-11-21T09:30:00`, or how long before `now` it was: `90m`, `12h`, `7d`. Milliseconds.
+pub(crate) fn parse_moment(text: &str, now: u64) -> Option<u64> {
+    let number = |text: &str, least: u64, most: u64| {
+        let digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u64 = digits.then(|| text.parse().ok()).flatten()?;
+        (least..=most).contains(&number).then_some(number)
+    };
+    let units = [('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
+    if let Some((unit, length)) = units.into_iter().find(|(unit, _)| text.ends_with(*unit)) {
+        return Some(now.saturating_sub(number(text.strip_suffix(unit)?, 0, 999_999_999)? * length));
+    }
+    let (date, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    let [year, month, day] = date.split('-').collect::<Vec<_>>().try_into().ok()?;
+    let (year, month, day) = (number(year, 1970, 9999)?, number(month, 1, 12)?, number(day, 1, 31)?);
+    let time: Vec<&str> = time.split(':').collect();
+    let (hour, minute, second) = match time[..] {
+        [hour, minute] => (hour, minute, "0"),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    let seconds = number(hour, 0, 23)? * 3600 + number(minute, 0, 59)? * 60 + number(second, 0, 59)?;
+    let days = days(year, month, day);
+    // The 31st of a month that has none is another day.
+    (civil(days) == (year, month, day)).then_some((days * 86_400 + seconds) * 1000)
+}
+
+/// The day since 1970 of a date (as above, `days_from_civil`).
+const fn days(year: u64, month: u64, day: u64) -> u64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let yoe = y % 400;
+    let doy = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    y / 400 * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
+}
+
 /// Year, month and day of a day since 1970 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
 /// `civil_from_days`).
 const fn civil(days: u64) -> (u64, u64, u64) {
@@ -150,6 +184,31 @@ mod tests {
         assert_eq!(moment(951_782_400_000), "2000-02-29 00:00:00");
         assert_eq!(moment(1_795_253_400_000), "2026-11-21 09:30:00");
         assert_eq!(moment(4_102_444_799_999), "2099-12-31 23:59:59");
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again() {
+        for at in [0, 951_782_400_000, 1_795_253_400_000, 4_102_444_799_000] {
+            assert_eq!(parse_moment(&moment(at), 0), Some(at), "{}", moment(at));
+            assert_eq!(parse_moment(&moment(at).replace(' ', "T"), 0), Some(at));
+        }
+        assert_eq!(parse_moment("2026-11-21", 0), parse_moment("2026-11-21T00:00:00", 0));
+        assert_eq!(parse_moment("90m", 6_000_000), Some(600_000));
+        assert_eq!(parse_moment("7d", 5), Some(0));
+        for wrong in [
+            "",
+            "d",
+            "2026-02-30",
+            "2026-13-01",
+            "1969-12-31",
+            "2026-11-21T24:00",
+            "2026-11-21T09",
+            "-1h",
+            "+7d",
+            "now",
+        ] {
+            assert_eq!(parse_moment(wrong, 0), None, "{wrong}");
+        }
     }
 
     #[test]

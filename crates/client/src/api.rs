@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::Bytes;
 
+use crate::search::ObjectKind;
+
 /// `application/problem+json` (RFC 9457) with our stable code and a hint.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -102,6 +104,73 @@ pub struct LedgerEvent {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     pub notice: Notice,
+}
+
+/// `GET /v1/search/…`: one page of what a search found, and how far the node's read model is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Found<T> {
+    /// The items, in the order asked for.
+    pub items: Vec<T>,
+    /// Pass as `after`, with the same search, for the next page; absent on the last one.
+    pub next: Option<String>,
+    /// The answer is as of this block.
+    pub height: u64,
+}
+
+/// `GET /v1/search/transactions`: a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundTransaction {
+    /// Its identity.
+    #[schema(value_type = String)]
+    pub id: Digest,
+    /// Its place in the log.
+    pub index: u64,
+    /// The block.
+    pub height: u64,
+    /// The block's time, Unix milliseconds.
+    pub at: u64,
+    /// Who signed it.
+    #[schema(value_type = String)]
+    pub sender: PublicKey,
+    /// The contract of the ledger.
+    pub contract: String,
+    /// Its method.
+    pub method: String,
+    /// `ok` or the code of the refusal.
+    pub code: String,
+}
+
+/// `GET /v1/search/events`: an event, as the stream of events tells it.
+pub type FoundEvent = LedgerEvent;
+
+/// `GET /v1/search/objects`: a member, an asset, a contract or a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FoundObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its identity: 64 hexadecimal digits, or a member's name.
+    pub id: String,
+    /// The name of a member or an asset, the purpose of a request; a contract has none.
+    pub name: Option<String>,
+    /// The member it belongs to; a request belongs to none.
+    pub owner: Option<String>,
+    /// Who signed the transaction that made it.
+    #[schema(value_type = String)]
+    pub maker: PublicKey,
+    /// How it stands.
+    pub status: String,
+    /// Of a refused request: the code.
+    pub code: Option<String>,
+    /// Of a contract: its newest version.
+    pub version: Option<u64>,
+    /// Place in the log of the transaction that made it; absent for the founder, whom the genesis made.
+    pub made_index: Option<u64>,
+    /// When it was made, Unix milliseconds.
+    pub made_at: u64,
+    /// Place in the log of the transaction that last changed how it stands.
+    pub changed_index: Option<u64>,
+    /// When that was, Unix milliseconds.
+    pub changed_at: u64,
 }
 
 /// `POST /v1/requests`: the application and what stays off the ledger.

@@ -383,7 +383,7 @@ impl Client {
 
     // How each of them is sent.
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         Ok(self.send_bytes(Method::GET, path, HeaderMap::new(), Vec::new()).await?.json().await?)
     }
 

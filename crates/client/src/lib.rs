@@ -23,7 +23,7 @@
 //!
 //! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
 //! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log; [`events`], which
-//! follows it; and what node and client share so that
+//! follows it; [`search`], which asks a node's read model; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`seen`], [`tls`], [`http`].
 
 #![forbid(unsafe_code)]
@@ -37,6 +37,7 @@ pub mod http;
 pub mod log;
 pub mod plan;
 pub mod result;
+pub mod search;
 pub mod seen;
 pub mod signature;
 pub mod tls;

@@ -12,6 +12,7 @@ mod members;
 mod peer;
 mod release;
 mod request;
+mod search;
 
 use std::sync::Arc;
 
@@ -39,7 +40,12 @@ pub(crate) type Shared = State<Arc<Node>>;
 pub(crate) fn routers(node: Arc<Node>) -> (Router, Router) {
     let fresh = from_fn_with_state(node.clone(), fresh);
     let told = from_fn_with_state(node.clone(), told);
-    let prompt = ledger().merge(people()).merge(log::routes()).merge(peer::prompt()).layer(fresh.clone());
+    let prompt = ledger()
+        .merge(people())
+        .merge(log::routes())
+        .merge(search::routes())
+        .merge(peer::prompt())
+        .layer(fresh.clone());
     let prompt = prompt.merge(operations()).layer(told.clone()).with_state(node.clone());
     let streaming = Router::new()
         .route("/v1/assets/{name}", put(members::seal))

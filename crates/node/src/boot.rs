@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::{Contracts, read};
 use crypto::Secret;
 use crypto::keystore::{self, FileKeys};
 use ledger::{Genesis, Ledger};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use vault::Vault;
 use wire::Limits;
@@ -20,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::problem::ApiError;
 use crate::publisher::{self, Publisher};
+use crate::read_model::ReadModel;
 use crate::replica::{self, Own, Replica};
 use crate::server::Server;
 use crate::service::{MINT, Node, TLS};
@@ -77,6 +80,7 @@ pub async fn run(
         keys,
         replica: Arc::new(replica),
         publisher: Publisher::new(&config.witnesses)?,
+        read_model: Arc::new(ReadModel::new(config.read_model.clone(), &directory)),
         peers: Peers::new(config.member.clone(), identity.clone(), config.peers.addresses.clone(), metrics.clone()),
         backups: Default::default(),
         tunnels: Tunnels::new(config.member.clone(), tunnel::Bounds::default(), metrics.clone()),
@@ -115,6 +119,9 @@ pub async fn run(
     let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
+    let projecting = node.read_model.clone();
+    let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
+    let projecting = tokio::spawn(projecting);
     let stopping = node.stopping.clone();
     let shutdown = async move {
         shutdown.await;
@@ -127,12 +134,19 @@ pub async fn run(
     seating.abort();
     keeping.abort();
     publishing.abort();
+    // It ends by itself; a database that does not let go is left to find out that nobody is there.
+    if timeout(LEAVE, projecting).await.is_err() {
+        tracing::warn!("the read model's database does not answer");
+    }
     node.audit.record("node", "node.stop", &config.member, "ok", "").await?;
     node.store.close().await;
     node.audit.close().await;
     tracing::info!(member = config.member, "the node has stopped");
     Ok(())
 }
+
+/// How long the read model may take to end.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]

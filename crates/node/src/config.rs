@@ -2,6 +2,8 @@
 //!
 //! The page for people is `docs/operator/configuration.md`.
 
+mod read_model;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::time::Duration;
 use crypto::Digest;
 use ledger::WitnessKey;
 use serde::Deserialize;
+
+pub use self::read_model::{Database, PostgresUrl, ReadModel};
 
 /// What one node needs to know about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -36,6 +40,9 @@ pub struct NodeConfig {
     /// Computations with others.
     #[serde(default)]
     pub compute: Compute,
+    /// Where the read model is kept.
+    #[serde(default)]
+    pub read_model: ReadModel,
     /// What callers may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -254,6 +261,7 @@ impl NodeConfig {
             .try_into()
             .map_err(|source: toml::de::Error| ConfigError::Form(source.to_string()))?;
         config.data_dir = directory.join(&config.data_dir);
+        config.read_model.password_file = config.read_model.password_file.map(|path| directory.join(path));
         match config.check() {
             faults if faults.is_empty() => Ok(config),
             faults => Err(ConfigError::Faults(faults)),
@@ -358,6 +366,18 @@ impl NodeConfig {
                 faults.push(Fault { key: "data_dir", problem, hint: "chmod 700 the directory" });
             }
         }
+        if let Some(path) = &self.read_model.password_file {
+            let hint = "write the password into a file of the node's user, mode 600";
+            let problem = match std::fs::metadata(path) {
+                Err(source) => Some(format!("{} cannot be read: {source}", path.display())),
+                #[cfg(unix)]
+                Ok(metadata) if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0 => {
+                    Some(format!("{}: others can read it", path.display()))
+                }
+                Ok(_) => None,
+            };
+            faults.extend(problem.map(|problem| Fault { key: "read_model.password_file", problem, hint }));
+        }
         if let Err(source) = TcpListener::bind(self.listen) {
             let problem = format!("{} cannot be listened on: {source}", self.listen);
             faults.push(Fault {
@@ -441,7 +461,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 28] = [
+const KEYS: [(&str, bool); 30] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
@@ -455,6 +475,8 @@ const KEYS: [(&str, bool); 28] = [
     ("validator__private_addresses", false),
     ("compute__help", false),
     ("compute__drill", true),
+    ("read_model__database", true),
+    ("read_model__password_file", true),
     ("limits__max_connections", false),
     ("limits__max_connections_per_address", false),
     ("limits__handshake_seconds", false),

@@ -1,8 +1,8 @@
 //! Runs one member's server: API, ledger replica, oracle, proxy, jobs and audit.
 //!
-//! [`setup`] makes a node's directory, [`run`] runs it until told to stop, [`backup`] copies and restores it; [`witness`] is a program of its own. Inside, `service::Node` holds the
+//! [`setup`] makes a node's directory, [`run`] runs it until told to stop, [`backup`] copies and restores it, [`read_model`] rebuilds what it is searched by; [`witness`] is a program of its own. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
-//! `particulars`, `publisher` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
+//! `particulars`, `publisher`, `read_model` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
 //! `auth`, `limit`, `extract`, `problem`, `metrics`, `vitals`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ mod peers;
 mod problem;
 mod proxy;
 mod publisher;
+pub mod read_model;
 mod replica;
 mod requests;
 mod server;

@@ -27,6 +27,7 @@ use crate::oracle::Desk;
 use crate::peers::Peers;
 use crate::problem::ApiError;
 use crate::publisher::Publisher;
+use crate::read_model::ReadModel;
 use crate::replica::Replica;
 use crate::store::Store;
 use crate::token::Mint;
@@ -46,6 +47,7 @@ pub(crate) struct Node {
     pub vault: Arc<Vault>,
     pub mint: Mint,
     pub publisher: Publisher,
+    pub read_model: Arc<ReadModel>,
     pub backups: Backups,
     pub oracle: Desk,
     pub keygens: KeyGenerations,

@@ -30,6 +30,8 @@ pub(crate) struct Vitals {
     disk: Gauge,
     ledger_bytes: Gauge,
     key_age: Gauge,
+    model_height: Gauge,
+    model_failed: Gauge,
     /// The oldest submission that waits, and since when it is seen to.
     waiting: Mutex<Option<(u64, Instant)>>,
     looking: Mutex<()>,
@@ -62,6 +64,8 @@ impl Vitals {
             disk: gauge("sottovoce_disk_bytes", "Size of that disk."),
             ledger_bytes: gauge("sottovoce_ledger_bytes", "Size of the ledger's file."),
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
+            model_height: gauge("sottovoce_read_model_height", "Newest block in the read model, where there is one."),
+            model_failed: gauge("sottovoce_read_model_failed", "1 while the read model stands still."),
             waiting: Mutex::new(None),
             looking: Mutex::new(()),
         }
@@ -103,6 +107,10 @@ impl Vitals {
         told.into_iter().zip(counts).for_each(|(gauge, count)| gauge.set(&[], count as f64));
         self.pool_age.set(&[], self.waits(oldest));
 
+        if node.read_model.is_kept() {
+            self.model_height.set(&[], node.read_model.height() as f64);
+            flag(&self.model_failed, node.read_model.fault().is_some());
+        }
         let room = |path: &PathBuf| {
             rustix::fs::statvfs(path).ok().map(|room| (room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize))
         };

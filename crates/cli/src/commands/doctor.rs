@@ -289,7 +289,19 @@ async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Finding
         Ok(answer) => answer.text().await.unwrap_or_default(),
         Err(_) => String::new(),
     };
-    match metrics.lines().find_map(|line| line.strip_prefix("sottovoce_audit_intact ")) {
+    let gauge = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    match (gauge("sottovoce_read_model_failed"), gauge("sottovoce_read_model_height")) {
+        (Some("0"), Some(height)) => findings.ok("read model", "", format!("up to block {height}")),
+        (Some(_), _) => findings.bad(
+            Level::Warning,
+            "read model",
+            "",
+            "it stands still: searches tell what was",
+            "the node's log says why; where nothing else helps, stop the node and `sotto node rebuild`",
+        ),
+        (None, _) => {}
+    }
+    match gauge("sottovoce_audit_intact") {
         Some("1") => findings.ok("audit trail", "", "whole, when the node last looked"),
         Some(_) => findings.bad(
             Level::Fault,

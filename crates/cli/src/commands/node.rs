@@ -102,6 +102,18 @@ pub(super) async fn run(command: NodeCommand, surroundings: &Surroundings, outpu
             output.result(&health, &health.status, &text);
             Ok(())
         }
+        NodeCommand::Rebuild => {
+            let config = configuration(&surroundings.home)?;
+            let waiting = output.waiting("reading the ledger");
+            let begun = Instant::now();
+            let told = |height, all| waiting.say(format!("block {height} of {all}"));
+            let height = node::read_model::rebuild(&config, told).await?;
+            drop(waiting);
+            let seconds = begun.elapsed().as_secs_f64();
+            let text = format!("The read model is made anew, up to block {height}, in {seconds:.1} s");
+            output.result(&json!({ "height": height, "seconds": seconds }), &height.to_string(), &text);
+            Ok(())
+        }
         NodeCommand::Backup { file, stopped } => backup::make(&file, stopped, surroundings, output).await,
         NodeCommand::Restore { file, no_later_block } => {
             backup::restore(file, no_later_block, surroundings, output).await

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, events, governance, log, members, release, request};
+use super::{backup, events, governance, log, members, release, request, search};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,6 +55,9 @@ use super::{backup, events, governance, log, members, release, request};
         release::cancel,
         release::share,
         events::events,
+        search::transactions,
+        search::events,
+        search::objects,
         log::checkpoint,
         log::tile,
         log::consistency,

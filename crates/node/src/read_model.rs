@@ -1,0 +1,449 @@
+//! The read model: what the ledger says, in the tables of a SQL database, for people and programs that search.
+//!
+//! Final blocks that are on disk are [folded](fold) into rows and [written](database) in their order, each batch in one transaction together
+//! with the height that it reaches: whatever happens in between, every block is in there once. All of it comes from the ledger and can be
+//! made anew from there. `docs/spec/read-model.md` is the page.
+
+mod cursor;
+mod database;
+mod fold;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use client::api::{Found, FoundEvent, FoundObject, FoundTransaction};
+use client::search::{Events, Objects, Transactions};
+use contracts::{Contracts, code};
+use crypto::Digest;
+use ledger::{Genesis, Header, Ledger};
+use tokio::sync::{Notify, OnceCell, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::Limits;
+
+use self::database::Database;
+use self::fold::Batch;
+use crate::config::{self, NodeConfig};
+use crate::problem::ApiError;
+use crate::setup::GENESIS_FILE;
+
+/// A node's read model, as the rest of the node sees it.
+pub(crate) struct ReadModel {
+    place: config::ReadModel,
+    directory: PathBuf,
+    database: OnceCell<Database>,
+    height: watch::Sender<u64>,
+    /// Somebody asks, and would rather not wait.
+    asked: Notify,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// Why a model stands still.
+#[derive(Clone, Debug)]
+struct Fault {
+    told: String,
+    /// Only a rebuilding helps: what is in it is not to be told.
+    is_final: bool,
+}
+
+/// How far a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    /// The newest block in it.
+    height: u64,
+    /// That block's digest.
+    block: Digest,
+    /// Transactions so far.
+    size: u64,
+}
+
+impl Position {
+    fn of(header: &Header) -> Self {
+        Self { height: header.height, block: header.digest(), size: header.log_size }
+    }
+}
+
+impl ReadModel {
+    /// A model that [`ReadModel::run`] will open.
+    pub(crate) fn new(place: config::ReadModel, directory: &Path) -> Self {
+        Self {
+            place,
+            directory: directory.to_owned(),
+            database: OnceCell::new(),
+            height: watch::Sender::new(0),
+            asked: Notify::new(),
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Whether there is to be one.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.place.database != config::Database::None
+    }
+
+    /// The newest block in it.
+    pub(crate) fn height(&self) -> u64 {
+        *self.height.borrow()
+    }
+
+    /// Why it stands still, if it does.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.faulty().map(|fault| fault.told)
+    }
+
+    fn faulty(&self) -> Option<Fault> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// A page of transactions, as of `height` at best.
+    ///
+    /// # Errors
+    /// `malformed`, `busy`, `unavailable`.
+    pub(crate) async fn transactions(
+        &self,
+        which: &Transactions,
+        height: u64,
+    ) -> Result<Found<FoundTransaction>, ApiError> {
+        self.ready(height).await?.transactions(which).await
+    }
+
+    /// A page of events; as [`ReadModel::transactions`].
+    pub(crate) async fn events(&self, which: &Events, height: u64) -> Result<Found<FoundEvent>, ApiError> {
+        self.ready(height).await?.events(which).await
+    }
+
+    /// A page of objects; as [`ReadModel::transactions`].
+    pub(crate) async fn objects(&self, which: &Objects, height: u64) -> Result<Found<FoundObject>, ApiError> {
+        self.ready(height).await?.objects(which).await
+    }
+
+    /// The database, as soon as it has reached `height`, or after a moment.
+    async fn ready(&self, height: u64) -> Result<&Database, ApiError> {
+        if !self.is_kept() {
+            let told = "this node keeps no read model: its operator may set `read_model.database`";
+            return Err(ApiError::new(code::UNAVAILABLE, told));
+        }
+        let behind = height.saturating_sub(self.height());
+        if (1..=NEAR).contains(&behind) && self.fault().is_none() {
+            self.asked.notify_one();
+            // Where it does not get there, the answer says how far it is.
+            let _ = timeout(PATIENCE, self.height.subscribe().wait_for(|reached| *reached >= height)).await;
+        }
+        match (self.faulty(), self.database.get()) {
+            (Some(Fault { told, is_final }), database) if is_final || database.is_none() => {
+                Err(ApiError::new(code::UNAVAILABLE, format!("the read model cannot be used: {told}")))
+            }
+            // What is in it is right; it is only old, and the answer says so.
+            (_, Some(database)) => Ok(database),
+            (_, None) => Err(ApiError::new(code::UNAVAILABLE, "the read model is being opened").with_retry(1)),
+        }
+    }
+
+    /// Follows the ledger until `stopping`. Nothing else of the node waits for it: where the database fails, it tries again later;
+    /// where only a rebuilding helps, it stands still.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        ledger: Arc<Ledger>,
+        heights: watch::Receiver<u64>,
+        stopping: CancellationToken,
+    ) {
+        if !self.is_kept() {
+            return;
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let before = self.height();
+            let followed = tokio::select! {
+                followed = self.follow(&ledger, heights.clone()) => followed,
+                () = stopping.cancelled() => break,
+            };
+            let Err(error) = followed else { break };
+            let told = error.to_string();
+            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final() }));
+            if error.is_final() {
+                tracing::error!(
+                    error = told,
+                    "the read model stands still; `sotto node rebuild` makes it anew, with the node stopped"
+                );
+                break;
+            }
+            tracing::warn!(error = told, "the read model stands still; trying again");
+            if self.height() > before {
+                pause = FIRST_PAUSE;
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stopping.cancelled() => break,
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+        if let Some(database) = self.database.get() {
+            database.close().await;
+        }
+    }
+
+    /// Goes on from where the model is, for as long as nothing fails.
+    async fn follow(&self, ledger: &Arc<Ledger>, mut heights: watch::Receiver<u64>) -> Result<(), ReadModelError> {
+        // Opened once: its pools connect anew by themselves.
+        let (database, opened) = match self.database.get() {
+            Some(database) => (database.clone(), false),
+            None => {
+                let opened = Database::open(&self.place, &self.directory).await?;
+                (opened.ok_or(ReadModelError::Disabled)?, true)
+            }
+        };
+        let mut projector = match Projector::begin(database.clone(), ledger.clone()).await {
+            Ok(projector) => projector,
+            Err(error) => {
+                if opened {
+                    database.close().await;
+                }
+                return Err(error);
+            }
+        };
+        let _ = self.database.set(database);
+        let mut load = Load::begin(ledger);
+        loop {
+            self.height
+                .send_if_modified(|height| std::mem::replace(height, projector.at.height) != projector.at.height);
+            self.set_fault(None);
+            // Before the ledger is looked at: what comes meanwhile wakes this up again.
+            let newest = *heights.borrow_and_update();
+            let begun = Instant::now();
+            if projector.step(ROWS).await? {
+                let rest = if projector.is_behind() { begun.elapsed() * load.rest(ledger) } else { PACE };
+                tokio::select! {
+                    () = sleep(rest) => {}
+                    () = self.asked.notified() => sleep(SHORTEST).await,
+                }
+            } else if newest > projector.at.height {
+                // What others ordered is not on this node's disk yet.
+                tokio::select! {
+                    () = sleep(PACE) => {}
+                    () = self.asked.notified() => sleep(SHORTEST).await,
+                }
+            } else if heights.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How many transactions come, since it was last asked.
+struct Load {
+    since: Instant,
+    size: u64,
+}
+
+impl Load {
+    fn begin(ledger: &Ledger) -> Self {
+        Self { since: Instant::now(), size: ledger.head().log_size }
+    }
+
+    /// How much longer than its work a model that is behind rests: the ordering comes first.
+    fn rest(&mut self, ledger: &Ledger) -> u32 {
+        let before = std::mem::replace(self, Self::begin(ledger));
+        let came = self.size.saturating_sub(before.size) as f64;
+        if came > BUSY * before.since.elapsed().as_secs_f64() { REST_BUSY } else { REST }
+    }
+}
+
+/// Brings a model up to the ledger, batch by batch.
+struct Projector {
+    database: Database,
+    ledger: Arc<Ledger>,
+    at: Position,
+}
+
+impl Projector {
+    /// Looks where the model is; makes its tables where there are none.
+    async fn begin(database: Database, ledger: Arc<Ledger>) -> Result<Self, ReadModelError> {
+        let chain = ledger.chain();
+        let at = match database.position(&chain).await? {
+            Some(at) => {
+                // Where the ledger came out of a backup it may not have that block again yet.
+                if ledger.header(at.height)?.is_some_and(|header| header.digest() != at.block) {
+                    return Err(ReadModelError::Block { height: at.height });
+                }
+                at
+            }
+            None => {
+                let header = ledger.header(0)?.ok_or(ReadModelError::Damaged("the ledger's genesis"))?;
+                let batch = Batch::genesis(ledger.genesis(), &header);
+                let at = batch.to;
+                database.found(&chain, batch).await?;
+                at
+            }
+        };
+        Ok(Self { database, ledger, at })
+    }
+
+    /// Whether there are blocks on disk that are not in the model.
+    fn is_behind(&self) -> bool {
+        self.ledger.durable_height() > self.at.height
+    }
+
+    /// Writes the next batch: of whole blocks, as many as give about so many rows. Whether there was one.
+    async fn step(&mut self, rows: usize) -> Result<bool, ReadModelError> {
+        // A ledger that came out of a backup may have to catch up with the model first.
+        if !self.is_behind() {
+            return Ok(false);
+        }
+        let (ledger, from) = (self.ledger.clone(), self.at);
+        let batch = tokio::task::spawn_blocking(move || read(&ledger, from, rows));
+        let batch = batch.await.map_err(|_| ReadModelError::Interrupted)??;
+        let at = batch.to;
+        self.database.apply(batch).await?;
+        self.at = at;
+        Ok(true)
+    }
+}
+
+/// The next blocks, as rows.
+fn read(ledger: &Ledger, from: Position, rows: usize) -> Result<Batch, ReadModelError> {
+    let known = ledger.header(from.height)?;
+    if known.is_none_or(|header| header.digest() != from.block) {
+        return Err(ReadModelError::Block { height: from.height });
+    }
+    let mut batch = Batch::after(from);
+    let last = ledger.durable_height().min(from.height.saturating_add(BLOCKS));
+    for height in from.height + 1..=last {
+        let header = ledger.header(height)?.ok_or(ReadModelError::Damaged("a block of the ledger"))?;
+        batch.add(&header, &ledger.outcomes(height)?);
+        if batch.size() >= rows {
+            break;
+        }
+    }
+    Ok(batch)
+}
+
+/// Drops the read model of a node that does not run, and makes it anew from the ledger; `told` hears how far it is, and how far it will go. The
+/// height that it has reached.
+///
+/// # Errors
+/// [`ReadModelError`]; a ledger that the node has open is [`ReadModelError::Ledger`].
+pub async fn rebuild(config: &NodeConfig, mut told: impl FnMut(u64, u64)) -> Result<u64, ReadModelError> {
+    let directory = &config.data_dir;
+    let genesis = std::fs::read(directory.join(GENESIS_FILE)).map_err(ReadModelError::Files)?;
+    let genesis: Genesis =
+        wire::from_slice(&genesis, Limits::small()).map_err(|_| ReadModelError::Damaged("the node's genesis"))?;
+    let path = directory.join("ledger.redb");
+    if !path.exists() {
+        return Err(ReadModelError::Damaged("there is no ledger: has the node ever run?"));
+    }
+    // First, for it is what one process alone may have open.
+    let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
+    let ledger = Arc::new(ledger.await.map_err(|_| ReadModelError::Interrupted)??);
+    if config.read_model.database == config::Database::Sqlite {
+        database::remove(directory).map_err(ReadModelError::Files)?;
+    }
+    let database = Database::open(&config.read_model, directory).await?.ok_or(ReadModelError::Disabled)?;
+    let made = async {
+        database.drop_all().await?;
+        let mut projector = Projector::begin(database.clone(), ledger.clone()).await?;
+        told(0, ledger.durable_height());
+        while projector.step(ROWS).await? {
+            told(projector.at.height, ledger.durable_height());
+        }
+        Ok::<_, ReadModelError>(projector.at.height)
+    };
+    let made = made.await;
+    database.close().await;
+    made
+}
+
+/// Why a read model stands still, or was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadModelError {
+    /// The database failed.
+    #[error("its database fails: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read: {0}")]
+    Ledger(#[from] ledger::Error),
+    /// The node's files cannot be read, or those of the model not be removed.
+    #[error("the node's files cannot be used: {0}")]
+    Files(#[source] std::io::Error),
+    /// The password's file cannot be used.
+    #[error("the password's file {path} cannot be used: {source}", path = path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database's URL, or the environment, says what cannot be.
+    #[error("`read_model.database`: {0}")]
+    Url(String),
+    /// The tables are of another version of this program.
+    #[error("its tables are of format {found}, not {expected}: stop the node, `sotto node rebuild`")]
+    Format {
+        /// Found.
+        found: i64,
+        /// This program's.
+        expected: i64,
+    },
+    /// The tables are another ledger's.
+    #[error(
+        "its tables are those of the ledger {found}: name another database, or stop the node and `sotto node rebuild`"
+    )]
+    Chain {
+        /// The other chain.
+        found: String,
+    },
+    /// The model has another block than the ledger.
+    #[error("its block {height} is not the ledger's: stop the node, `sotto node rebuild`")]
+    Block {
+        /// The height.
+        height: u64,
+    },
+    /// Somebody else has written to the model meanwhile.
+    #[error("another program writes to its tables: give each node a database or a schema of its own")]
+    Moved,
+    /// Something is not what was written.
+    #[error("damaged: {0}; stop the node, `sotto node rebuild`")]
+    Damaged(&'static str),
+    /// The configuration says that there is to be none.
+    #[error("`read_model.database` is `none`")]
+    Disabled,
+    /// The process is stopping.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl ReadModelError {
+    /// Whether trying again cannot help.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Format { .. } | Self::Chain { .. } | Self::Block { .. } | Self::Damaged(_))
+    }
+}
+
+/// Rows of a batch, about: a few megabytes. A block adds at most some thousand more.
+const ROWS: usize = 4096;
+/// Most blocks of a batch.
+const BLOCKS: u64 = 1024;
+/// Between two batches where there is little to do: a database of its own disk's speed commits once in it.
+const PACE: Duration = Duration::from_secs(1);
+/// While there is much to do: so many times what a batch took is left to the rest of the machine. Four nodes on one shall not take from the
+/// ordering what it needs.
+const REST: u32 = 3;
+const REST_BUSY: u32 = 19;
+/// Transactions a second from which on the node is busy.
+const BUSY: f64 = 500.0;
+/// Between two batches where somebody asks.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// How long who asks waits for the newest block, where no more than so many are missing.
+const PATIENCE: Duration = Duration::from_secs(2);
+const NEAR: u64 = 1024;
+/// Until a database that failed is tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
