@@ -13,6 +13,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use client::api::{Found, FoundEvent, FoundObject, FoundTransaction};
@@ -20,7 +21,7 @@ use client::search::{Events, Objects, Transactions};
 use contracts::{Contracts, code};
 use crypto::Digest;
 use ledger::{Genesis, Header, Ledger};
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::Limits;
@@ -147,9 +148,34 @@ impl ReadModel {
         }
     }
 
+    /// Has a thread [follow](ReadModel::follow_until) the ledger until `stopping`; done with it. The thread, and those that it starts, have
+    /// the lowest priority: they work when nothing else of the machine does, and a model under load is a little old.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        ledger: Arc<Ledger>,
+        heights: watch::Receiver<u64>,
+        stopping: CancellationToken,
+    ) {
+        let (done, ended) = oneshot::channel();
+        let started = thread::Builder::new().name("read-model".into()).spawn(move || {
+            // Of this thread alone, and of no more importance than its work.
+            let _ = rustix::process::nice(LOWEST);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(self.follow_until(ledger, heights, stopping)),
+                Err(error) => tracing::error!(%error, "the read model does not run"),
+            }
+            let _ = done.send(());
+        });
+        match started {
+            Ok(_) => drop(ended.await),
+            Err(error) => tracing::error!(%error, "the read model does not run"),
+        }
+    }
+
     /// Follows the ledger until `stopping`. Nothing else of the node waits for it: where the database fails, it tries again later;
     /// where only a rebuilding helps, it stands still.
-    pub(crate) async fn run(
+    async fn follow_until(
         self: Arc<Self>,
         ledger: Arc<Ledger>,
         heights: watch::Receiver<u64>,
@@ -210,7 +236,6 @@ impl ReadModel {
             }
         };
         let _ = self.database.set(database);
-        let mut load = Load::begin(ledger);
         loop {
             self.height
                 .send_if_modified(|height| std::mem::replace(height, projector.at.height) != projector.at.height);
@@ -219,7 +244,7 @@ impl ReadModel {
             let newest = *heights.borrow_and_update();
             let begun = Instant::now();
             if projector.step(ROWS).await? {
-                let rest = if projector.is_behind() { begun.elapsed() * load.rest(ledger) } else { PACE };
+                let rest = if projector.is_behind() { begun.elapsed() * REST } else { PACE };
                 tokio::select! {
                     () = sleep(rest) => {}
                     () = self.asked.notified() => sleep(SHORTEST).await,
@@ -234,25 +259,6 @@ impl ReadModel {
                 return Ok(());
             }
         }
-    }
-}
-
-/// How many transactions come, since it was last asked.
-struct Load {
-    since: Instant,
-    size: u64,
-}
-
-impl Load {
-    fn begin(ledger: &Ledger) -> Self {
-        Self { since: Instant::now(), size: ledger.head().log_size }
-    }
-
-    /// How much longer than its work a model that is behind rests: the ordering comes first.
-    fn rest(&mut self, ledger: &Ledger) -> u32 {
-        let before = std::mem::replace(self, Self::begin(ledger));
-        let came = self.size.saturating_sub(before.size) as f64;
-        if came > BUSY * before.since.elapsed().as_secs_f64() { REST_BUSY } else { REST }
     }
 }
 
@@ -433,12 +439,11 @@ const ROWS: usize = 4096;
 const BLOCKS: u64 = 1024;
 /// Between two batches where there is little to do: a database of its own disk's speed commits once in it.
 const PACE: Duration = Duration::from_secs(1);
-/// While there is much to do: so many times what a batch took is left to the rest of the machine. Four nodes on one shall not take from the
-/// ordering what it needs.
+/// While there is much to do: so many times what a batch took is left to the rest of the node, with which it shares the ledger's file and
+/// memory.
 const REST: u32 = 3;
-const REST_BUSY: u32 = 19;
-/// Transactions a second from which on the node is busy.
-const BUSY: f64 = 500.0;
+/// What a thread's priority is lowered by, to the lowest that there is.
+const LOWEST: i32 = 19;
 /// Between two batches where somebody asks.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// How long who asks waits for the newest block, where no more than so many are missing.
