@@ -218,3 +218,17 @@ fn check_address(address: &str) -> Result<(), Failure> {
         false => Err(invalid()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_end_and_the_last_are_kept_for_taking_validators_away() {
+        let kept = MAX_EPOCHS - KEPT_EPOCHS;
+        assert_eq!(next(kept - 1, true).unwrap(), kept);
+        assert!(next(kept, true).is_err() && next(kept, false).is_ok());
+        assert_eq!(next(MAX_EPOCHS - 1, false).unwrap(), MAX_EPOCHS);
+        assert!(next(MAX_EPOCHS, false).is_err());
+    }
+}

@@ -518,6 +518,27 @@ fn a_change_of_members_is_counted_again() {
     assert_eq!(phase(&world, &proposal), ProposalPhase::Failed);
 }
 
+#[test]
+fn a_proposal_may_pass_because_others_have_gone() {
+    let mut world = governed();
+    let close = |world: &mut World, proposal| {
+        code(world.send(&keys("westfield").operator, "governance.close", &ProposalState { proposal }))
+    };
+    // Three of six are not two thirds, three of four are.
+    let proposal = propose(&mut world, "st-anna", admit("southmere", [5; 32], START + HOUR)).unwrap();
+    assert_eq!(vote(&mut world, "riverside", proposal, true), "ok");
+    assert_eq!(vote(&mut world, FOUNDER, proposal, true), "ok");
+    for gone in ["eastfield", "northgate"] {
+        assert_eq!(close(&mut world, proposal), "proposal_open");
+        pass(&mut world, Action::Remove(gone.into()));
+    }
+    assert_eq!(phase(&world, &proposal), ProposalPhase::Open);
+    assert_eq!(close(&mut world, proposal), "ok");
+    assert_eq!(phase(&world, &proposal), ProposalPhase::Passed);
+    let join = Join { card: card("southmere"), token: Fixed([5; 32]) };
+    world.send(&keys("southmere").operator, "members.join", &join).unwrap();
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Propose(usize, usize, usize),
