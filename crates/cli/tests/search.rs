@@ -60,7 +60,7 @@ fn what_happened_is_found_at_once_and_after_the_model_is_made_anew() {
     assert!(refused.contains("`yesterday` is no time"), "{refused}");
 
     // Nobody who does not say who it is.
-    let asked = client.endpoint().ask(Method::GET, "/v1/search/events", HeaderMap::new(), client::http::empty());
+    let asked = client.endpoint().send(Method::GET, "/v1/search/events", HeaderMap::new(), client::http::empty());
     let asked = client::Error::from(runtime.block_on(asked).err().unwrap());
     assert_eq!(asked.code(), Some("unauthenticated"));
 
