@@ -18,10 +18,11 @@ fn what_happened_is_found_at_once_and_after_the_model_is_made_anew() {
     let everything = || {
         runtime.block_on(async {
             let (order, limit) = (Some(Order::Oldest), Some(200));
-            let transactions = client.search_transactions(&Transactions { order, limit, ..Transactions::default() });
-            let events = client.search_events(&Events { order, limit, ..Events::default() });
-            let objects = client.search_objects(&Objects { order, limit, ..Objects::default() });
-            (transactions.await.unwrap().items, events.await.unwrap().items, objects.await.unwrap().items)
+            let which = Transactions { order, limit, ..Transactions::default() };
+            let transactions = client.search_transactions(&which).await.unwrap().items;
+            let events = client.search_events(&Events { order, limit, ..Events::default() }).await.unwrap().items;
+            let objects = client.search_objects(&Objects { order, limit, ..Objects::default() }).await.unwrap().items;
+            (transactions, events, objects)
         })
     };
     let placed = runtime.block_on(add(&client, "person")).unwrap();
@@ -59,7 +60,7 @@ fn what_happened_is_found_at_once_and_after_the_model_is_made_anew() {
     assert!(refused.contains("`yesterday` is no time"), "{refused}");
 
     // Nobody who does not say who it is.
-    let asked = client.endpoint().ask(Method::GET, "/v1/search/events", HeaderMap::new(), client::http::empty());
+    let asked = client.endpoint().send(Method::GET, "/v1/search/events", HeaderMap::new(), client::http::empty());
     let asked = client::Error::from(runtime.block_on(asked).err().unwrap());
     assert_eq!(asked.code(), Some("unauthenticated"));
 

@@ -1,5 +1,6 @@
 //! Searching the node's read model: what is asked, as node and client share it, and how it is asked.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crypto::{Digest, PublicKey};
@@ -186,7 +187,9 @@ fn path(what: &str, which: &impl Serialize) -> String {
     let fields = serde_json::to_value(which).expect("a search has texts and numbers only");
     let mut path = format!("/v1/search/{what}");
     let mut mark = '?';
-    for (key, value) in fields.as_object().into_iter().flatten() {
+    // In the order of their names, however JSON keeps them.
+    let fields: BTreeMap<_, _> = fields.as_object().into_iter().flatten().collect();
+    for (key, value) in fields {
         let value = match value {
             serde_json::Value::Null => continue,
             serde_json::Value::String(text) => text.clone(),

@@ -62,11 +62,11 @@ CREATE TABLE objects (
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (id, kind)
 );
-CREATE UNIQUE INDEX objects_made ON objects (made, kind, id);
-CREATE INDEX objects_kind ON objects (kind, made, id);
-CREATE INDEX objects_status ON objects (status, made, kind, id);
+CREATE INDEX objects_made ON objects (made);
+CREATE INDEX objects_kind ON objects (kind, made);
+CREATE INDEX objects_status ON objects (status, made);
 CREATE INDEX objects_name ON objects (name);
-CREATE INDEX objects_maker ON objects (maker, made, kind, id);
+CREATE INDEX objects_maker ON objects (maker, made);
 
 CREATE TABLE object_links (
     target TEXT NOT NULL,

@@ -2,6 +2,9 @@
 //!
 //! It is no secret and no permission: whoever makes one up reads on from another place of what the same search gives anyway.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use contracts::code;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
@@ -74,12 +77,15 @@ impl std::fmt::Display for Cursor {
 
 /// Tells searches apart (FNV-1a, 64 bits): their fields but `after` and `limit`. It keeps callers from a mistake, nobody from an intent.
 pub(super) fn fingerprint(what: &str, which: &impl Serialize) -> u64 {
-    let mut fields = serde_json::to_value(which).expect("a search has texts and numbers only");
-    if let Some(fields) = fields.as_object_mut() {
-        fields.remove("after");
-        fields.remove("limit");
+    let fields = serde_json::to_value(which).expect("a search has texts and numbers only");
+    // In the order of their names, however JSON keeps them.
+    let fields: BTreeMap<_, _> = fields.as_object().into_iter().flatten().collect();
+    let mut text = what.to_owned();
+    for (key, value) in
+        fields.into_iter().filter(|(key, value)| !["after", "limit"].contains(&key.as_str()) && !value.is_null())
+    {
+        _ = write!(text, " {key}={value}");
     }
-    let text = format!("{what} {fields}");
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -213,7 +213,7 @@ impl Database {
                     options = options.application_name("sotto");
                 }
                 let writer = postgres().max_connections(1).connect_with(options.clone()).await?;
-                let limit = format!("{}", SEARCH.as_millis());
+                let limit = SEARCH.as_millis().to_string();
                 let options = options.options([("statement_timeout", limit)]);
                 let readers = postgres().max_connections(READERS).connect_with(options).await?;
                 Ok(Some(Self::Postgres { writer, readers }))
