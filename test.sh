@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 need() { command -v "$1" >/dev/null || { echo "test.sh: $1 is missing: $2" >&2; exit 1; }; }
-need cargo "install Rust 1.94 or newer from https://rustup.rs"
+need cargo "install Rust 1.95 or newer from https://rustup.rs"
 need cc "install a C compiler, for example: apt-get install gcc"
 command -v initdb >/dev/null && command -v postgres >/dev/null || {
   # Where Debian keeps them.

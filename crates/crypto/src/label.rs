@@ -21,6 +21,8 @@ impl Label {
     pub const SLATE_BODY: Self = Self("sottovoce/v1/slate-body");
     /// Hash of a key in the world state.
     pub const STATE_KEY: Self = Self("sottovoce/v1/state-key");
+    /// Digest of a contract's code.
+    pub const CODE: Self = Self("sottovoce/v1/code");
     /// Salted commitment to a payload that stays off the ledger.
     pub const COMMITMENT: Self = Self("sottovoce/v1/commitment");
     /// Identity of an asset.
