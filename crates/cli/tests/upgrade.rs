@@ -19,7 +19,8 @@ fn a_consortium_of_the_first_formats_goes_on() {
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/first/consortium.tar.gz");
     let unpacked = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(stage.directory.path()).status().unwrap();
     assert!(unpacked.success());
-    let path = |name: &str| stage.directory.path().join(name).to_str().unwrap().to_owned();
+    let directory = stage.directory.path().to_owned();
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let text = |name: &str| fs::read_to_string(path(name)).unwrap().trim().to_owned();
     let (consortium, waiting, proposal) = (path("consortium.toml"), text("waiting"), text("proposal"));
 
