@@ -6,7 +6,6 @@ mod stage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::Value;
 use stage::{FOUNDER, MOST, Stage, add, traffic, until};
