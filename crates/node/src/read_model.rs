@@ -1,6 +1,6 @@
 //! The read model: what the ledger says, in the tables of a SQL database, for people and programs that search.
 //!
-//! Final blocks that are on disk are [folded](fold) into rows and [written](database) in their order, each batch in one transaction together
+//! Final blocks that are on disk are folded into rows and written in their order, each batch in one transaction together
 //! with the height that it reaches: whatever happens in between, every block is in there once. All of it comes from the ledger and can be
 //! made anew from there. `docs/spec/read-model.md` is the page.
 
