@@ -236,6 +236,7 @@ impl ReadModel {
             }
         };
         let _ = self.database.set(database);
+        let mut spare = Spare::default();
         loop {
             self.height
                 .send_if_modified(|height| std::mem::replace(height, projector.at.height) != projector.at.height);
@@ -244,7 +245,8 @@ impl ReadModel {
             let newest = *heights.borrow_and_update();
             let begun = Instant::now();
             if projector.step(ROWS).await? {
-                let rest = if projector.is_behind() { begun.elapsed() * REST } else { PACE };
+                let rest = if projector.is_full { begun.elapsed() * spare.rest() } else { PACE };
+                let rest = rest.min(LONGEST);
                 tokio::select! {
                     () = sleep(rest) => {}
                     () = self.asked.notified() => sleep(SHORTEST).await,
@@ -262,11 +264,51 @@ impl ReadModel {
     }
 }
 
+/// What the machine has to spare, since it was last asked.
+#[derive(Default)]
+struct Spare {
+    before: Option<Times>,
+}
+
+/// What its processors have done since its start, in its own measure.
+#[derive(Clone, Copy)]
+struct Times {
+    idle: u64,
+    all: u64,
+}
+
+impl Times {
+    /// As Linux tells it; none on other systems.
+    fn read() -> Option<Self> {
+        let text = std::fs::read_to_string("/proc/stat").ok()?;
+        let line = text.lines().next()?.strip_prefix("cpu ")?;
+        // user, nice, system, idle, iowait, irq, softirq, steal; what guests had is in the first two.
+        let times: Vec<u64> = line.split_whitespace().take(8).map_while(|time| time.parse().ok()).collect();
+        let idle = times.get(3..5)?.iter().sum();
+        Some(Self { idle, all: times.iter().sum() })
+    }
+}
+
+impl Spare {
+    /// How much longer than its work a model that is behind rests: its thread's low priority helps only within its own session or service.
+    fn rest(&mut self) -> u32 {
+        let now = Times::read();
+        let before = std::mem::replace(&mut self.before, now);
+        let is_busy = before.zip(now).is_some_and(|(before, now)| {
+            let (idle, all) = (now.idle.saturating_sub(before.idle), now.all.saturating_sub(before.all));
+            all > 0 && idle * 10 < all
+        });
+        if is_busy { REST_BUSY } else { REST }
+    }
+}
+
 /// Brings a model up to the ledger, batch by batch.
 struct Projector {
     database: Database,
     ledger: Arc<Ledger>,
     at: Position,
+    /// The last batch was as large as one may be: more waits.
+    is_full: bool,
 }
 
 impl Projector {
@@ -289,7 +331,7 @@ impl Projector {
                 at
             }
         };
-        Ok(Self { database, ledger, at })
+        Ok(Self { database, ledger, at, is_full: false })
     }
 
     /// Whether there are blocks on disk that are not in the model.
@@ -307,6 +349,7 @@ impl Projector {
         let batch = tokio::task::spawn_blocking(move || read(&ledger, from, rows));
         let batch = batch.await.map_err(|_| ReadModelError::Interrupted)??;
         let at = batch.to;
+        self.is_full = batch.size() >= rows || at.height - from.height == BLOCKS;
         self.database.apply(batch).await?;
         self.at = at;
         Ok(true)
@@ -437,11 +480,15 @@ impl ReadModelError {
 const ROWS: usize = 4096;
 /// Most blocks of a batch.
 const BLOCKS: u64 = 1024;
-/// Between two batches where there is little to do: a database of its own disk's speed commits once in it.
+/// Between two batches where little waits: a database of its own disk's speed commits once in it.
 const PACE: Duration = Duration::from_secs(1);
 /// While there is much to do: so many times what a batch took is left to the rest of the node, with which it shares the ledger's file and
 /// memory.
 const REST: u32 = 3;
+/// The same where less than a tenth of the machine's time is idle: several nodes may share it, and the ordering comes first.
+const REST_BUSY: u32 = 99;
+/// Longest rest.
+const LONGEST: Duration = Duration::from_secs(30);
 /// What a thread's priority is lowered by, to the lowest that there is.
 const LOWEST: i32 = 19;
 /// Between two batches where somebody asks.

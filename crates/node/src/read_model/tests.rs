@@ -703,3 +703,9 @@ async fn a_stopped_nodes_model_is_made_anew_from_its_files() {
     assert_eq!((found.items.len(), found.items[0].id.as_str()), (1, "st-anna"));
     database.close().await;
 }
+
+#[test]
+fn the_machines_times_are_read() {
+    let times = super::Times::read().expect("this is Linux");
+    assert!(times.idle <= times.all && times.all > 0);
+}
