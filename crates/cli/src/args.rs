@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use client::bucket::Location;
 use contracts::message::Share;
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
@@ -875,9 +876,28 @@ pub(crate) enum LogCommand {
         /// Only checkpoint and hashes, which are public: no entries, no transactions
         #[arg(long)]
         hashes: bool,
+        /// Then bring this bucket of an object store up to the directory: s3://BUCKET/PREFIX, under AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+        #[arg(long, value_name = "URL")]
+        to: Option<Location>,
+        #[command(flatten)]
+        store: StoreArgs,
     },
     /// Check an exported log, offline, or the checkpoint of your node
     Check(LogCheckArgs),
+}
+
+/// Where the object store of `sotto log export --to` is.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The object store, where it is not Amazon's: https://HOST
+    #[arg(long, value_name = "URL", requires = "to")]
+    pub endpoint: Option<String>,
+    /// Its region
+    #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "AWS_REGION")]
+    pub region: String,
+    /// The only certificate authorities that may vouch for it, in PEM [default: those that browsers trust]
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// `sotto log check`.

@@ -254,6 +254,7 @@ impl From<node::BootError> for Failure {
 
 impl From<client::log::Error> for Failure {
     fn from(error: client::log::Error) -> Self {
+        use client::bucket::Error as Bucket;
         use client::log::Error as Log;
         let hint = match &error {
             Log::Client(_) => {
@@ -266,6 +267,18 @@ impl From<client::log::Error> for Failure {
             Log::Behind { .. } => "the log you know is longer: ask another node, and this one again later",
             Log::Unwitnessed(_) => "is the witness among the node's `witnesses`, and does it run?",
             Log::Note(_) => "get a consortium file that is new enough, from a source you trust",
+            Log::Bucket(Bucket::Location(_)) => {
+                "as in --to s3://my-logs/consortium: letters, digits and . _ - in the prefix"
+            }
+            Log::Bucket(Bucket::Endpoint(_) | Bucket::Unreachable { .. }) => {
+                "is --endpoint the store's address, and does its certificate come from an authority that browsers trust, or from one in --authorities?"
+            }
+            Log::Bucket(Bucket::Credentials) => "set both to an access key that may read and write there",
+            Log::Bucket(Bucket::Authorities) => "give a file of certificates as in -----BEGIN CERTIFICATE-----",
+            Log::Bucket(Bucket::Refused { status: 403, .. }) => {
+                "the key must be allowed to get and put objects there and to list the bucket; is this machine's clock right?"
+            }
+            Log::Bucket(_) => "does the bucket exist, in this region? Run it again: it goes on from where it stopped",
             Log::Missing { .. } => "export the log again into the same directory: what is missing is fetched",
             Log::Unfit { .. } => {
                 "remove that file and export again; where it comes from a node, do not rely on that node"

@@ -22,13 +22,14 @@
 //! ```
 //!
 //! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
-//! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log; [`events`], which
+//! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log, also into a [`bucket`]; [`events`], which
 //! follows it; [`search`], which asks a node's read model; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`seen`], [`tls`], [`http`].
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod bucket;
 mod client;
 pub mod events;
 pub mod fetch;

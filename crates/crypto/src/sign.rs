@@ -2,8 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use aws_lc_rs::digest::{self, SHA512};
+use curve25519_dalek::edwards::{EdwardsBasepointTable, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::BasepointTable as _;
 use ed25519_dalek::{Signer as _, Verifier as _, VerifyingKey};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -31,19 +36,24 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::verify`].
     pub fn verify_raw(&self, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        let (key, is_known) = match Points::known(self) {
-            Some(key) => (key, true),
-            None => (self.point().ok_or(InvalidSignature)?, false),
-        };
         let parsed = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
-        key.verify(message, &parsed).map_err(|_| InvalidSignature)?;
+        let known = Points::known(self);
+        let point = known.is_none().then(|| self.point().ok_or(InvalidSignature)).transpose()?;
+        let matches = match (&known, &point) {
+            (Some(known), _) => match known.table.get() {
+                Some(table) => table.matches(self, message, &parsed),
+                None => known.point.verify(message, &parsed).is_ok(),
+            },
+            (None, point) => point.is_some_and(|point| point.verify(message, &parsed).is_ok()),
+        };
         // What matched is the canonical encoding of a point, which is of small order if it is one of these: the library's strict
         // verification would decode it to find out.
-        if SMALL_ORDER.contains(parsed.r_bytes()) {
+        if !matches || SMALL_ORDER.contains(parsed.r_bytes()) {
             return Err(InvalidSignature);
         }
-        if !is_known {
-            Points::keep(*self, key);
+        match (known, point) {
+            (Some(known), _) => known.count(),
+            (None, point) => point.into_iter().for_each(|point| Points::keep(*self, point)),
         }
         Ok(())
     }
@@ -81,12 +91,26 @@ const SMALL_ORDER: [[u8; 32]; 8] = {
     [one, minus_one, zero[0], zero[1], a, b, c, d]
 };
 
-/// Keys whose signatures verified, as points: decoding one costs a fifth of a verification, and the same few sign most of what comes in.
+/// Keys whose signatures verified: decoding one costs a fifth of a verification, and the same few sign most of what comes in.
 #[derive(Default)]
 struct Points {
-    young: HashMap<PublicKey, VerifyingKey>,
-    old: HashMap<PublicKey, VerifyingKey>,
+    young: HashMap<PublicKey, Arc<Known>>,
+    old: HashMap<PublicKey, Arc<Known>>,
 }
+
+/// A key, decoded; with a table once it has verified so much that making one pays.
+struct Known {
+    point: VerifyingKey,
+    verified: AtomicU32,
+    table: OnceLock<Box<Table>>,
+}
+
+/// Multiples of a key's negative, as the library keeps them of the base point: verification without doublings, which takes two thirds of the
+/// time.
+struct Table(EdwardsBasepointTable);
+
+/// Tables that there are.
+static TABLES: AtomicUsize = AtomicUsize::new(0);
 
 impl Points {
     fn shared() -> &'static RwLock<Self> {
@@ -94,9 +118,9 @@ impl Points {
         POINTS.get_or_init(RwLock::default)
     }
 
-    fn known(key: &PublicKey) -> Option<VerifyingKey> {
+    fn known(key: &PublicKey) -> Option<Arc<Known>> {
         let points = Self::shared().read().unwrap_or_else(PoisonError::into_inner);
-        points.young.get(key).or_else(|| points.old.get(key)).copied()
+        points.young.get(key).or_else(|| points.old.get(key)).cloned()
     }
 
     fn keep(key: PublicKey, point: VerifyingKey) {
@@ -104,12 +128,57 @@ impl Points {
         if points.young.len() >= KEPT {
             points.old = std::mem::take(&mut points.young);
         }
-        points.young.insert(key, point);
+        points.young.insert(key, Arc::new(Known { point, verified: AtomicU32::new(0), table: OnceLock::new() }));
+    }
+}
+
+impl Known {
+    fn count(&self) {
+        // One call alone reaches it; those meanwhile verify without a table.
+        if self.verified.fetch_add(1, Ordering::Relaxed) != MANY {
+            return;
+        }
+        let free = |tables| (tables < MOST_TABLES).then_some(tables + 1);
+        if TABLES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_ok() {
+            let _ = self.table.set(Box::new(Table::new(&self.point)));
+        }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        if self.table.get().is_some() {
+            TABLES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Table {
+    fn new(key: &VerifyingKey) -> Self {
+        Self(EdwardsBasepointTable::create(&-key.to_edwards()))
+    }
+
+    /// RFC 8032 §5.1.7 without cofactor, as the library does it: whether s is canonical and R encodes s·B − k·A. The key must be canonical and not
+    /// of small order, R is to be looked at by the caller.
+    fn matches(&self, key: &PublicKey, message: &[u8], signature: &ed25519_dalek::Signature) -> bool {
+        let Some(s) = Scalar::from_canonical_bytes(*signature.s_bytes()).into_option() else { return false };
+        let mut context = digest::Context::new(&SHA512);
+        for part in [signature.r_bytes(), key.0.as_bytes(), message] {
+            context.update(part);
+        }
+        let digest = context.finish();
+        let k = Scalar::from_bytes_mod_order_wide(digest.as_ref().try_into().expect("SHA-512 has 64 bytes"));
+        let r = EdwardsPoint::mul_base(&s) + self.0.mul_base(&k);
+        r.compress().as_bytes() == signature.r_bytes()
     }
 }
 
 /// Points in one generation of two, of some 250 bytes each.
 const KEPT: usize = 2048;
+/// Verifications until a key gets a table: making one takes as long as 30.
+const MANY: u32 = 100;
+/// Most tables, of 30 KiB each.
+const MOST_TABLES: usize = 256;
 
 /// An Ed25519 signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
@@ -193,6 +262,7 @@ hex_text!(Signature);
 
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::edwards::CompressedEdwardsY;
     use frost_ed25519::{Ciphersuite as _, Ed25519Sha512};
 
     use super::*;
@@ -202,9 +272,14 @@ mod tests {
         let parsed = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
         let strict = key.is_canonical()
             && VerifyingKey::from_bytes(key.0.as_bytes()).is_ok_and(|key| key.verify_strict(message, &parsed).is_ok());
-        // Twice: a key that is known then takes another way.
+        // Twice: a key that is known then takes another way; and one that is known well a third.
         for _ in 0..2 {
             assert_eq!(key.verify_raw(message, signature).is_ok(), strict, "{key} {signature}");
+        }
+        if let Some(point) = key.point() {
+            let matches = Table::new(&point).matches(key, message, &parsed);
+            assert_eq!(matches, point.verify(message, &parsed).is_ok(), "{key} {signature}");
+            assert_eq!(matches && !SMALL_ORDER.contains(parsed.r_bytes()), strict, "{key} {signature}");
         }
         strict
     }
@@ -256,6 +331,39 @@ mod tests {
         let parsed = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
         assert!(VerifyingKey::from_bytes(key.0.as_bytes()).unwrap().verify(b"text", &parsed).is_ok());
         assert!(!agrees(&key, b"text", &signature));
+    }
+
+    #[test]
+    fn keys_and_r_of_mixed_order_are_judged_as_the_library_does() {
+        // A = a·B + T and R = r·B + U, with T and U of small order: each text matches for some U only, and never by a cofactor.
+        let private = SigningKey::from_seed(&[5; 32]);
+        let point = |bytes: &[u8; 32]| CompressedEdwardsY(*bytes).decompress().unwrap();
+        let (a, r) = (private.0.to_scalar(), Scalar::from(77u8));
+        let mut taken = 0;
+        for (t, u) in SMALL_ORDER.iter().flat_map(|t| SMALL_ORDER.iter().map(move |u| (t, u))) {
+            let key = (EdwardsPoint::mul_base(&a) + point(t)).compress().to_bytes();
+            let r_bytes = (EdwardsPoint::mul_base(&r) + point(u)).compress().to_bytes();
+            let k = Ed25519Sha512::H2(&[&r_bytes[..], &key, b"text"].concat());
+            let mut signature = Signature(Fixed([0; 64]));
+            signature.0.0[..32].copy_from_slice(&r_bytes);
+            signature.0.0[32..].copy_from_slice((r + k * a).as_bytes());
+            taken += usize::from(agrees(&PublicKey(Fixed(key)), b"text", &signature));
+        }
+        assert!((1..64).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn a_busy_key_gets_a_table_and_is_judged_alike() {
+        let private = SigningKey::from_seed(&[6; 32]);
+        let key = private.public();
+        for number in 0..2 * MANY {
+            let message = number.to_le_bytes();
+            let mut signature = private.sign_raw(&message);
+            key.verify_raw(&message, &signature).unwrap();
+            signature.0.0[(number % 64) as usize] ^= 1;
+            assert_eq!(key.verify_raw(&message, &signature), Err(InvalidSignature));
+        }
+        assert!(Points::known(&key).is_none_or(|known| known.table.get().is_some()));
     }
 
     #[test]

@@ -172,9 +172,17 @@ pub(crate) fn found(changes: &[Change]) -> Result<(Digest, TreeUpdateBatch), Err
 }
 
 fn grow(nodes: &impl TreeReader, changes: &[Change], version: u64) -> Result<(Digest, TreeUpdateBatch), Error> {
-    let values = changes.iter().map(|change| (key_hash(&change.key), change.new.clone()));
-    let (RootHash(root), mut batch) =
-        Sha256Jmt::new(nodes).put_value_set(values, version).map_err(|_| Error::Damaged("the state tree"))?;
+    let tree = Sha256Jmt::new(nodes);
+    let places = changes.iter().map(|change| key_hash(&change.key));
+    let put = changes.iter().map(|change| change.new.clone()).collect::<Option<Vec<_>>>().filter(|put| !put.is_empty());
+    let grown = match put {
+        // What only sets values is inserted at once, which hashes each node once; the library has no such way to delete.
+        Some(put) => tree
+            .batch_put_value_sets(vec![places.zip(put).collect()], None, version)
+            .map(|(roots, batch)| (roots[0], batch)),
+        None => tree.put_value_set(places.zip(changes.iter().map(|change| change.new.clone())), version),
+    };
+    let (RootHash(root), mut batch) = grown.map_err(|_| Error::Damaged("the state tree"))?;
     // A version without changes copies its root and forgets to say that the old one is stale.
     if let Some(before) = version.checked_sub(1) {
         let node_key = NodeKey::new(before, std::iter::empty().collect());
@@ -355,3 +363,67 @@ fn shared_bits(a: &[u8; 32], b: &[u8; 32]) -> usize {
 
 /// Stands for an empty subtree.
 const EMPTY: &[u8; 32] = b"SPARSE_MERKLE_PLACEHOLDER_HASH__";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(BTreeMap<Vec<u8>, Node>);
+
+    impl Kept {
+        fn take(&mut self, batch: &TreeUpdateBatch) {
+            self.0.extend(batch.node_batch.nodes().iter().map(|(key, node)| (node_key(key), node.clone())));
+            for stale in &batch.stale_node_index_batch {
+                self.0.remove(&node_key(&stale.node_key));
+            }
+        }
+    }
+
+    impl TreeReader for Kept {
+        fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
+            Ok(self.0.get(&node_key(key)).cloned())
+        }
+
+        fn get_value_option(&self, _: jmt::Version, _: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+            Ok(None)
+        }
+    }
+
+    /// One block's changes: few keys, so that they meet.
+    fn block() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
+        let set = || prop::collection::btree_map(any::<u8>(), any::<u8>().prop_map(Some), 0..40);
+        prop_oneof![2 => set(), 1 => prop::collection::btree_map(any::<u8>(), any::<Option<u8>>(), 0..40)]
+    }
+
+    proptest! {
+        /// Growing at once leaves the root and the very nodes that growing key by key does.
+        #[test]
+        fn blocks_grow_as_keys_do(blocks in prop::collection::vec(block(), 1..12)) {
+            let (mut at_once, mut by_key) = (Kept::default(), Kept::default());
+            for (block, version) in blocks.iter().zip(0u64..) {
+                let changes: Vec<_> =
+                    block.iter().map(|(key, new)| Change { key: vec![*key], old: None, new: new.map(|value| vec![value]) }).collect();
+                let (root, batch) = grow(&at_once, &changes, version).unwrap();
+                let values = changes.iter().map(|change| (key_hash(&change.key), change.new.clone()));
+                let (RootHash(expected), mut plain) = Sha256Jmt::new(&by_key).put_value_set(values, version).unwrap();
+                prop_assert_eq!(root, Digest::from(expected));
+                if let Some(before) = version.checked_sub(1) {
+                    let node_key = NodeKey::new(before, std::iter::empty().collect());
+                    plain.stale_node_index_batch.insert(jmt::storage::StaleNodeIndex { stale_since_version: version, node_key });
+                }
+                at_once.take(&batch);
+                by_key.take(&plain);
+                prop_assert_eq!(&at_once.0, &by_key.0);
+            }
+        }
+    }
+}

@@ -1,44 +1,71 @@
 //! The ledger's log: mirrored as static files, and checked.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use client::bucket::{Access, Bucket, Location};
 use client::log::{self, Checked, Demands, Depth};
 use ledger::{Consortium, Note};
 use serde_json::json;
 
 use super::Surroundings;
-use crate::args::{LogCheckArgs, LogCommand};
+use crate::args::{LogCheckArgs, LogCommand, StoreArgs};
 use crate::error::Failure;
 use crate::output::{Output, fields, moment};
 
 pub(super) async fn run(command: LogCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     match command {
-        LogCommand::Export { directory, hashes } => export(&directory, hashes, surroundings, output).await,
+        LogCommand::Export { directory, hashes, to, store } => {
+            // What is wrong with it is told before the log is mirrored.
+            let bucket = to.map(|to| bucket(&to, &store).map(|bucket| (to, bucket))).transpose()?;
+            export(&directory, hashes, bucket, surroundings, output).await
+        }
         LogCommand::Check(args) => check_node(&args, surroundings, output).await,
     }
 }
 
-async fn export(directory: &Path, hashes: bool, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+fn bucket(to: &Location, store: &StoreArgs) -> Result<Bucket, Failure> {
+    let pem = |path: &PathBuf| fs::read(path).map_err(|error| Failure::file(path, &error));
+    let authorities = store.authorities.as_ref().map(pem).transpose()?;
+    let access = Access { endpoint: store.endpoint.clone(), region: store.region.clone(), authorities };
+    Ok(Bucket::from_environment(to, &access).map_err(log::Error::from)?)
+}
+
+async fn export(
+    directory: &Path,
+    hashes: bool,
+    to: Option<(Location, Bucket)>,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut session = surroundings.session()?;
     let consortium = session.refresh().await?.clone();
     let depth = if hashes { Depth::Hashes } else { Depth::Records };
     let waiting = output.waiting("mirroring the log");
     let told = |done: u64, all: u64| waiting.say(format!("mirroring the log: {done} of {all} files"));
     let exported = log::export(&session.client, &consortium, directory, depth, told).await?;
-    drop(waiting);
     let size = exported.checkpoint.size;
-    let value = json!({
+    let mut value = json!({
         "directory": directory, "size": size, "root": exported.checkpoint.root, "before": exported.before,
         "written": exported.written,
     });
-    let text = format!(
+    let mut text = format!(
         "{} holds the log of {size} entries ({} before), {} files written.\nCheck it anywhere: sotto log check {} --consortium FILE",
         directory.display(),
         exported.before,
         exported.written,
         directory.display()
     );
+    if let Some((to, bucket)) = to {
+        let told = |done: u64, all: u64| waiting.say(format!("writing to {to}: {done} of {all} files"));
+        let published = log::publish(directory, &consortium, &bucket, told).await?;
+        value["store"] = json!({ "to": to.to_string(), "before": published.before, "written": published.written });
+        text.push_str(&format!(
+            "\n{to} holds the same ({} entries before), {} files written.",
+            published.before, published.written
+        ));
+    }
+    drop(waiting);
     output.result(&value, &size.to_string(), &text);
     Ok(())
 }
