@@ -348,7 +348,9 @@ fn a_shorter_delay_holds_when_the_longer_one_has_gone_by() {
     let none = Parameters { recovery: None, ..DEFAULT_PARAMETERS };
     for ways in [vec![short.clone()], vec![none, short.clone()]] {
         let mut world = world();
-        ways.into_iter().for_each(|way| drop(pass(&mut world, Action::Parameters(way))));
+        for way in ways {
+            pass(&mut world, Action::Parameters(way));
+        }
         world.now += DELAY - 1;
         decided(&mut world, MEMBER, &fresh(MEMBER));
         assert_eq!(under_way(&world, MEMBER).unwrap().due, world.now + DELAY);
