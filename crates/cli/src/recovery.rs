@@ -62,7 +62,9 @@ impl Statement {
     /// Writes the file.
     pub(crate) fn to_toml(&self) -> String {
         let text = toml::to_string(self).expect("a statement holds texts and a small number");
-        format!("# A new operator key for a member that has lost its own. Another member proposes it: sotto gov propose recover\n{text}")
+        format!(
+            "# A new operator key for a member that has lost its own. Another member proposes it: sotto gov propose recover\n{text}"
+        )
     }
 
     /// What is proposed.

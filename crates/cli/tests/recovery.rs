@@ -110,7 +110,9 @@ fn a_lost_key_is_recovered_and_one_that_is_not_lost_is_not() {
     make(&stage, "mallory", "northgate", &other).unwrap();
     let own = stage.try_run("northgate", &["gov", "propose", "recover", &other]).unwrap_err();
     assert!(own.contains("not_permitted"), "{own}");
-    until("st-anna knows", || json(&stage, "st-anna", &["gov", "parameters"])["parameters"]["recovery"]["delay"] == 3_600_000);
+    until("st-anna knows", || {
+        json(&stage, "st-anna", &["gov", "parameters"])["parameters"]["recovery"]["delay"] == 3_600_000
+    });
     assert!(!pending(&stage, &runtime, "northgate"));
     let proposal = pass(&stage, "st-anna", &[FOUNDER, "riverside"], &["recover", &other]);
     // Northgate is told by whatever it looks at, and objects.

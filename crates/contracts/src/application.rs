@@ -161,12 +161,8 @@ impl<'a> World<'a> {
 
     /// The member that the sender serves in this duty.
     pub(crate) fn duty(&self, duty: Duty) -> Result<Option<String>, Failure> {
-        let Some(held) = self.get::<MemberKey>(&key::member_key(&self.sender()?))? else { return Ok(None) };
-        if held.void.is_some() {
-            let message = format!("the key is not, or no longer, one of `{}`", held.member);
-            return Err(code::KEY_NOT_IN_FORCE.refuse(message));
-        }
-        Ok(Some(held.member).filter(|_| held.duty == duty))
+        let held: Option<MemberKey> = self.get(&key::member_key(&self.sender()?))?;
+        Ok(held.filter(|held| held.duty == duty && held.void.is_none()).map(|held| held.member))
     }
 
     /// The same view with nothing changed yet, to try something out.

@@ -225,17 +225,18 @@ pub(crate) fn expire(world: &mut World<'_>, id: &crypto::Digest) -> Result<(), F
     }
 }
 
-/// Refuses what a suspended or removed member sends, whatever it is: by any key of its own or of its principals.
+/// Refuses what a suspended or removed member sends, whatever it is: by any key of its own or of its principals; and what is signed by a
+/// key that is not in force.
 pub(crate) fn check_sender(world: &World<'_>) -> Result<(), Failure> {
-    if barred_members(world)? == 0 {
-        return Ok(());
-    }
     let key = &world.sender()?;
-    let member = match world.get::<MemberKey>(&key::member_key(key))? {
-        Some(held) => Some(held.member),
-        None => world.get::<Principal>(&key::principal(key))?.map(|principal| principal.member),
-    };
-    member.map_or(Ok(()), |member| check_active(world, &member))
+    if barred_members(world)? > 0 {
+        let member = match world.get::<MemberKey>(&key::member_key(key))? {
+            Some(held) => Some(held.member),
+            None => world.get::<Principal>(&key::principal(key))?.map(|principal| principal.member),
+        };
+        member.map_or(Ok(()), |member| check_active(world, &member))?;
+    }
+    recovery::check_in_force(world, key)
 }
 
 /// Refuses one member's lone act where ballots govern.

@@ -21,6 +21,8 @@ pub(crate) const BARRED: &str = "governance/barred";
 pub(crate) const DECIDED_ORACLES: &str = "governance/oracles";
 /// The delay of recoveries before it was made shorter.
 pub(crate) const LONGER_DELAY: &str = "governance/delay";
+/// That keys may be void.
+pub(crate) const VOID: &str = "governance/void";
 pub(crate) const RECOVERIES: &str = "recovery/";
 pub(crate) const DUE: &str = "due/";
 pub(crate) const PROPOSALS: &str = "proposal-by-time/";

@@ -2,14 +2,13 @@
 //!
 //! Only that key: what opens data, and what a node signs, no ballot gives to anybody. The rules are in `docs/spec/governance.md`.
 
+use crypto::{Digest, PublicKey};
 use ledger::Failure;
 
 use crate::application::World;
 use crate::members::{check_active, check_unused, find};
 use crate::message::{Action, Parameters, ProposalState, Recover, Recovery};
-use crate::record::{
-    Duty, LongerDelay, MemberKey, Notice, Proposal, ProposalPhase, Recovering, Trigger, TriggerKind,
-};
+use crate::record::{Duty, LongerDelay, MemberKey, Notice, Proposal, ProposalPhase, Recovering, Trigger, TriggerKind};
 use crate::{code, key, read, triggers};
 
 /// Shortest delay between the decision and its effect: twice what a block's time may be ahead of the clocks, in milliseconds.
@@ -21,6 +20,21 @@ const MAX_STATEMENT: u64 = 90 * 24 * 3600 * 1000;
 pub(crate) fn reserve(world: &mut World<'_>, recover: &Recover) {
     let held = MemberKey { member: recover.member.clone(), duty: Duty::Operator, void: Some(world.id) };
     world.put(key::member_key(&recover.key), &held);
+    world.put(key::VOID.into(), &true);
+}
+
+/// Refuses a key that was replaced, or proposed and is not in force.
+pub(crate) fn check_in_force(world: &World<'_>, key: &PublicKey) -> Result<(), Failure> {
+    // One look where no key was ever proposed.
+    if world.get::<bool>(key::VOID)?.is_none() {
+        return Ok(());
+    }
+    match world.get::<MemberKey>(&key::member_key(key))? {
+        Some(MemberKey { member, void: Some(_), .. }) => {
+            Err(code::KEY_NOT_IN_FORCE.refuse(format!("the key is not, or no longer, one of `{member}`")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Begins the delay of what the members have decided.
@@ -72,8 +86,7 @@ pub(crate) fn begin(world: &mut World<'_>, recover: &Recover, proposal: &Proposa
 pub(crate) fn veto(world: &mut World<'_>, state: &ProposalState) -> Result<(), Failure> {
     let name = world.operator()?;
     let found: Option<Proposal> = world.get(&key::proposal(&state.proposal))?;
-    let mut proposal =
-        found.ok_or_else(|| code::UNKNOWN_PROPOSAL.refuse(format!("no proposal {}", state.proposal)))?;
+    let mut proposal = found.ok_or_else(|| code::UNKNOWN_PROPOSAL.refuse(format!("no proposal {}", state.proposal)))?;
     let of = match &proposal.action {
         Action::Recover(recover) => recover.member.clone(),
         _ => return Err(code::NO_RECOVERY.refuse("the proposal is none of a recovery")),
@@ -98,7 +111,7 @@ pub(crate) fn end(world: &mut World<'_>, name: &str) -> Result<(), Failure> {
 }
 
 /// Puts the new key in the old one's place: the delay is over.
-pub(crate) fn take_effect(world: &mut World<'_>, proposal: &crypto::Digest) -> Result<(), Failure> {
+pub(crate) fn take_effect(world: &mut World<'_>, proposal: &Digest) -> Result<(), Failure> {
     let found: Option<Proposal> = world.get(&key::proposal(proposal))?;
     let name = match found.map(|proposal| proposal.action) {
         Some(Action::Recover(recover)) => recover.member,

@@ -116,12 +116,8 @@ pub(crate) fn approve(world: &mut World<'_>, approve: &Approve) -> Result<(), Fa
     if request.approvals.iter().any(spoken) {
         return Err(code::ALREADY_VOTED.refuse("this approver has spoken on this request"));
     }
-    let approval = Approval {
-        contract: approve.contract,
-        approver: sender,
-        approve: approve.approve,
-        transaction: world.id,
-    };
+    let approval =
+        Approval { contract: approve.contract, approver: sender, approve: approve.approve, transaction: world.id };
     request.approvals.push(approval);
     let approver = sender.to_string();
     if approve.approve {

@@ -88,7 +88,10 @@ fn it_never_fails_a_block_but_where_the_node_fails() {
             let proposed = ledger.propose(vec![put(b"x", b"", nonce)], NOW + 1000).unwrap();
             assert_eq!(proposed.results[0].as_ref().unwrap().outcome.code, "ok");
         }
-        assert!(has(&ledger, b"map/done/\x01a") && has(&ledger, b"map/due/\x01b"), "it stops there, and changes nothing");
+        assert!(
+            has(&ledger, b"map/done/\x01a") && has(&ledger, b"map/due/\x01b"),
+            "it stops there, and changes nothing"
+        );
     }
     let ledger = memory();
     ledger.propose(vec![due(1, b"a", b"fails", 1)], NOW).unwrap();

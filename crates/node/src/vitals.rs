@@ -67,7 +67,10 @@ impl Vitals {
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
             model_height: gauge("sottovoce_read_model_height", "Newest block in the read model, where there is one."),
             model_failed: gauge("sottovoce_read_model_failed", "1 while the read model stands still."),
-            recovery: gauge("sottovoce_recovery_pending", "1 while another key is about to replace the member's operator key."),
+            recovery: gauge(
+                "sottovoce_recovery_pending",
+                "1 while another key is about to replace the member's operator key.",
+            ),
             waiting: Mutex::new(None),
             looking: Mutex::new(()),
         }

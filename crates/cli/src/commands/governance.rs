@@ -85,13 +85,7 @@ async fn propose(
 }
 
 /// Proposes a member's new key.
-async fn recover(
-    file: &Path,
-    reason: String,
-    days: u32,
-    session: &Session,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn recover(file: &Path, reason: String, days: u32, session: &Session, output: &Output) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
     let statement = Statement::parse(&text).map_err(|error| Failure::of(&error))?;
     if statement.chain != session.wallet.consortium()?.chain {
@@ -257,7 +251,12 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
         ("parameters", needed(parameters.parameters)),
         ("a proposal lives", format!("{} at most", span(parameters.longest))),
         ("open at once", format!("{} of each member", parameters.open)),
-        ("recovery", parameters.recovery.map_or("none".into(), |one| format!("{}, after {}", needed(one.share), span(one.delay)))),
+        (
+            "recovery",
+            parameters
+                .recovery
+                .map_or("none".into(), |one| format!("{}, after {}", needed(one.share), span(one.delay))),
+        ),
     ]);
     output.result(&governance, "ballots", &text);
     Ok(())

@@ -283,7 +283,11 @@ pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Out
 }
 
 /// Makes a new operator's wallet where the old one's was, and what another member proposes.
-pub(super) fn run_recover_key(args: RecoverKeyArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
+pub(super) fn run_recover_key(
+    args: RecoverKeyArgs,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
     let RecoverKeyArgs { member, node, pin, consortium: path, fingerprint: told, days, out } = args;
     let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
     let consortium = Consortium::parse(&text).doing("this is no consortium file")?;
@@ -318,7 +322,11 @@ pub(super) fn run_recover_key(args: RecoverKeyArgs, surroundings: &Surroundings,
     let text = format!(
         "{}\n\n{} holds what another member proposes until {} UTC: sotto gov propose recover {}\n\
          Tell that member the key by another way, such as the telephone. Until the members have decided and the delay is over, the key is good for nothing.",
-        fields(&[("member", member.clone()), ("new key", key.to_string()), ("wallet", directory.display().to_string())]),
+        fields(&[
+            ("member", member.clone()),
+            ("new key", key.to_string()),
+            ("wallet", directory.display().to_string())
+        ]),
         out.display(),
         moment(until),
         out.display(),

@@ -129,6 +129,30 @@ fn a_new_key_takes_the_lost_ones_place_when_the_delay_is_over() {
 }
 
 #[test]
+fn whatever_the_old_key_held_it_has_no_more() {
+    let mut world = world();
+    let old = keys("st-anna").operator;
+    // Its operator asks for data with that very key, and is granted it.
+    let contract = world.offer("northgate", world.release_terms()).unwrap();
+    let request = world.send(&old, "requests.apply", &application(&[contract])).unwrap();
+    for approver in &approvers()[..2] {
+        let approve = contracts::message::Approve { request, contract, approve: true };
+        world.send(approver, "requests.approve", &approve).unwrap();
+    }
+    world.judge(&request, "ok").unwrap();
+    decided(&mut world, "st-anna", &fresh("st-anna"));
+    world.now += DELAY;
+    wake(&mut world);
+    let grant = world.grant(&contract, &request).unwrap();
+    assert_eq!(code(world.redeem(&grant, &old)), "key_not_in_force");
+    let cancel = contracts::message::Cancel { request };
+    assert_eq!(code(world.send(&old, "requests.cancel", &cancel)), "key_not_in_force");
+    assert_eq!(code(world.send(&old, "requests.apply", &application(&[contract]))), "key_not_in_force");
+    assert_eq!(code(world.send_bytes(&old, "no.such", vec![])), "key_not_in_force");
+    assert_eq!(code(world.send(&fresh("st-anna"), "requests.apply", &application(&[contract]))), "ok");
+}
+
+#[test]
 fn the_owner_ends_it_with_the_old_key_at_any_time_of_the_delay() {
     for wait in [0, DELAY / 2, DELAY - 1] {
         let mut world = world();
@@ -148,7 +172,10 @@ fn the_owner_ends_it_with_the_old_key_at_any_time_of_the_delay() {
         world.now += 2 * DELAY;
         wake(&mut world);
         assert_eq!(events(&world), ["triggers.woken"], "nothing is left to do");
-        assert_eq!((add(&mut world, &old, "still"), add(&mut world, &new, "never")), ("ok".into(), "key_not_in_force".into()));
+        assert_eq!(
+            (add(&mut world, &old, "still"), add(&mut world, &new, "never")),
+            ("ok".into(), "key_not_in_force".into())
+        );
         // Neither the statement nor the key is of use a second time; another key is, with another vote and delay.
         let again = recover(&world, MEMBER, &new);
         assert_eq!(code(propose(&mut world, "st-anna", again)), "key_taken");
@@ -198,7 +225,8 @@ fn what_cannot_be_recovered_is_not_put_to_the_vote() {
         assert_eq!(try_by(&mut world, "st-anna", wrong), "bad_signature");
     }
     let until = |world: &World, until| statement(world, MEMBER, &fresh(MEMBER), until);
-    let (past, short, long) = (until(&world, START - 1), until(&world, START + HOUR - 1), until(&world, START + 91 * 24 * HOUR));
+    let (past, short, long) =
+        (until(&world, START - 1), until(&world, START + HOUR - 1), until(&world, START + 91 * 24 * HOUR));
     assert_eq!(try_by(&mut world, "st-anna", past), "expired");
     assert_eq!(try_by(&mut world, "st-anna", short), "malformed");
     assert_eq!(try_by(&mut world, "st-anna", long), "malformed");
@@ -265,7 +293,10 @@ fn a_member_is_recovered_once_at_a_time_and_the_other_vote_waits() {
     wake(&mut world);
     let told = ["triggers.woken", "trigger.ran", "member.recovered", "trigger.ran", "member.recovered"];
     assert_eq!(events(&world), told);
-    assert_eq!(code(world.send(&fresh("westfield"), "governance.ballot", &Ballot { proposal: second, yes: true })), "ok");
+    assert_eq!(
+        code(world.send(&fresh("westfield"), "governance.ballot", &Ballot { proposal: second, yes: true })),
+        "ok"
+    );
     assert_eq!(under_way(&world, MEMBER).unwrap().old, fresh("first").public());
     assert_eq!(veto(&mut world, &keys(MEMBER).operator, second), "key_not_in_force");
     assert_eq!(veto(&mut world, &fresh("first"), second), "ok");
