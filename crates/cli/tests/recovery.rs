@@ -1,6 +1,7 @@
 //! A member has lost its operator's key, and another's is claimed to be lost. Real nodes, by the commands that operators use.
 
 #[path = "shared/stage.rs"]
+#[expect(dead_code, reason = "the validators' tests use all of it")]
 mod stage;
 
 use std::fs;
