@@ -255,6 +255,8 @@ pub(crate) enum MemberCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Make a new operator key for a member that has lost its own, for another member to propose
+    RecoverKey(RecoverKeyArgs),
     /// Your member's people and machines
     #[command(subcommand)]
     Principal(PrincipalCommand),
@@ -270,6 +272,32 @@ pub(crate) enum MemberCommand {
     /// The validators, and who orders the ledger
     #[command(subcommand)]
     Validators(ValidatorsCommand),
+}
+
+/// `sotto member recover-key`.
+#[derive(Debug, Args)]
+pub(crate) struct RecoverKeyArgs {
+    /// Your member
+    #[arg(long, value_name = "NAME")]
+    pub member: String,
+    /// Your member's node (any member's `sotto member show NAME` tells it)
+    #[arg(long, value_name = "URL")]
+    pub node: String,
+    /// Digest of that node's TLS key (any member's `sotto member show NAME` tells it)
+    #[arg(long, value_name = "DIGEST")]
+    pub pin: Digest,
+    /// The consortium file
+    #[arg(long, value_name = "FILE")]
+    pub consortium: PathBuf,
+    /// Refuse a consortium file with another fingerprint
+    #[arg(long, value_name = "FP")]
+    pub fingerprint: Option<String>,
+    /// Days within which the members must have decided
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=90))]
+    pub days: u32,
+    /// Where to write what another member proposes; it is no secret
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `sotto member principal`.
@@ -420,6 +448,13 @@ pub(crate) enum GovernanceCommand {
         /// The proposal
         proposal: String,
     },
+    /// Object to the recovery of your own operator key, with the key that is to be replaced: that ends it
+    Veto {
+        /// The proposal that decided it [default: the one under way]
+        proposal: Option<String>,
+    },
+    /// List the members whose operator key is about to be replaced, and when
+    Recoveries,
     /// List the open proposals
     List {
         /// The closed ones too
@@ -501,6 +536,11 @@ pub(crate) enum ActionCommand {
     },
     /// Change how many must vote for what
     Parameters(ParameterArgs),
+    /// Give a member that has lost its operator key a new one, after a delay in which it may veto that
+    Recover {
+        /// What the member made with `sotto member recover-key`
+        file: PathBuf,
+    },
 }
 
 /// `sotto gov propose admit`.
@@ -540,6 +580,31 @@ pub(crate) struct ParameterArgs {
     /// Most open proposals of one member [to begin with: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub open: Option<u32>,
+    /// For giving a member a new operator key, not less than --members [to begin with: 2/3]
+    #[arg(long, value_name = "SHARE")]
+    pub recovery: Option<Share>,
+    /// How long the owner may veto that: 20s to 90d, such as 36h or 7d [to begin with: 7d]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub recovery_delay: Option<u64>,
+    /// Members' keys are not recovered at all
+    #[arg(long, conflicts_with_all = ["recovery", "recovery_delay"])]
+    pub no_recovery: bool,
+}
+
+/// Reads a time of whole seconds, minutes, hours or days, as milliseconds.
+fn span(text: &str) -> Result<u64, String> {
+    let unit = |unit: char| match unit {
+        's' => Some(1_000),
+        'm' => Some(60_000),
+        'h' => Some(3_600_000),
+        'd' => Some(86_400_000),
+        _ => None,
+    };
+    let parsed = text.char_indices().next_back().and_then(|(at, last)| {
+        let number = text[..at].bytes().all(|byte| byte.is_ascii_digit()).then(|| text[..at].parse::<u64>().ok())?;
+        number?.checked_mul(unit(last)?)
+    });
+    parsed.ok_or_else(|| format!("`{text}` is no time: write one such as 90s, 36h or 7d"))
 }
 
 /// A vote.
@@ -801,7 +866,7 @@ pub(crate) enum SearchCommand {
         /// Of this kind
         #[arg(long)]
         kind: Option<KindName>,
-        /// That stand so: `active`, `suspended`, `removed`, `retired`, `revoked`; requests: `pending`, `allowed`, `refused`, `cancelled`, `done`
+        /// That stand so: `active`, `suspended`, `removed`, `recovering`, `retired`, `revoked`; requests: `pending`, `allowed`, `refused`, `cancelled`, `done`
         #[arg(long)]
         status: Option<String>,
         /// Requests that were refused with this code

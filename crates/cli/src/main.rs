@@ -15,6 +15,7 @@ mod invitation;
 mod log;
 mod output;
 mod passphrase;
+mod recovery;
 mod stage;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use contracts::message::{MemberCard, Opening, redemption};
-use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal};
+use contracts::record::{AccreditedIssuer, Asset, Contract, Member, Principal, Recovering};
 use crypto::keystore::{self, Keys};
 use crypto::{Digest, Label, PublicKey, Sha256};
 use http::header::RANGE;
@@ -187,6 +187,11 @@ impl Client {
     /// `GET /v1/governance`: all proposals, oldest first; or those that are not closed, by proposer.
     pub async fn proposals(&self, open: bool) -> Result<Vec<ProposalView>, Error> {
         self.all(if open { "/v1/governance?open=true" } else { "/v1/governance" }).await
+    }
+
+    /// `GET /v1/governance/recoveries`: members' operator keys that are about to be replaced.
+    pub async fn recoveries(&self) -> Result<Vec<Recovering>, Error> {
+        self.all("/v1/governance/recoveries").await
     }
 
     /// `GET /v1/governance/{id}`.

@@ -8,7 +8,10 @@ use minicbor::{Decode, Encode};
 use wire::Limits;
 
 use crate::record::{Duty, MemberKey, Notice};
-use crate::{assets, code, governance, grants, key, members, offers, oracles, ordering, read, requests, verdicts};
+use crate::{
+    assets, code, governance, grants, key, members, offers, oracles, ordering, read, recovery, requests, triggers,
+    verdicts,
+};
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +29,7 @@ impl Application for Contracts {
             chain: context.chain,
             height: context.height,
             now: context.time,
-            sender: transaction.sender,
+            sender: Some(transaction.sender),
             id: tx.id(),
             writes: BTreeMap::new(),
             events: Vec::new(),
@@ -52,6 +55,8 @@ impl Application for Contracts {
             ("governance", "ballot") => governance::ballot(w, &decode(bytes)?),
             ("governance", "withdraw") => governance::withdraw(w, &decode(bytes)?),
             ("governance", "close") => governance::close(w, &decode(bytes)?),
+            ("governance", "veto") => recovery::veto(w, &decode(bytes)?),
+            ("triggers", "wake") => triggers::wake(w, decode(bytes)?),
             ("assets", "register") => assets::register(w, decode(bytes)?),
             ("assets", "retire") => assets::retire(w, &decode(bytes)?),
             ("contracts", "offer") => offers::offer(w, decode(bytes)?),
@@ -74,12 +79,16 @@ impl Application for Contracts {
         Ok(world.effects())
     }
 
+    fn due(&self, state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
+        triggers::due(state, context)
+    }
+
     fn epoch(&self, state: &dyn State) -> Result<Epoch, Failure> {
         Ok(read::epoch(state)?)
     }
 }
 
-/// One transaction's view: the state before it, who sent it and when, and what it changes so far.
+/// A view of one transaction, or of one piece of the ledger's own work: the state before it, who sent it and when, and what it changes so far.
 pub(crate) struct World<'a> {
     pub(crate) state: &'a dyn State,
     pub(crate) chain: Digest,
@@ -87,14 +96,31 @@ pub(crate) struct World<'a> {
     pub(crate) height: u64,
     /// The block's time, Unix milliseconds.
     pub(crate) now: u64,
-    pub(crate) sender: PublicKey,
-    /// The transaction, and the identity of what it creates.
+    /// None where the ledger acts by itself.
+    sender: Option<PublicKey>,
+    /// The transaction, and the identity of what it creates; of the ledger's own work, the subject.
     pub(crate) id: Digest,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     events: Vec<Event>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    /// The view of the ledger's own work on a subject.
+    pub(crate) fn of_ledger(state: &'a dyn State, context: &Context, id: Digest) -> Self {
+        let Context { chain, height, time: now, .. } = *context;
+        World { state, chain, height, now, sender: None, id, writes: BTreeMap::new(), events: Vec::new() }
+    }
+
+    /// Whether the ledger acts by itself.
+    pub(crate) const fn by_ledger(&self) -> bool {
+        self.sender.is_none()
+    }
+
+    /// Who sent this.
+    pub(crate) fn sender(&self) -> Result<PublicKey, Failure> {
+        self.sender.ok_or_else(|| code::NOT_PERMITTED.refuse("nobody sent this"))
+    }
+
     pub(crate) fn get<T>(&self, key: &str) -> Result<Option<T>, Failure>
     where
         T: Encode<()> + for<'b> Decode<'b, ()>,
@@ -135,8 +161,8 @@ impl World<'_> {
 
     /// The member that the sender serves in this duty.
     pub(crate) fn duty(&self, duty: Duty) -> Result<Option<String>, Failure> {
-        let held: Option<MemberKey> = self.get(&key::member_key(&self.sender))?;
-        Ok(held.filter(|held| held.duty == duty).map(|held| held.member))
+        let held: Option<MemberKey> = self.get(&key::member_key(&self.sender()?))?;
+        Ok(held.filter(|held| held.duty == duty && held.void.is_none()).map(|held| held.member))
     }
 
     /// The same view with nothing changed yet, to try something out.
@@ -145,7 +171,7 @@ impl World<'_> {
         World { state, chain, height, now, sender, id, writes: BTreeMap::new(), events: Vec::new() }
     }
 
-    fn effects(self) -> Effects {
+    pub(crate) fn effects(self) -> Effects {
         Effects { writes: self.writes.into_iter().map(|(key, value)| write(key, value)).collect(), events: self.events }
     }
 }

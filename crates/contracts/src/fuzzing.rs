@@ -30,7 +30,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 18] = [
+const METHODS: [(&str, &str); 20] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -49,6 +49,8 @@ const METHODS: [(&str, &str); 18] = [
     ("verdicts", "record"),
     ("grants", "issue"),
     ("releases", "record"),
+    ("governance", "veto"),
+    ("triggers", "wake"),
 ];
 
 /// Two members, ballots, and a proposal that waits for the other's.
@@ -156,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Ballot, Issuer, OraclePlan, ProposalState};
+    use crate::message::{Ballot, Issuer, OraclePlan, ProposalState, Recover, Wake, recovery};
 
     /// Well-formed arguments, by method and sender.
     fn seeds() -> Vec<Vec<u8>> {
@@ -174,6 +176,7 @@ mod tests {
             Action::Disown(founder.public()),
             Action::Oracles(plan),
             Action::Parameters(DEFAULT_PARAMETERS),
+            Action::Recover(recover()),
         ]);
         let propose = |action| Propose { action, expires: NOW + 5, reason: "a\nb".into() };
         let mut seeds: Vec<Vec<u8>> =
@@ -185,7 +188,16 @@ mod tests {
             seeds.push([&[method, 0][..], &wire::to_vec(&ProposalState { proposal: open })].concat());
         }
         seeds.push([&[4, 0][..], &wire::to_vec(&DEFAULT_PARAMETERS)].concat());
+        seeds.push([&[18, 1][..], &wire::to_vec(&ProposalState { proposal: open })].concat());
+        seeds.push([&[19, 0][..], &wire::to_vec(&Wake { height: 7 })].concat());
         seeds
+    }
+
+    fn recover() -> Recover {
+        let (new, until) = (key("other", "new"), NOW + 10);
+        let statement = recovery(&CHAIN, "other", &new.public(), until);
+        let possession = new.sign(Label::RECOVERY, &statement);
+        Recover { member: "other".into(), key: new.public(), until, possession }
     }
 
     #[test]

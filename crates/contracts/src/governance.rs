@@ -9,11 +9,13 @@ use ledger::{Epoch, Failure};
 
 use crate::application::World;
 use crate::members::{check_active, find};
-use crate::message::{Action, Ballot, OraclePlan, Parameters, ProposalState, Propose, Share};
+use crate::message::{Action, Ballot, OraclePlan, Parameters, ProposalState, Propose, Recovery, Share};
 use crate::record::{
     Bar, Barred, CastBallot, DecidedOracles, Member, MemberKey, Notice, Principal, Proposal, ProposalPhase, Tally,
+    Trigger, TriggerKind,
 };
-use crate::{code, key, members, oracles, ordering, read};
+use crate::recovery::{self, MIN_DELAY};
+use crate::{code, key, members, oracles, ordering, read, triggers};
 
 /// Longest reason of a proposal, in bytes.
 pub const MAX_REASON: usize = 1000;
@@ -28,6 +30,7 @@ pub const DEFAULT_PARAMETERS: Parameters = {
         parameters: thirds,
         longest: 30 * DAY,
         open: 8,
+        recovery: Some(Recovery { share: thirds, delay: 7 * DAY }),
     }
 };
 
@@ -43,6 +46,11 @@ impl Share {
         let (numerator, denominator) = (u64::from(self.numerator), u64::from(self.denominator).max(1));
         let share = (u64::from(members) * numerator).div_ceil(denominator);
         u32::try_from(share).unwrap_or(u32::MAX).max(members / 2 + 1)
+    }
+
+    /// Whether it is a smaller share than another.
+    pub const fn is_less_than(&self, other: &Self) -> bool {
+        (self.numerator as u64) * (other.denominator as u64) < (other.numerator as u64) * (self.denominator as u64)
     }
 
     /// Whether it is a fraction from a half to the whole, with a small number below the line.
@@ -80,6 +88,8 @@ impl Parameters {
             Action::Accredit(_) | Action::Disown(_) => self.issuers,
             Action::Oracles(_) => self.oracles,
             Action::Parameters(_) => self.parameters,
+            // Where it is not set nothing comes to a vote.
+            Action::Recover(_) => self.recovery.map_or(self.members, |recovery| recovery.share),
         }
     }
 }
@@ -98,6 +108,7 @@ impl Action {
             Self::Disown(_) => "disown",
             Self::Oracles(_) => "oracles",
             Self::Parameters(_) => "parameters",
+            Self::Recover(_) => "recover",
         }
     }
 }
@@ -144,11 +155,18 @@ pub(crate) fn propose(world: &mut World<'_>, propose: Propose) -> Result<(), Fai
     };
     // What cannot be done is not worth a vote.
     enact(&mut world.trial(), &proposal)?;
+    if let Action::Recover(recover) = &proposal.action {
+        recovery::reserve(world, recover);
+    }
     world.put(key::stamped(key::PROPOSALS, proposal.since, &proposal.id), &proposal.id);
     tell(world, "governance.proposed", &proposal, proposal.action.name())?;
     decide(world, &mut proposal, &parameters)?;
     if proposal.phase == ProposalPhase::Open {
         world.put(opened(&proposal), &proposal.id);
+        // Ledgers of versions that closed nothing by themselves go on as they began.
+        if parameters.recovery.is_some() {
+            triggers::set(world, &expiry(&proposal));
+        }
     }
     world.put(key::proposal(&proposal.id), &proposal);
     Ok(())
@@ -198,17 +216,27 @@ pub(crate) fn close(world: &mut World<'_>, state: &ProposalState) -> Result<(), 
     }
 }
 
-/// Refuses what a suspended or removed member sends, whatever it is: by any key of its own or of its principals.
-pub(crate) fn check_sender(world: &World<'_>) -> Result<(), Failure> {
-    if barred_members(world)? == 0 {
-        return Ok(());
+/// Closes a proposal that was not decided in its time, by the ledger itself.
+pub(crate) fn expire(world: &mut World<'_>, id: &crypto::Digest) -> Result<(), Failure> {
+    let mut proposal = open(world, id)?;
+    match proposal.expires < world.now {
+        true => finish(world, &mut proposal, ProposalPhase::Expired),
+        false => Err(code::PROPOSAL_OPEN.refuse("its time is not over")),
     }
-    let key = &world.sender;
-    let member = match world.get::<MemberKey>(&key::member_key(key))? {
-        Some(held) => Some(held.member),
-        None => world.get::<Principal>(&key::principal(key))?.map(|principal| principal.member),
-    };
-    member.map_or(Ok(()), |member| check_active(world, &member))
+}
+
+/// Refuses what a suspended or removed member sends, whatever it is: by any key of its own or of its principals; and what is signed by a
+/// key that is not in force.
+pub(crate) fn check_sender(world: &World<'_>) -> Result<(), Failure> {
+    let key = &world.sender()?;
+    if barred_members(world)? > 0 {
+        let member = match world.get::<MemberKey>(&key::member_key(key))? {
+            Some(held) => Some(held.member),
+            None => world.get::<Principal>(&key::principal(key))?.map(|principal| principal.member),
+        };
+        member.map_or(Ok(()), |member| check_active(world, &member))?;
+    }
+    recovery::check_in_force(world, key)
 }
 
 /// Refuses one member's lone act where ballots govern.
@@ -244,8 +272,9 @@ fn decide(world: &mut World<'_>, proposal: &mut Proposal, parameters: &Parameter
 /// Closes a proposal.
 fn finish(world: &mut World<'_>, proposal: &mut Proposal, phase: ProposalPhase) -> Result<(), Failure> {
     proposal.phase = phase;
-    proposal.closed = Some(world.id);
+    proposal.closed = (!world.by_ledger()).then_some(world.id);
     world.remove(opened(proposal));
+    triggers::unset(world, &expiry(proposal))?;
     world.put(key::proposal(&proposal.id), proposal);
     tell(world, &format!("governance.{phase}"), proposal, "")
 }
@@ -273,11 +302,13 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
         Action::Oracles(plan) => decide_oracles(world, plan, proposal),
         Action::Parameters(parameters) => {
             check_parameters(parameters)?;
+            recovery::shorten(world, parameters)?;
             world.put(key::PARAMETERS.into(), parameters);
             let notice = Notice { members: vec![by], ..world.notice(proposal.id) };
             world.emit("governance.parameters", notice);
             Ok(())
         }
+        Action::Recover(recover) => recovery::begin(world, recover, proposal),
     }
 }
 
@@ -299,6 +330,7 @@ fn bar(world: &mut World<'_>, name: &str, standing: Bar, proposal: &Proposal) ->
             .refuse("while one node orders the ledger it could leave ballots out: have the validators begin first"));
     }
     check_oracles(world, name)?;
+    recovery::end(world, name)?;
     member.barred = Some(Barred { standing, since: world.now, proposal: proposal.id });
     world.put(key::member(name), &member);
     let notice = Notice { members: vec![name.to_owned()], ..world.notice(name) };
@@ -366,7 +398,7 @@ fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
 }
 
 fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
-    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open } = parameters;
+    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery } = parameters;
     if ![members, validators, issuers, oracles, own].into_iter().all(Share::is_fair) {
         let message = format!("a share is a fraction from 1/2 to 1/1 with at most {MAX_DENOMINATOR} below the line");
         return Err(code::MALFORMED.refuse(message));
@@ -376,6 +408,13 @@ fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
     }
     if !(1..=MAX_OPEN).contains(open) {
         return Err(code::MALFORMED.refuse(format!("a member has 1 to {MAX_OPEN} open proposals at most")));
+    }
+    let Some(Recovery { share, delay }) = recovery else { return Ok(()) };
+    if !share.is_fair() || share.is_less_than(members) {
+        return Err(code::MALFORMED.refuse("the share for recovery is a fraction, and not less than that for members"));
+    }
+    if !(MIN_DELAY..=MAX_LONGEST).contains(delay) {
+        return Err(code::MALFORMED.refuse("the delay of a recovery is 20 seconds to 90 days"));
     }
     Ok(())
 }
@@ -407,6 +446,11 @@ fn open(world: &World<'_>, id: &crypto::Digest) -> Result<Proposal, Failure> {
     }
 }
 
+/// When the ledger closes a proposal by itself: after the last moment of voting.
+const fn expiry(proposal: &Proposal) -> Trigger {
+    Trigger { at: proposal.expires.saturating_add(1), kind: TriggerKind::Expire, subject: proposal.id }
+}
+
 fn opened(proposal: &Proposal) -> String {
     format!("{}{}", key::open_proposals(&proposal.proposer), proposal.id)
 }
@@ -416,8 +460,8 @@ fn barred_members(world: &World<'_>) -> Result<u64, Failure> {
 }
 
 fn tell(world: &mut World<'_>, event: &str, proposal: &Proposal, detail: &str) -> Result<(), Failure> {
-    let members = vec![world.operator()?];
-    let notice = Notice { members, detail: detail.into(), ..world.notice(proposal.id) };
+    let member = if world.by_ledger() { proposal.proposer.clone() } else { world.operator()? };
+    let notice = Notice { members: vec![member], detail: detail.into(), ..world.notice(proposal.id) };
     world.emit(event, notice);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::application::World;
 use crate::message::{Destroy, GrantIssue, GrantRevoke, ReleaseRecord, ResultRecord, redemption};
 use crate::record::{Asset, Destroyed, Duty, Grant, Notice, Phase, Request};
 use crate::requests::{close, closed, find, settle, tell};
-use crate::{assets, code, key, offers};
+use crate::{assets, code, key, offers, recovery};
 
 /// How much earlier than its seconds a grant's window may open, milliseconds: clocks of owner, leader and requester differ.
 pub const GRANT_SKEW: u64 = 2_000;
@@ -88,6 +88,7 @@ pub(crate) fn release(world: &mut World<'_>, release: ReleaseRecord) -> Result<(
         .holder
         .verify(Label::PROOF_OF_POSSESSION, &possession, &release.possession)
         .map_err(|_| code::GRANT_WRONG_KEY.refuse("the redemption is not signed by the grant's holder"))?;
+    recovery::check_in_force(world, &grant.holder)?;
     if grant.revoked {
         return Err(code::GRANT_REVOKED.refuse("the grant is revoked"));
     }

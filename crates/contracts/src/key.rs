@@ -3,6 +3,7 @@
 use crypto::{Digest, PublicKey};
 
 use crate::message::ContractVersion;
+use crate::record::Trigger;
 
 pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
@@ -18,6 +19,12 @@ pub(crate) const PARAMETERS: &str = "governance/parameters";
 pub(crate) const BARRED: &str = "governance/barred";
 /// The group of oracles that a ballot decided last.
 pub(crate) const DECIDED_ORACLES: &str = "governance/oracles";
+/// The delay of recoveries before it was made shorter.
+pub(crate) const LONGER_DELAY: &str = "governance/delay";
+/// That keys may be void.
+pub(crate) const VOID: &str = "governance/void";
+pub(crate) const RECOVERIES: &str = "recovery/";
+pub(crate) const DUE: &str = "due/";
 pub(crate) const PROPOSALS: &str = "proposal-by-time/";
 pub(crate) const OPEN_PROPOSALS: &str = "proposal-open/";
 
@@ -85,6 +92,17 @@ pub(crate) fn proposal(id: &Digest) -> String {
 /// A member's proposals that are not closed.
 pub(crate) fn open_proposals(member: &str) -> String {
     format!("{OPEN_PROPOSALS}{member}/")
+}
+
+/// A member's recovery that is under way.
+pub(crate) fn recovery(member: &str) -> String {
+    format!("{RECOVERIES}{member}")
+}
+
+/// What the ledger does by itself: by time first, so that the order of the keys is the order of doing.
+pub(crate) fn due(trigger: &Trigger) -> String {
+    let Trigger { at, kind, subject } = trigger;
+    format!("{DUE}{at:016x}-{:02x}-{subject}", *kind as u8)
 }
 
 pub(crate) fn asset(id: &Digest) -> String {

@@ -51,7 +51,9 @@ mod offers;
 mod oracles;
 mod ordering;
 mod protocol;
+mod recovery;
 mod requests;
+mod triggers;
 mod verdicts;
 
 pub use application::Contracts;
@@ -62,5 +64,6 @@ pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use oracles::MAX_ORACLES;
 pub use ordering::{MAX_CHANGES, MAX_EPOCHS, MIN_VALIDATORS, may_pass_on};
 pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
+pub use recovery::MIN_DELAY;
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};
 pub use verdicts::{MAX_AGE, MAX_AHEAD, MAX_LIFE};

@@ -71,7 +71,7 @@ pub(crate) fn admit(
 
 pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
     let Join { card, token } = join;
-    if world.sender != card.operator {
+    if world.sender()? != card.operator {
         return Err(code::NOT_PERMITTED.refuse("the newcomer's operator key signs the joining"));
     }
     check_card(&card)?;
@@ -238,7 +238,7 @@ fn records(member: &Member) -> Vec<(String, Vec<u8>)> {
     let mut records =
         vec![(key::member(&card.name), wire::to_vec(member)), (key::tls(&card.tls), wire::to_vec(&card.name))];
     for (key, duty) in keys {
-        records.push((key::member_key(&key), wire::to_vec(&MemberKey { member: card.name.clone(), duty })));
+        records.push((key::member_key(&key), wire::to_vec(&MemberKey { member: card.name.clone(), duty, void: None })));
     }
     records
 }

@@ -204,6 +204,23 @@ pub struct Parameters {
     /// Most open proposals of one member.
     #[n(6)]
     pub open: u32,
+    /// How a member's operator key is recovered; absent where it cannot be. Where it is there, the ledger closes expired proposals itself.
+    #[n(7)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// How members give another one a new operator key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// Who must vote for it: not less than for removing members.
+    #[n(0)]
+    pub share: Share,
+    /// How long the owner may veto it, from the deciding ballot on, milliseconds.
+    #[n(1)]
+    pub delay: u64,
 }
 
 /// A share of the active members, in lowest or other terms: how many must vote for a proposal at least. Always more than half.
@@ -254,6 +271,41 @@ pub enum Action {
     /// Replaces the parameters.
     #[n(9)]
     Parameters(#[n(0)] Parameters),
+    /// Gives a member a new operator key, after a delay.
+    #[n(12)]
+    Recover(#[n(0)] Recover),
+}
+
+/// A new operator key for a member that has lost its own: made, and shown to be held, by the member.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// The member.
+    #[n(0)]
+    pub member: String,
+    /// The new key: nobody's so far, and proposed for the first time.
+    #[n(1)]
+    pub key: PublicKey,
+    /// Last moment of proposing and deciding it, Unix milliseconds.
+    #[n(2)]
+    pub until: u64,
+    /// The new key's signature under [`Label::RECOVERY`] over [`recovery`].
+    #[n(3)]
+    pub possession: Signature,
+}
+
+impl Recover {
+    /// Whether the key has signed this, for this chain.
+    pub fn is_signed(&self, chain: &Digest) -> bool {
+        let statement = recovery(chain, &self.member, &self.key, self.until);
+        self.key.verify(Label::RECOVERY, &statement, &self.possession).is_ok()
+    }
+}
+
+/// What the new key of a member signs to show that it is held: canonical CBOR of `[chain, member, key, until]`.
+pub fn recovery(chain: &Digest, member: &str, key: &PublicKey, until: u64) -> Vec<u8> {
+    wire::to_vec(&(chain, member, key, until))
 }
 
 /// Who the oracles of the next epoch are, before they have a key.
@@ -296,13 +348,23 @@ pub struct Ballot {
     pub yes: bool,
 }
 
-/// `governance.withdraw`, by the proposer's operator, and `governance.close`, by any member's.
+/// `governance.withdraw`, by the proposer's operator, `governance.close`, by any member's, and `governance.veto`, by that of the member
+/// that is to be recovered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
 pub struct ProposalState {
     /// The proposal.
     #[n(0)]
     pub proposal: Digest,
+}
+
+/// `triggers.wake`, by a member's node key: does nothing, but makes a block, before which the ledger does what is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Wake {
+    /// The newest block that the sender knows.
+    #[n(0)]
+    pub height: u64,
 }
 
 /// `assets.register`, by the owner's node key.

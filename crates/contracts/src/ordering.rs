@@ -94,7 +94,7 @@ pub(crate) fn rotate(world: &mut World<'_>, rotate: &OrderingRotate) -> Result<(
         own.key = rotate.key;
     }
     // The old key stays taken.
-    world.put(key::member_key(&rotate.key), &MemberKey { member: name.clone(), duty: Duty::Cosigner });
+    world.put(key::member_key(&rotate.key), &MemberKey { member: name.clone(), duty: Duty::Cosigner, void: None });
     world.put(key::member(&name), &member);
     count(world, &name)?;
     turn(world, &name, "ordering.rotated", validators, true).map(drop)

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
     AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Member, MemberKey, OracleEpoch,
-    Principal, Proposal, Quorum, Request, Tally, ValidatorSet, Version,
+    Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet, Version,
 };
 use crate::{assets, governance, key};
 
@@ -232,6 +232,21 @@ pub fn open_proposals(state: &dyn State, after: Option<&str>, limit: usize) -> R
 pub fn tally(state: &dyn State, proposal: &Proposal) -> Result<Tally, Error> {
     let parameters: Parameters = need(state, key::PARAMETERS)?;
     Ok(governance::count(proposal, &active_members(state)?, &parameters))
+}
+
+/// A member's recovery that is under way.
+pub fn recovery(state: &dyn State, member: &str) -> Result<Option<Recovering>, Error> {
+    get(state, &key::recovery(member))
+}
+
+/// All recoveries that are under way, by member: one of each at most.
+pub fn recoveries(state: &dyn State) -> Result<Vec<Recovering>, Error> {
+    all(state, key::RECOVERIES)
+}
+
+/// What the ledger does next by itself, due or not.
+pub fn next_trigger(state: &dyn State) -> Result<Option<Trigger>, Error> {
+    Ok(page(state, key::DUE, None, 1)?.items.into_iter().next())
 }
 
 /// The group of oracles that a ballot decided, while it waits for its key.

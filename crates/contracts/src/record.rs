@@ -128,6 +128,83 @@ pub struct MemberKey {
     /// What the key is for.
     #[n(1)]
     pub duty: Duty,
+    /// The proposal through which it is not in force, where it is not: it was replaced, or waits to take another's place, or never will.
+    #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<Digest>,
+}
+
+/// That a member is about to get a new operator key.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Recovering {
+    /// The member.
+    #[n(0)]
+    pub member: String,
+    /// The proposal that decided it.
+    #[n(1)]
+    pub proposal: Digest,
+    /// The new key.
+    #[n(2)]
+    pub key: PublicKey,
+    /// The key whose place it takes, and which may veto until then.
+    #[n(3)]
+    pub old: PublicKey,
+    /// When it was decided, Unix milliseconds.
+    #[n(4)]
+    pub since: u64,
+    /// When it takes effect, Unix milliseconds: in the first block that is not before.
+    #[n(5)]
+    pub due: u64,
+}
+
+/// The delay of recoveries that was made shorter, and still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct LongerDelay {
+    /// Milliseconds.
+    #[n(0)]
+    pub delay: u64,
+    /// Until when, Unix milliseconds.
+    #[n(1)]
+    pub until: u64,
+}
+
+/// Work that the ledger does by itself when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(array)]
+pub struct Trigger {
+    /// Its time, Unix milliseconds: it is done before the first block that is not before.
+    #[n(0)]
+    pub at: u64,
+    /// What is done.
+    #[n(1)]
+    pub kind: TriggerKind,
+    /// To what: the proposal.
+    #[n(2)]
+    pub subject: Digest,
+}
+
+/// What the ledger does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TriggerKind {
+    /// Closes a proposal that was not decided in its time.
+    #[n(0)]
+    Expire,
+    /// Puts a member's new operator key in the old one's place.
+    #[n(1)]
+    Recover,
+}
+
+impl TriggerKind {
+    /// Its name in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expire => "expire",
+            Self::Recover => "recover",
+        }
+    }
 }
 
 /// What a member's key is for.
@@ -482,7 +559,7 @@ pub struct Proposal {
     /// All ballots cast, in their order; those of members that are not active do not count.
     #[n(7)]
     pub ballots: Vec<CastBallot>,
-    /// The transaction that closed it.
+    /// The transaction that closed it; none where the ledger did itself.
     #[n(8)]
     pub closed: Option<Digest>,
 }
@@ -522,6 +599,9 @@ pub enum ProposalPhase {
     /// Its time ran out.
     #[n(4)]
     Expired,
+    /// It had passed; the owner of the key objected in time.
+    #[n(5)]
+    Vetoed,
 }
 
 impl std::fmt::Display for ProposalPhase {
@@ -532,6 +612,7 @@ impl std::fmt::Display for ProposalPhase {
             Self::Failed => "failed",
             Self::Withdrawn => "withdrawn",
             Self::Expired => "expired",
+            Self::Vetoed => "vetoed",
         })
     }
 }

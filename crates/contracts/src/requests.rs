@@ -34,10 +34,10 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
     if pending >= MAX_PENDING {
         return Err(code::TOO_MANY_OPEN.refuse(format!("{pending} requests are undecided, {MAX_PENDING} are allowed")));
     }
-    world.put(key::pending_count(&world.sender), &(pending + 1));
+    world.put(key::pending_count(&world.sender()?), &(pending + 1));
     let request = Request {
         id: world.id,
-        requester: world.sender,
+        requester: world.sender()?,
         since: world.now,
         phase: Phase::Pending,
         approvals: vec![],
@@ -61,7 +61,7 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
 
 pub(crate) fn cancel(world: &mut World<'_>, cancel: &Cancel) -> Result<(), Failure> {
     let mut request = find(world, &cancel.request)?;
-    if request.requester != world.sender {
+    if request.requester != world.sender()? {
         return Err(code::NOT_PERMITTED.refuse("only the requester may cancel"));
     }
     let idle = request.phase == Phase::Allowed && request.grant.is_none() && request.results.is_empty();
@@ -102,27 +102,24 @@ pub(crate) fn approve(world: &mut World<'_>, approve: &Approve) -> Result<(), Fa
     let named = request.apply.contracts.iter().find(|named| named.contract == approve.contract).copied();
     let named = named.ok_or_else(|| code::UNKNOWN_CONTRACT.refuse("the request does not name this contract"))?;
     let terms = offers::terms_at(world, &named)?;
-    let principal = read::active_principal(world.state, &world.sender)?
+    let sender = world.sender()?;
+    let principal = read::active_principal(world.state, &sender)?
         .is_some_and(|principal| principal.roles.contains(&Role::Approver));
-    if !principal || !terms.approvals.approvers.contains(&world.sender) {
+    if !principal || !terms.approvals.approvers.contains(&sender) {
         return Err(code::NOT_PERMITTED.refuse("only the contract's approvers may approve or object"));
     }
     if !request.is_pending() {
         return Err(closed(&request));
     }
     offers::unchanged(world, &named)?;
-    let spoken = |approval: &Approval| approval.contract == approve.contract && approval.approver == world.sender;
+    let spoken = |approval: &Approval| approval.contract == approve.contract && approval.approver == sender;
     if request.approvals.iter().any(spoken) {
         return Err(code::ALREADY_VOTED.refuse("this approver has spoken on this request"));
     }
-    let approval = Approval {
-        contract: approve.contract,
-        approver: world.sender,
-        approve: approve.approve,
-        transaction: world.id,
-    };
+    let approval =
+        Approval { contract: approve.contract, approver: sender, approve: approve.approve, transaction: world.id };
     request.approvals.push(approval);
-    let approver = world.sender.to_string();
+    let approver = sender.to_string();
     if approve.approve {
         world.put(key::request(&request.id), &request);
         tell(world, "request.approved", &request, &approver);
@@ -178,7 +175,7 @@ pub(crate) fn tell(world: &mut World<'_>, event: &str, request: &Request, detail
 
 /// Undecided requests of the sender.
 fn pending(world: &World<'_>) -> Result<u32, Failure> {
-    Ok(world.get(&key::pending_count(&world.sender))?.unwrap_or(0))
+    Ok(world.get(&key::pending_count(&world.sender()?))?.unwrap_or(0))
 }
 
 fn indexes(request: &Request) -> Vec<String> {

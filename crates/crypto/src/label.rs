@@ -87,6 +87,8 @@ impl Label {
     pub const CHECKPOINT: Self = Self("sottovoce/v1/checkpoint");
     /// Key of a computation's checkpoints on a node's disk.
     pub const CHECKPOINT_KEY: Self = Self("sottovoce/v1/checkpoint-key");
+    /// A member's new operator key, which the members are to put in the lost one's place.
+    pub const RECOVERY: Self = Self("sottovoce/v1/recovery");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
     /// What a backup of a node holds.

@@ -27,6 +27,18 @@ pub trait Application: Send + Sync {
         transaction: &VerifiedTransaction,
     ) -> Result<Effects, Failure>;
 
+    /// The next piece of work that is due when a block begins, before its first transaction; none where nothing is. Asked again with
+    /// its effects in the state, [`Limits::due`] times a block at most; so the effects must take the piece off whatever list it is on.
+    /// The events are recorded with the first transaction's, after its own. The position in `context` is 0.
+    ///
+    /// # Errors
+    /// A fatal [`Failure`] stops the block. Any other ends this block's work and changes nothing, and so does a piece beyond
+    /// the bounds: the same would come again, so an application that means to go on refuses nothing here.
+    fn due(&self, state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
+        let _ = (state, context);
+        Ok(None)
+    }
+
     /// The validators in force in this state: names and keys well-formed and distinct ([`crate::Validator`]), a greater
     /// number with every change. Anything else stops the block, so that `execute` must refuse what would lead there.
     ///
@@ -151,10 +163,22 @@ pub struct Limits {
     pub event_bytes: usize,
     /// Bytes of a code.
     pub code: usize,
+    /// Pieces of work that are done when a block begins; all of them together report `events` events at most.
+    pub due: usize,
+    /// Bytes of those events' names and data together.
+    pub due_event_bytes: usize,
 }
 
 impl Limits {
     /// The limits of this version of the ledger: part of what validators agree on.
-    pub const V1: Self =
-        Self { writes: 1024, key: 256, write_bytes: 1 << 20, events: 64, event_bytes: 256 * 1024, code: 64 };
+    pub const V1: Self = Self {
+        writes: 1024,
+        key: 256,
+        write_bytes: 1 << 20,
+        events: 64,
+        event_bytes: 256 * 1024,
+        code: 64,
+        due: 16,
+        due_event_bytes: 64 * 1024,
+    };
 }

@@ -66,7 +66,7 @@ pub struct Outcome {
     /// [`OK`], or the application's stable code of the refusal.
     #[n(0)]
     pub code: String,
-    /// What it reports; empty when it was refused.
+    /// What it reports, which is nothing when it was refused; then, with a block's first transaction, what the ledger did by itself.
     #[n(1)]
     pub events: Vec<Event>,
 }

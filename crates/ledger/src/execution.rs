@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use crate::{
-    Application, Context, Effects, Failure, Limits, OK, Outcome, Pair, State, Unreadable, VerifiedTransaction, Write,
+    Application, Context, Effects, Event, Failure, Limits, OK, Outcome, Pair, State, Unreadable, VerifiedTransaction,
+    Write,
 };
 
 /// A state with changes laid over it.
@@ -19,6 +20,33 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 impl<'a> Overlay<'a> {
     pub(crate) const fn new(base: &'a dyn State) -> Self {
         Self { base, changes: BTreeMap::new() }
+    }
+
+    /// Does what is due when a block begins, as far as one block has room for it; what it reports.
+    ///
+    /// # Errors
+    /// Fatal failures only.
+    pub(crate) fn begin(&mut self, application: &dyn Application, context: &Context) -> Result<Vec<Event>, Failure> {
+        let limits = Limits::V1;
+        let (mut reported, mut bytes) = (Vec::new(), 0);
+        for _ in 0..limits.due {
+            let Effects { writes, events } = match application.due(self, context) {
+                Ok(None) => break,
+                Ok(Some(effects)) => match check(effects) {
+                    Ok(effects) => effects,
+                    Err(_) => break,
+                },
+                Err(failure) if failure.fatal => return Err(failure),
+                Err(_) => break,
+            };
+            bytes += event_bytes(&events);
+            if reported.len() + events.len() > limits.events || bytes > limits.due_event_bytes {
+                break;
+            }
+            self.write(writes);
+            reported.extend(events);
+        }
+        Ok(reported)
     }
 
     /// Runs one transaction; a refused one changes nothing.
@@ -103,16 +131,19 @@ fn check(effects: Effects) -> Result<Effects, Failure> {
     let keys = writes.iter().all(|write| (1..=limits.key).contains(&write.key.len()));
     let write_bytes: usize =
         writes.iter().map(|write| write.key.len() + write.value.as_ref().map_or(0, Vec::len)).sum();
-    let event_bytes: usize = events.iter().map(|event| event.name.len() + event.data.len()).sum();
     let fits = keys
         && writes.len() <= limits.writes
         && write_bytes <= limits.write_bytes
         && events.len() <= limits.events
-        && event_bytes <= limits.event_bytes;
+        && event_bytes(events) <= limits.event_bytes;
     match fits {
         true => Ok(effects),
         false => Err(Failure::refuse("effects_too_large", "the transaction changes or reports too much")),
     }
+}
+
+fn event_bytes(events: &[Event]) -> usize {
+    events.iter().map(|event| event.name.len() + event.data.len()).sum()
 }
 
 #[cfg(test)]

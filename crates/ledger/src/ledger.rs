@@ -402,9 +402,13 @@ impl Ledger {
         let mut frontier = tip.frontier.clone();
         let mut subtrees = Vec::new();
         let mut entries = Vec::new();
+        let begins = Context { chain: self.chain, height, time, position: 0 };
+        let mut due = overlay.begin(&*self.application, &begins).map_err(Error::Application)?;
         for (transaction, position) in transactions.into_iter().zip(0..) {
-            let context = Context { chain: self.chain, height, time, position };
-            let outcome = overlay.run(&*self.application, &context, &transaction).map_err(Error::Application)?;
+            let context = Context { position, ..begins };
+            let mut outcome = overlay.run(&*self.application, &context, &transaction).map_err(Error::Application)?;
+            // What the ledger did by itself is told with the first transaction.
+            outcome.events.append(&mut due);
             let (id, transaction) = (transaction.id(), transaction.into_signed());
             let entry = Committed { index: frontier.size(), height, position, transaction, outcome };
             frontier.push(entry.leaf(), |level, index, digest| subtrees.push((level, index, digest)));

@@ -23,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use client::api::Health;
 use client::seen;
-use contracts::record::{Duty, Role};
+use contracts::record::{Duty, MemberKey, Role};
 use contracts::{code, read};
 use crypto::PublicKey;
 use http::{HeaderValue, StatusCode, header};
@@ -100,6 +100,7 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/oracles", get(members::oracles).post(members::establish))
         .route("/v1/governance", get(governance::list))
         .route("/v1/governance/parameters", get(governance::parameters))
+        .route("/v1/governance/recoveries", get(governance::recoveries))
         .route("/v1/governance/{id}", get(governance::show))
         .route("/v1/assets", get(members::assets))
         .route("/v1/contracts", get(members::contracts))
@@ -184,7 +185,8 @@ pub(crate) fn person(node: &Node, key: &PublicKey) -> Result<Option<(String, Vec
     let found = match read::principal(&view, key)?.filter(|principal| !principal.revoked) {
         Some(principal) => Some((principal.member, principal.roles)),
         None => {
-            let operator = read::member_key(&view, key)?.filter(|known| known.duty == Duty::Operator);
+            let in_force = |known: &MemberKey| known.duty == Duty::Operator && known.void.is_none();
+            let operator = read::member_key(&view, key)?.filter(in_force);
             operator.map(|known| (known.member, vec![Role::Operator]))
         }
     };

@@ -32,7 +32,7 @@ use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
 use crate::vitals::Vitals;
-use crate::{api, clock, compute};
+use crate::{api, clock, compute, waking};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -119,6 +119,7 @@ pub async fn run(
     let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
+    let waking = tokio::spawn(waking::run(node.clone()));
     let projecting = node.read_model.clone();
     let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
     let projecting = tokio::spawn(projecting);
@@ -134,6 +135,7 @@ pub async fn run(
     seating.abort();
     keeping.abort();
     publishing.abort();
+    waking.abort();
     // It ends by itself; a database that does not let go is left to find out that nobody is there.
     if timeout(LEAVE, projecting).await.is_err() {
         tracing::warn!("the read model's database does not answer");

@@ -41,6 +41,7 @@ mod tls;
 mod token;
 mod tunnel;
 mod vitals;
+mod waking;
 pub mod witness;
 
 pub use boot::{BootError, run};

@@ -170,6 +170,11 @@ impl Replica {
         Ok(read::consortium(&view, &self.chain(), &self.ledger.genesis().name, |epoch| Ok(view.epoch_start(epoch)?))?)
     }
 
+    /// The newest block's time, Unix milliseconds.
+    pub(crate) fn time(&self) -> u64 {
+        self.ledger.head().time
+    }
+
     /// Newest height of this copy.
     pub(crate) fn height(&self) -> u64 {
         *self.height.borrow()

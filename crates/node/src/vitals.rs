@@ -32,6 +32,7 @@ pub(crate) struct Vitals {
     key_age: Gauge,
     model_height: Gauge,
     model_failed: Gauge,
+    recovery: Gauge,
     /// The oldest submission that waits, and since when it is seen to.
     waiting: Mutex<Option<(u64, Instant)>>,
     looking: Mutex<()>,
@@ -66,6 +67,10 @@ impl Vitals {
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
             model_height: gauge("sottovoce_read_model_height", "Newest block in the read model, where there is one."),
             model_failed: gauge("sottovoce_read_model_failed", "1 while the read model stands still."),
+            recovery: gauge(
+                "sottovoce_recovery_pending",
+                "1 while another key is about to replace the member's operator key.",
+            ),
             waiting: Mutex::new(None),
             looking: Mutex::new(()),
         }
@@ -124,6 +129,8 @@ impl Vitals {
         if let Ok(Some(since)) = replica.cosigning_since() {
             self.key_age.set(&["cosigner"], age(since));
         }
+        let recovery = replica.view().ok().and_then(|view| read::recovery(&view, &node.member).ok().flatten());
+        flag(&self.recovery, recovery.is_some());
         let joined = replica.view().ok().and_then(|view| read::member(&view, &node.member).ok().flatten());
         if let Some(member) = joined {
             let since = if member.joined == 0 { replica.founded() } else { member.joined };

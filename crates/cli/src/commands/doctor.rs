@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use client::Client;
 use client::api::Health;
 use client::http::{Answer, Endpoint, empty};
-use contracts::record::Member;
+use contracts::record::{Member, Recovering};
 use http::{HeaderMap, Method, StatusCode, header};
 use ledger::{Consortium, Note};
 use node::config::NodeConfig;
@@ -18,7 +18,7 @@ use serde_json::json;
 use super::Surroundings;
 use crate::error::Failure;
 use crate::home::now;
-use crate::output::{Output, table};
+use crate::output::{Output, moment, short, table};
 
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -86,6 +86,7 @@ pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<
         let consortium = Consortium::parse(&session.client.consortium().await?)?;
         ledger(&session.client, &consortium, &mut findings).await;
         peers(members, &own, &mut findings).await;
+        recoveries(&session.client, &own, &mut findings).await;
         match session.client.oracles().await {
             Ok(oracles) => findings.ok(
                 "oracles",
@@ -326,6 +327,20 @@ struct Word {
     ready: bool,
     /// Milliseconds that its clock is ahead of this one, if it says.
     ahead: Option<i64>,
+}
+
+/// Whose operator key is about to be replaced: the own one above all.
+async fn recoveries(client: &Client, own: &str, findings: &mut Findings) {
+    // Whether it answers at all was looked at before; an earlier version knows of none.
+    let Ok(recoveries) = client.recoveries().await else { return };
+    for Recovering { member, key, due, .. } in recoveries {
+        let found = format!("key {} replaces the operator's from {} UTC on", short(key), moment(due));
+        let hint = match member == own {
+            true => "if your member did not ask for that, object with your present key before then: sotto gov veto",
+            false => "was it that member that asked for it? Ask it by another way; only it can object",
+        };
+        findings.bad(Level::Warning, "recovery", member, found, hint);
+    }
 }
 
 /// Each member's node, asked from here under the key that the ledger has for it.

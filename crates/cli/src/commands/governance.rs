@@ -4,8 +4,8 @@ use std::path::Path;
 
 use client::Client;
 use client::api::{Governance, ProposalView};
-use contracts::message::{Action, Ballot, Issuer, OraclePlan, Parameters, ProposalState, Propose};
-use contracts::record::ProposalPhase;
+use contracts::message::{Action, Ballot, Issuer, OraclePlan, Parameters, ProposalState, Propose, Recovery};
+use contracts::record::{ProposalPhase, Recovering};
 use contracts::{DEFAULT_PARAMETERS, code};
 use crypto::Digest;
 use serde_json::json;
@@ -15,6 +15,7 @@ use crate::args::{ActionCommand, AdmitArgs, GovernanceCommand, ParameterArgs, Pr
 use crate::error::Failure;
 use crate::home::{Session, now};
 use crate::output::{Output, fields, moment, short, table};
+use crate::recovery::Statement;
 
 pub(super) async fn run(
     command: GovernanceCommand,
@@ -40,6 +41,8 @@ pub(super) async fn run(
         }
         GovernanceCommand::Withdraw { proposal } => end(&session.client, "withdraw", &proposal, output).await,
         GovernanceCommand::Close { proposal } => end(&session.client, "close", &proposal, output).await,
+        GovernanceCommand::Veto { proposal } => veto(&session, proposal, output).await,
+        GovernanceCommand::Recoveries => recoveries(&session.client, output).await,
         GovernanceCommand::List { all } => list(&session.client, all, output).await,
         GovernanceCommand::Show { proposal } => {
             let id = find(&session.client, &proposal).await?;
@@ -75,9 +78,60 @@ async fn propose(
             }
             Action::Parameters(wanted)
         }
+        ActionCommand::Recover { file } => return recover(&file, reason, days, session, output).await,
     };
     let id = submit(&session.client, action, reason, expires).await?;
     stands(&session.client, &id, output).await
+}
+
+/// Proposes a member's new key.
+async fn recover(file: &Path, reason: String, days: u32, session: &Session, output: &Output) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+    let statement = Statement::parse(&text).map_err(|error| Failure::of(&error))?;
+    if statement.chain != session.wallet.consortium()?.chain {
+        return Err(Failure::new("the recovery file is of another ledger")
+            .hint("ask the member for one made with the consortium file of yours: sotto member export"));
+    }
+    let governance = session.client.governance().await?;
+    if governance.parameters.and_then(|parameters| parameters.recovery).is_none() {
+        return Err(Failure::refused(code::RECOVERY_OFF.code, "members' keys are not recovered here"));
+    }
+    // The statement must outlive the vote.
+    let expires = (now() + u64::from(days) * DAY).min(statement.until);
+    output.note(&format!(
+        "Ask `{}` by another way, such as the telephone, whether this is its new key:\n\n  {}\n",
+        statement.member, statement.key
+    ));
+    let id = submit(&session.client, Action::Recover(statement.action()), reason, expires).await?;
+    stands(&session.client, &id, output).await
+}
+
+/// Ends the recovery of the operator's own key.
+async fn veto(session: &Session, proposal: Option<String>, output: &Output) -> Result<(), Failure> {
+    let client = &session.client;
+    let id = match proposal {
+        Some(proposal) => find(client, &proposal).await?,
+        None => {
+            let own = session.member()?;
+            let under_way = client.recoveries().await?.into_iter().find(|one| one.member == own);
+            let none = || Failure::refused(code::NO_RECOVERY.code, "no recovery of your member's key is under way");
+            under_way.ok_or_else(none)?.proposal
+        }
+    };
+    client.submit("governance", "veto", &ProposalState { proposal: id }).await?;
+    stands(client, &id, output).await
+}
+
+async fn recoveries(client: &Client, output: &Output) -> Result<(), Failure> {
+    let recoveries = client.recoveries().await?;
+    let row = |one: &Recovering| {
+        vec![one.member.clone(), short(one.proposal), short(one.key), moment(one.since), moment(one.due)]
+    };
+    let header = ["member", "proposal", "new key", "decided (UTC)", "in force (UTC)"];
+    let text = table(&header, recoveries.iter().map(row).collect(), "no member's key is about to be replaced");
+    let names: Vec<&str> = recoveries.iter().map(|one| one.member.as_str()).collect();
+    output.result(&json!({ "recoveries": recoveries }), &names.join("\n"), &text);
+    Ok(())
 }
 
 /// Proposes an invitation. The file is worth nothing until enough have voted for it.
@@ -197,6 +251,12 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
         ("parameters", needed(parameters.parameters)),
         ("a proposal lives", format!("{} at most", span(parameters.longest))),
         ("open at once", format!("{} of each member", parameters.open)),
+        (
+            "recovery",
+            parameters
+                .recovery
+                .map_or("none".into(), |one| format!("{}, after {}", needed(one.share), span(one.delay))),
+        ),
     ]);
     output.result(&governance, "ballots", &text);
     Ok(())
@@ -221,7 +281,22 @@ fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
         parameters: args.parameters.unwrap_or(parameters.parameters),
         longest: args.longest_days.map_or(parameters.longest, |days| u64::from(days) * DAY),
         open: args.open.unwrap_or(parameters.open),
+        recovery: recovery(&parameters, args),
     }
+}
+
+/// How keys are recovered, with what was named. The share follows that for members up where it was not named.
+fn recovery(parameters: &Parameters, args: &ParameterArgs) -> Option<Recovery> {
+    let named = args.recovery.is_some() || args.recovery_delay.is_some();
+    let from = match parameters.recovery {
+        _ if args.no_recovery => return None,
+        None if !named => return None,
+        Some(recovery) => recovery,
+        None => DEFAULT_PARAMETERS.recovery?,
+    };
+    let members = args.members.unwrap_or(parameters.members);
+    let follows = if from.share.is_less_than(&members) { members } else { from.share };
+    Some(Recovery { share: args.recovery.unwrap_or(follows), delay: args.recovery_delay.unwrap_or(from.delay) })
 }
 
 /// An action in a few words.
@@ -239,6 +314,7 @@ fn what(action: &Action) -> String {
         Action::Disown(issuer) => format!("{name} {}", short(issuer)),
         Action::Oracles(plan) => format!("{name} {} of {}", plan.threshold, plan.participants.len()),
         Action::Parameters(_) => name.to_owned(),
+        Action::Recover(recover) => format!("{name} {}", recover.member),
     }
 }
 
@@ -257,7 +333,14 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
             ("parameters", wanted.parameters.to_string()),
             ("longest", span(wanted.longest)),
             ("open at once", wanted.open.to_string()),
+            (
+                "recovery",
+                wanted.recovery.map_or("none".into(), |one| format!("{}, after {}", one.share, span(one.delay))),
+            ),
         ],
+        Action::Recover(recover) => {
+            vec![("new key", recover.key.to_string()), ("to be decided", format!("until {}", moment(recover.until)))]
+        }
         _ => Vec::new(),
     }
 }
@@ -277,9 +360,10 @@ fn standing(view: &ProposalView) -> String {
 }
 
 fn span(milliseconds: u64) -> String {
-    match milliseconds % DAY {
-        0 => format!("{} days", milliseconds / DAY),
-        _ => format!("{} hours", milliseconds / 3_600_000),
+    match milliseconds {
+        _ if milliseconds % DAY == 0 => format!("{} days", milliseconds / DAY),
+        _ if milliseconds % 3_600_000 == 0 => format!("{} hours", milliseconds / 3_600_000),
+        _ => format!("{} seconds", milliseconds / 1_000),
     }
 }
 

@@ -9,7 +9,7 @@ use contracts::record::{AccreditedIssuer, Barred, Member, Principal, Role};
 use crypto::{Digest, PublicKey};
 use serde_json::json;
 
-use super::{Surroundings, credential};
+use super::{Surroundings, credential, setup};
 use crate::args::{
     CredentialCommand, IssuerCommand, MemberCommand, OraclesCommand, PlaceArgs, PrincipalCommand, ValidatorsCommand,
 };
@@ -84,6 +84,7 @@ pub(super) async fn run(command: MemberCommand, surroundings: &Surroundings, out
             );
             Ok(())
         }
+        MemberCommand::RecoverKey(args) => setup::run_recover_key(args, surroundings, output),
         MemberCommand::Principal(command) => principal(command, surroundings, output).await,
         MemberCommand::Issuer(command) => issuer(command, surroundings, output).await,
         MemberCommand::Credential(CredentialCommand::Issue(args)) => credential::run(args, surroundings, output),

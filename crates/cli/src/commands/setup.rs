@@ -18,11 +18,12 @@ use serde_json::json;
 use wire::{Fixed, Limits};
 
 use super::Surroundings;
-use crate::args::{InitArgs, InviteArgs, JoinArgs, SeatArgs};
+use crate::args::{InitArgs, InviteArgs, JoinArgs, RecoverKeyArgs, SeatArgs};
 use crate::error::{Doing as _, Failure};
 use crate::home::{Home, Session, clock, create, now, profile};
 use crate::invitation::Invitation;
 use crate::output::{Output, fields, moment};
+use crate::recovery::Statement;
 
 /// Where a node is to be found.
 #[derive(Clone, Debug)]
@@ -278,6 +279,60 @@ pub(super) fn run_init(args: InitArgs, surroundings: &Surroundings, output: &Out
     let passphrase = surroundings.new_passphrase()?;
     let founded = found(home, member, &args.consortium, Place { listen, address, seat }, args.regulator, &passphrase)?;
     told(&founded, "founded", output);
+    Ok(())
+}
+
+/// Makes a new operator's wallet where the old one's was, and what another member proposes.
+pub(super) fn run_recover_key(
+    args: RecoverKeyArgs,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
+    let RecoverKeyArgs { member, node, pin, consortium: path, fingerprint: told, days, out } = args;
+    let text = fs::read_to_string(&path).map_err(|error| Failure::file(&path, &error))?;
+    let consortium = Consortium::parse(&text).doing("this is no consortium file")?;
+    if let Some(told) = &told {
+        compare(told, &consortium.fingerprint())?;
+    }
+    if out.exists() {
+        return Err(Failure::file(&out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let home = &surroundings.home;
+    let directory = match home.node().is_dir() {
+        // Beside the member's node, where the operator's wallet belongs.
+        true if home.operator().exists() => {
+            return Err(Failure::new(format!("{} is there", home.operator().display())).hint(
+                "move it aside, and keep it: keys are never overwritten, and the old one can still veto a recovery",
+            ));
+        }
+        true => home.operator(),
+        false => {
+            home.vacant()?;
+            home.directory().to_owned()
+        }
+    };
+    let passphrase = surroundings.new_passphrase()?;
+    let chain = consortium.chain;
+    let wallet = create(&directory, profile("operator", Some(&member), &node, pin), consortium, &passphrase)?;
+    let until = now() + u64::from(days) * 24 * 3_600_000;
+    let statement = Statement::make(chain, &member, until, &*wallet.keys(), PRINCIPAL)
+        .map_err(|error| Failure::of(&error).stops("the new key cannot sign"))?;
+    fs::write(&out, statement.to_toml()).map_err(|error| Failure::file(&out, &error))?;
+    let key = statement.key;
+    let text = format!(
+        "{}\n\n{} holds what another member proposes until {} UTC: sotto gov propose recover {}\n\
+         Tell that member the key by another way, such as the telephone. Until the members have decided and the delay is over, the key is good for nothing.",
+        fields(&[
+            ("member", member.clone()),
+            ("new key", key.to_string()),
+            ("wallet", directory.display().to_string())
+        ]),
+        out.display(),
+        moment(until),
+        out.display(),
+    );
+    let value = json!({ "member": member, "key": key, "until": until, "file": out, "wallet": directory });
+    output.result(&value, &key.to_string(), &text);
     Ok(())
 }
 

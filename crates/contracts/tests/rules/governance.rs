@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::message::{
     Action, Ballot, Invite, Issuer, Join, OraclePlan, OraclesConfirm, OrderingBegin, OrderingPlace, OrderingRotate,
-    OrderingSeat, Parameters, ProposalState, Propose, Share,
+    OrderingSeat, Parameters, ProposalState, Propose, Recovery, Share,
 };
 use contracts::record::{Bar, Phase, ProposalPhase, Role};
-use contracts::{DEFAULT_PARAMETERS, MIN_VALIDATORS, read};
+use contracts::{MIN_VALIDATORS, read};
 use crypto::{Digest, Label, hash};
 use ledger::State;
 use proptest::prelude::*;
@@ -16,10 +16,12 @@ use wire::Fixed;
 
 use crate::world::*;
 
-const FOUNDER: &str = "health-authority";
-const ALL: [&str; 6] = [FOUNDER, "st-anna", "riverside", "northgate", "eastfield", "westfield"];
+/// As ledgers had them before keys were recovered: nothing happens on these by itself.
+const DEFAULT_PARAMETERS: Parameters = Parameters { recovery: None, ..contracts::DEFAULT_PARAMETERS };
+pub(crate) const FOUNDER: &str = "health-authority";
+pub(crate) const ALL: [&str; 6] = [FOUNDER, "st-anna", "riverside", "northgate", "eastfield", "westfield"];
 
-fn code<T>(result: Result<T, String>) -> String {
+pub(crate) fn code<T>(result: Result<T, String>) -> String {
     result.err().unwrap_or_else(|| "ok".into())
 }
 
@@ -28,7 +30,7 @@ fn seat(world: &mut World, member: &str) {
 }
 
 /// Six members whose validators order; three of them are the oracles, of which two sign. No ballots yet.
-fn ordered() -> World {
+pub(crate) fn ordered() -> World {
     let mut world = World::ready();
     for name in ["eastfield", "westfield"] {
         world.join(name).unwrap();
@@ -41,27 +43,27 @@ fn ordered() -> World {
     world
 }
 
-fn governed() -> World {
+pub(crate) fn governed() -> World {
     let mut world = ordered();
     world.send(&keys(FOUNDER).operator, "governance.begin", &DEFAULT_PARAMETERS).unwrap();
     world
 }
 
-fn propose(world: &mut World, by: &str, action: Action) -> Result<Digest, String> {
+pub(crate) fn propose(world: &mut World, by: &str, action: Action) -> Result<Digest, String> {
     let expires = world.now + HOUR;
     world.send(&keys(by).operator, "governance.propose", &Propose { action, expires, reason: "why not".into() })
 }
 
-fn vote(world: &mut World, by: &str, proposal: Digest, yes: bool) -> String {
+pub(crate) fn vote(world: &mut World, by: &str, proposal: Digest, yes: bool) -> String {
     code(world.send(&keys(by).operator, "governance.ballot", &Ballot { proposal, yes }))
 }
 
-fn phase(world: &World, proposal: &Digest) -> ProposalPhase {
+pub(crate) fn phase(world: &World, proposal: &Digest) -> ProposalPhase {
     read::proposal(&world.state, proposal).unwrap().unwrap().phase
 }
 
 /// Proposes, and has the others vote for it until it has passed.
-fn pass(world: &mut World, action: Action) -> Digest {
+pub(crate) fn pass(world: &mut World, action: Action) -> Digest {
     let active = read::active_members(&world.state).unwrap();
     let mut names = active.iter().map(|member| member.card.name.as_str());
     let proposal = propose(world, names.next().unwrap(), action).unwrap();
@@ -74,7 +76,7 @@ fn pass(world: &mut World, action: Action) -> Digest {
     proposal
 }
 
-fn events(world: &World) -> Vec<String> {
+pub(crate) fn events(world: &World) -> Vec<String> {
     world.log.last().unwrap().outcome.events.iter().map(|event| event.name.clone()).collect()
 }
 
@@ -609,7 +611,10 @@ fn act(world: &mut World, model: &mut Model, deed: &Deed, nonce: u8) {
                 5 => {
                     Action::Accredit(Issuer { name: whom.clone(), key: key(&whom).public(), claims: vec!["a".into()] })
                 }
-                6 => Action::Parameters(Parameters { members: shares[nonce as usize % 3], ..DEFAULT_PARAMETERS }),
+                6 => {
+                    let (members, recovery) = (shares[nonce as usize % 3], model.parameters.as_ref().unwrap().recovery);
+                    Action::Parameters(Parameters { members, recovery, ..DEFAULT_PARAMETERS })
+                }
                 _ => admit(&whom, [nonce; 32], world.now + HOUR),
             };
             let result = propose(world, names[by], action.clone());
@@ -696,10 +701,15 @@ fn holds(world: &World, model: &Model) {
 #[test]
 fn random_governments_keep_the_invariants() {
     let (decided, barred) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-    let histories = prop::collection::vec(deed(), 20..120);
-    let run = |deeds: Vec<Deed>| {
-        let mut world = governed();
-        let mut model = Model { parameters: Some(DEFAULT_PARAMETERS), ..Model::default() };
+    let histories = (prop::collection::vec(deed(), 20..120), any::<bool>());
+    // The ledger closes what expires by itself where keys are recovered.
+    let strict = Recovery { share: Share { numerator: 3, denominator: 4 }, delay: HOUR };
+    let run = |(deeds, by_itself): (Vec<Deed>, bool)| {
+        let recovery = by_itself.then_some(strict);
+        let parameters = Parameters { recovery, ..DEFAULT_PARAMETERS };
+        let mut world = ordered();
+        world.send(&keys(FOUNDER).operator, "governance.begin", &parameters).unwrap();
+        let mut model = Model { parameters: Some(parameters), ..Model::default() };
         for (nonce, deed) in deeds.iter().enumerate() {
             act(&mut world, &mut model, deed, nonce as u8);
             holds(&world, &model);

@@ -7,5 +7,6 @@ mod ledgers;
 mod members;
 mod offers;
 mod ordering;
+mod recovery;
 mod spine;
 mod world;

@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) chain: Digest,
     pub(crate) now: u64,
     pub(crate) log: Vec<Committed>,
+    /// The time of each block, which is a transaction's.
+    pub(crate) times: Vec<u64>,
     nonce: u64,
 }
 
@@ -117,7 +119,7 @@ impl World {
         let genesis = genesis();
         let mut state = Memory::default();
         state.apply(Contracts.genesis(&genesis.application).unwrap());
-        Self { state, chain: genesis.chain(), now: START, log: vec![], nonce: 0 }
+        Self { state, chain: genesis.chain(), now: START, log: vec![], times: vec![], nonce: 0 }
     }
 
     /// Four members, northgate's principals, an issuer, oracles, assets.
@@ -138,6 +140,18 @@ impl World {
             self.send(&keys(name).node, "assets.register", &asset("trial")).unwrap();
         }
         self
+    }
+
+    /// What the ledger does by itself before a block.
+    fn due(&mut self, context: &Context) -> Vec<ledger::Event> {
+        let mut events = Vec::new();
+        for _ in 0..ledger::Limits::V1.due {
+            let Some(effects) = Contracts.due(&self.state, context).unwrap() else { break };
+            assert_eq!(effects.events[0].name, "trigger.ran");
+            self.state.apply(effects.writes);
+            events.extend(effects.events);
+        }
+        events
     }
 
     pub(crate) fn send<T: Encode<()>>(
@@ -172,7 +186,8 @@ impl World {
         let index = self.log.len() as u64;
         let orders = read::quorum(&self.state).unwrap();
         let context = Context { chain: self.chain, height: index + 1, time: self.now, position: 0 };
-        let outcome = match Contracts.execute(&self.state, &context, &verified) {
+        let mut due = self.due(&context);
+        let mut outcome = match Contracts.execute(&self.state, &context, &verified) {
             Ok(effects) => {
                 assert!(effects.writes.len() <= 100 && !effects.events.is_empty());
                 self.state.apply(effects.writes);
@@ -184,11 +199,13 @@ impl World {
                 Outcome { code: failure.code.into_owned(), events: vec![] }
             }
         };
+        outcome.events.append(&mut due);
         // Nodes look for a change of who orders after these only.
         let changed = read::quorum(&self.state).unwrap() != orders;
         assert!(!changed || contracts::may_pass_on(contract, method), "{contract}.{method} passed the ordering on");
         let id = verified.id();
         let code = outcome.code.clone();
+        self.times.push(self.now);
         self.log.push(Committed {
             index,
             height: index + 1,

@@ -32,6 +32,7 @@ use super::{backup, events, governance, log, members, release, request, search};
         governance::list,
         governance::show,
         governance::parameters,
+        governance::recoveries,
         members::seal,
         members::assets,
         members::contracts,

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use client::api::{Governance, Page, ProposalView};
-use contracts::record::{Proposal, ProposalPhase};
+use contracts::record::{Proposal, ProposalPhase, Recovering};
 use contracts::{code, read};
 use crypto::Digest;
 use serde::Deserialize;
@@ -62,6 +62,13 @@ pub(crate) async fn show(
 pub(crate) async fn parameters(State(node): Shared, caller: Caller) -> Result<Json<Governance>, ApiError> {
     insider(&node, &caller)?;
     Ok(Json(Governance { parameters: read::parameters(&node.replica.view()?)? }))
+}
+
+/// Members' operator keys that are about to be replaced, by member; one of each at most.
+#[utoipa::path(get, path = "/v1/governance/recoveries", tag = "consortium", responses((status = 200, body = Object)))]
+pub(crate) async fn recoveries(State(node): Shared, caller: Caller) -> Result<Json<Page<Recovering>>, ApiError> {
+    insider(&node, &caller)?;
+    Ok(Json(Page { items: read::recoveries(&node.replica.view()?)?, next: None }))
 }
 
 fn view(node: &Node, proposal: Proposal) -> Result<ProposalView, ApiError> {

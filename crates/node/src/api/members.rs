@@ -81,7 +81,12 @@ pub(crate) async fn submit(
 fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
     let open = [("members", "join"), ("requests", "cancel")].contains(&(&*transaction.contract, &*transaction.method));
     let view = node.replica.view()?;
-    let held = read::member_key(&view, &transaction.sender)?.map(|held| held.member);
+    let held = read::member_key(&view, &transaction.sender)?;
+    if let Some(held) = held.as_ref().filter(|held| held.void.is_some()) {
+        let message = format!("the key is not, or no longer, one of `{}`", held.member);
+        return Err(ApiError::new(code::KEY_NOT_IN_FORCE, message));
+    }
+    let held = held.map(|held| held.member);
     let member = match held {
         None => person(node, &transaction.sender)?.map(|(member, _)| member),
         held => held,

@@ -217,6 +217,11 @@ impl Batch {
             "member.suspended" => self.change(ObjectKind::Member, subject, change("suspended")),
             "member.removed" => self.change(ObjectKind::Member, subject, change("removed")),
             "member.reinstated" => self.change(ObjectKind::Member, subject, change(ACTIVE)),
+            "member.recovering" => self.change(ObjectKind::Member, subject, change("recovering")),
+            // Where a suspension ended it, that follows.
+            "member.recovered" | "member.recovery_vetoed" | "member.recovery_ended" => {
+                self.change(ObjectKind::Member, subject, change(ACTIVE));
+            }
             "asset.registered" => {
                 self.make(Object { name: Some(detail.into()), ..object(ObjectKind::Asset, change(ACTIVE)) });
                 self.link(ObjectKind::Asset, subject, entry, owner.as_slice());

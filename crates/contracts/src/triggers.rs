@@ -1,0 +1,124 @@
+//! Triggers: what the ledger does by itself when its time has come, at the start of a block, in order and bounded.
+//!
+//! A rule that has something follow later puts a [`Trigger`] down with [`set`], due at a time or, by a time that has come, before the next
+//! block; and takes it off with [`unset`] where it shall not happen any more. The format page is `docs/spec/triggers.md`.
+
+use ledger::{Context, Effects, Failure, State};
+
+use crate::application::World;
+use crate::message::Wake;
+use crate::record::{Notice, Trigger, TriggerKind};
+use crate::{governance, key, read, recovery};
+
+/// Has the ledger do something.
+pub(crate) fn set(world: &mut World<'_>, trigger: &Trigger) {
+    world.put(key::due(trigger), trigger);
+}
+
+/// Has it not done, where it was to be. Ledgers of versions that knew no triggers have none.
+pub(crate) fn unset(world: &mut World<'_>, trigger: &Trigger) -> Result<(), Failure> {
+    let place = key::due(trigger);
+    if world.get::<Trigger>(&place)?.is_some() {
+        world.remove(place);
+    }
+    Ok(())
+}
+
+/// Does the first of what is due in a block. It is off the list then, whatever comes of it.
+pub(crate) fn due(state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
+    let Some(trigger) = read::next_trigger(state)?.filter(|trigger| trigger.at <= context.time) else {
+        return Ok(None);
+    };
+    let begin = || {
+        let mut world = World::of_ledger(state, context, trigger.subject);
+        world.remove(key::due(&trigger));
+        let notice = Notice { detail: trigger.kind.name().into(), ..world.notice(trigger.subject) };
+        world.emit("trigger.ran", notice);
+        world
+    };
+    let mut world = begin();
+    let done = match trigger.kind {
+        TriggerKind::Expire => governance::expire(&mut world, &trigger.subject),
+        TriggerKind::Recover => recovery::take_effect(&mut world, &trigger.subject),
+    };
+    match done {
+        Ok(()) => {}
+        Err(failure) if failure.fatal => return Err(failure),
+        Err(failure) => {
+            // What it changed before it was refused is forgotten.
+            world = begin();
+            let notice = Notice { detail: failure.code.into_owned(), ..world.notice(trigger.subject) };
+            world.emit("trigger.failed", notice);
+        }
+    }
+    Ok(Some(world.effects()))
+}
+
+/// Makes a block on a ledger where nobody else does: what is due was done before.
+pub(crate) fn wake(world: &mut World<'_>, wake: Wake) -> Result<(), Failure> {
+    let member = world.node()?;
+    let notice = Notice { members: vec![member.clone()], detail: wake.height.to_string(), ..world.notice(member) };
+    world.emit("triggers.woken", notice);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crypto::Digest;
+    use ledger::{Pair, Unreadable};
+    use wire::Limits;
+
+    use super::*;
+
+    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl State for Map {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+            Ok(self.0.get(key).cloned())
+        }
+
+        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+            let wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+            Ok(self.0.iter().filter(|(key, _)| wanted(key)).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_told_and_off_the_list() {
+        let subject = Digest::from([3; 32]);
+        for kind in [TriggerKind::Expire, TriggerKind::Recover] {
+            let trigger = Trigger { at: 1_000, kind, subject };
+            let place = key::due(&trigger).into_bytes();
+            let state = Map([(place.clone(), wire::to_vec(&trigger))].into());
+            let context = |time| Context { chain: Digest::from([1; 32]), height: 7, time, position: 0 };
+            assert_eq!(due(&state, &context(999)).unwrap(), None);
+            let Effects { writes, events } = due(&state, &context(1_000)).unwrap().unwrap();
+            assert_eq!(writes, [ledger::Write::remove(place)]);
+            let [ran, failed] = events.as_slice() else { panic!("{events:?}") };
+            assert_eq!((ran.name.as_str(), failed.name.as_str()), ("trigger.ran", "trigger.failed"));
+            let notice: Notice = wire::from_slice(&failed.data, Limits::small()).unwrap();
+            let code = if kind == TriggerKind::Expire { "unknown_proposal" } else { "no_recovery" };
+            assert_eq!((notice.subject, notice.detail.as_str()), (subject.to_string(), code));
+        }
+    }
+
+    #[test]
+    fn the_order_of_keys_is_the_order_of_doing() {
+        let of = |at, kind, byte| Trigger { at, kind, subject: Digest::from([byte; 32]) };
+        let mut triggers = vec![
+            of(u64::MAX, TriggerKind::Expire, 0),
+            of(0x100, TriggerKind::Recover, 0),
+            of(0x100, TriggerKind::Expire, 9),
+            of(0x100, TriggerKind::Expire, 1),
+            of(0xff, TriggerKind::Recover, 9),
+            of(0, TriggerKind::Recover, 255),
+        ];
+        let mut keys: Vec<String> = triggers.iter().map(key::due).collect();
+        triggers.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(triggers.iter().map(key::due).collect::<Vec<_>>(), keys);
+        assert_eq!(keys[0], format!("due/0000000000000000-01-{}", "ff".repeat(32)));
+    }
+}
