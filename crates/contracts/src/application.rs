@@ -1,5 +1,6 @@
 //! Dispatch: from a transaction to the rule that it must satisfy.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crypto::{Digest, PublicKey};
@@ -7,8 +8,11 @@ use ledger::{Application, Context, Effects, Epoch, Event, Failure, State, Verifi
 use minicbor::{Decode, Encode};
 use wire::Limits;
 
+use crate::message::ModuleDrop;
 use crate::record::{Duty, MemberKey, Notice};
-use crate::{assets, code, governance, grants, key, members, offers, oracles, ordering, read, requests, verdicts};
+use crate::{
+    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, read, requests, verdicts,
+};
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,6 +24,16 @@ impl Application for Contracts {
     }
 
     fn execute(&self, state: &dyn State, context: &Context, tx: &VerifiedTransaction) -> Result<Effects, Failure> {
+        self.execute_within(state, context, tx, &mut 0)
+    }
+
+    fn execute_within(
+        &self,
+        state: &dyn State,
+        context: &Context,
+        tx: &VerifiedTransaction,
+        used: &mut u64,
+    ) -> Result<Effects, Failure> {
         let transaction = tx.transaction();
         let mut world = World {
             state,
@@ -28,6 +42,8 @@ impl Application for Contracts {
             now: context.time,
             sender: transaction.sender,
             id: tx.id(),
+            used: Cell::from_mut(used),
+            tries: false,
             writes: BTreeMap::new(),
             events: Vec::new(),
         };
@@ -52,6 +68,9 @@ impl Application for Contracts {
             ("governance", "ballot") => governance::ballot(w, &decode(bytes)?),
             ("governance", "withdraw") => governance::withdraw(w, &decode(bytes)?),
             ("governance", "close") => governance::close(w, &decode(bytes)?),
+            ("modules", "store") => modules::store(w, decode(bytes)?),
+            ("modules", "drop") => decode::<ModuleDrop>(bytes).and_then(|_| modules::drop(w)),
+            ("modules", "sweep") => modules::sweep(w, &decode(bytes)?),
             ("assets", "register") => assets::register(w, decode(bytes)?),
             ("assets", "retire") => assets::retire(w, &decode(bytes)?),
             ("contracts", "offer") => offers::offer(w, decode(bytes)?),
@@ -69,6 +88,7 @@ impl Application for Contracts {
             ("releases", "record") => grants::release(w, decode(bytes)?),
             ("results", "record") => grants::result(w, decode(bytes)?),
             ("results", "destroy") => grants::destroy(w, &decode(bytes)?),
+            (contract, method) if contract.starts_with(modules::PREFIX) => modules::call(w, contract, method, bytes),
             (contract, method) => Err(code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))),
         }?;
         Ok(world.effects())
@@ -90,6 +110,9 @@ pub(crate) struct World<'a> {
     pub(crate) sender: PublicKey,
     /// The transaction, and the identity of what it creates.
     pub(crate) id: Digest,
+    /// What the block's transactions have used so far of [`modules::MAX_WORK`].
+    used: &'a Cell<u64>,
+    tries: bool,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     events: Vec<Event>,
 }
@@ -141,8 +164,27 @@ impl World<'_> {
 
     /// The same view with nothing changed yet, to try something out.
     pub(crate) fn trial(&self) -> World<'_> {
-        let World { state, chain, height, now, sender, id, .. } = *self;
-        World { state, chain, height, now, sender, id, writes: BTreeMap::new(), events: Vec::new() }
+        let World { state, chain, height, now, sender, id, used, .. } = *self;
+        World { state, chain, height, now, sender, id, used, tries: true, writes: BTreeMap::new(), events: Vec::new() }
+    }
+
+    /// Whether this only tries something out.
+    pub(crate) const fn tries(&self) -> bool {
+        self.tries
+    }
+
+    /// Refuses what may use more than the block has left.
+    pub(crate) fn reserve(&self, most: u64) -> Result<(), Failure> {
+        let left = modules::MAX_WORK.saturating_sub(self.used.get());
+        match most <= left {
+            true => Ok(()),
+            false => Err(code::BLOCK_FULL.refuse(format!("this may use {most}, and the block has {left} left"))),
+        }
+    }
+
+    /// Takes what was used from what the block has.
+    pub(crate) fn spend(&self, work: u64) {
+        self.used.set(self.used.get().saturating_add(work));
     }
 
     fn effects(self) -> Effects {

@@ -13,7 +13,7 @@ use crate::message::{Action, Ballot, OraclePlan, Parameters, ProposalState, Prop
 use crate::record::{
     Bar, Barred, CastBallot, DecidedOracles, Member, MemberKey, Notice, Principal, Proposal, ProposalPhase, Tally,
 };
-use crate::{code, key, members, oracles, ordering, read};
+use crate::{code, key, members, modules, oracles, ordering, read};
 
 /// Longest reason of a proposal, in bytes.
 pub const MAX_REASON: usize = 1000;
@@ -79,7 +79,7 @@ impl Parameters {
             Action::Enter(_) | Action::Leave(_) => self.validators,
             Action::Accredit(_) | Action::Disown(_) => self.issuers,
             Action::Oracles(_) => self.oracles,
-            Action::Parameters(_) => self.parameters,
+            Action::Parameters(_) | Action::Install(_) | Action::Uninstall(_) => self.parameters,
         }
     }
 }
@@ -98,6 +98,8 @@ impl Action {
             Self::Disown(_) => "disown",
             Self::Oracles(_) => "oracles",
             Self::Parameters(_) => "parameters",
+            Self::Install(_) => "install",
+            Self::Uninstall(_) => "uninstall",
         }
     }
 }
@@ -271,6 +273,8 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
         Action::Accredit(issuer) => members::accredit(world, by, issuer.clone()),
         Action::Disown(issuer) => members::disown(world, by, issuer),
         Action::Oracles(plan) => decide_oracles(world, plan, proposal),
+        Action::Install(install) => modules::install(world, install, proposal),
+        Action::Uninstall(uninstall) => modules::uninstall(world, uninstall, proposal),
         Action::Parameters(parameters) => {
             check_parameters(parameters)?;
             world.put(key::PARAMETERS.into(), parameters);
@@ -360,7 +364,7 @@ fn decide_oracles(world: &mut World<'_>, plan: &OraclePlan, proposal: &Proposal)
 }
 
 /// The parameters, where ballots govern.
-fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
+pub(crate) fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
     let parameters = read::parameters(world.state)?;
     parameters.ok_or_else(|| code::BALLOTS_DO_NOT_GOVERN.refuse("nobody has had ballots begin"))
 }

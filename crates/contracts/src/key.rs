@@ -8,6 +8,7 @@ pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
 pub(crate) const ASSETS: &str = "asset/";
 pub(crate) const CONTRACTS: &str = "contract/";
+pub(crate) const INSTALLED: &str = "module/installed/";
 pub(crate) const EPOCHS: &str = "validators/epoch/";
 pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
@@ -85,6 +86,31 @@ pub(crate) fn proposal(id: &Digest) -> String {
 /// A member's proposals that are not closed.
 pub(crate) fn open_proposals(member: &str) -> String {
     format!("{OPEN_PROPOSALS}{member}/")
+}
+
+/// The module that a member has stored.
+pub(crate) fn pending(member: &str) -> String {
+    format!("module/pending/{member}")
+}
+
+/// A contract in WebAssembly.
+pub(crate) fn installed(name: &str) -> String {
+    format!("{INSTALLED}{name}")
+}
+
+/// Its module's bytes.
+pub(crate) fn code(name: &str) -> String {
+    format!("module/code/{name}")
+}
+
+/// How much it keeps.
+pub(crate) fn usage(name: &str) -> String {
+    format!("module/usage/{name}")
+}
+
+/// What a contract in WebAssembly keeps.
+pub(crate) fn kept(name: &str) -> String {
+    format!("module/kept/{name}/")
 }
 
 pub(crate) fn asset(id: &Digest) -> String {
