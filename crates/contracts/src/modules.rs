@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crypto::Digest;
 use ledger::{Failure, State};
-use wasm::bounds::{MAX_FUEL, MAX_PAGES};
+use wasm::bounds::{MAX_FUEL, MAX_PAGES, MAX_WRITTEN};
 use wasm::{Call, Code, Effects, Entry, Fault, Reads, Run, Sender, Stop};
 use wire::Bytes;
 
@@ -32,6 +32,8 @@ pub const SWEEP: usize = 200;
 const CALL: u64 = 100_000;
 /// Of every page that a call's memory has in the end.
 const PAGE: u64 = 10_000;
+/// Of every byte of the keys and values that a call writes: they are kept for a while after they are replaced.
+const WRITTEN: u64 = 10;
 /// Of every byte of a module that is stored.
 const CHECK: u64 = 50;
 /// Of every byte of a module that is compiled.
@@ -234,6 +236,8 @@ fn run(
     let Run { end, fuel, pages } = code.run(&own, call).map_err(fatal)?;
     world.spend(CALL + fuel + PAGE * pages);
     let Effects { writes, events } = end.map_err(|stop| refuse(name, stop))?;
+    let written = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+    world.spend(WRITTEN * written as u64);
     let before: Kept = world.get(&key::usage(name))?.unwrap_or_default();
     let mut kept = before;
     for (key, value) in writes {
@@ -316,7 +320,7 @@ fn ready(bytes: &[u8]) -> Result<Arc<Code>, Failure> {
 
 /// What a call may use at most.
 const fn most(room: &Room) -> u64 {
-    CALL + room.fuel + PAGE * MAX_PAGES
+    CALL + room.fuel + PAGE * MAX_PAGES + WRITTEN * MAX_WRITTEN as u64
 }
 
 fn refuse(name: &str, stop: Stop) -> Failure {
