@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 use std::str::FromStr;
+use std::time::Duration;
+
+use contracts::code;
 
 use super::Surroundings;
 use crate::args::CallArgs;
@@ -11,11 +14,26 @@ use crate::output::Output;
 pub(super) async fn run(args: CallArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let CallArgs { contract, method, arguments } = args;
     let session = surroundings.session()?;
-    let placed = session.client.submit(&contract, &method, &Arguments(arguments)).await?;
+    let (arguments, mut tries) = (Arguments(arguments), 1);
+    let placed = loop {
+        match session.client.submit(&contract, &method, &arguments).await {
+            // Nothing was done, and the next block has room again.
+            Err(error) if error.code() == Some(code::BLOCK_FULL.code) && tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => break done?,
+        }
+    };
     let text = format!("{contract}.{method}: done in block {}", placed.height);
     output.result(&placed, &placed.id.to_string(), &text);
     Ok(())
 }
+
+/// How often a call is signed, where blocks have no work left for it.
+const TRIES: u32 = 5;
+/// How long it waits in between.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// The arguments of a method: an array, as the ledger's methods have it.
 pub(crate) struct Arguments(pub(crate) Vec<Argument>);
