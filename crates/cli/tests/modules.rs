@@ -5,6 +5,8 @@
 #[path = "shared/stage.rs"]
 mod stage;
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 use stage::{FOUNDER, Stage, until};
 
@@ -45,13 +47,13 @@ fn proven(stage: &Stage, key: &str, height: u64) -> Value {
         let height = height.to_string();
         let out = stage.directory.path().join(format!("{member}-{}-{height}.proof", key.replace('/', "-")));
         let arguments = ["state", "prove", key, "--height", &height, "--out", out.to_str().unwrap()];
-        let mut answer = None;
+        let answer = RefCell::new(Vec::new());
         until("the node has the block, cosigned", || {
             let output = stage.command(member).arg("--json").args(arguments).output().unwrap();
-            answer = output.status.success().then_some(output.stdout);
-            answer.is_some()
+            *answer.borrow_mut() = output.stdout;
+            output.status.success()
         });
-        let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        let answer: Value = serde_json::from_slice(&answer.take()).unwrap();
         found.push(answer["value"].clone());
     }
     assert!(found.iter().all(|value| *value == found[0]), "{found:?}");

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use crypto::Digest;
 use ledger::{Failure, State};
 use wasm::bounds::{MAX_FUEL, MAX_PAGES, MAX_WRITTEN};
 use wasm::{Call, Code, Effects, Entry, Fault, Reads, Run, Sender, Stop};
@@ -12,7 +11,7 @@ use wire::Bytes;
 
 use crate::application::World;
 use crate::message::{Callers, Install, ModuleState, ModuleStore, Room, Uninstall};
-use crate::record::{Duty, Installed, Kept, MemberKey, Notice, PendingModule, Proposal, Role, Standing};
+use crate::record::{Course, Duty, Installed, Kept, MemberKey, Notice, PendingModule, Proposal, Role};
 use crate::{code, governance, key, read};
 
 /// How the names of all contracts in WebAssembly begin, and of no others.
@@ -86,12 +85,12 @@ pub(crate) fn install(world: &mut World<'_>, install: &Install, proposal: &Propo
     let before: Option<Installed> = world.get(&key::installed(name))?;
     match &before {
         None => check_number(world)?,
-        Some(before) if before.standing == Standing::Erasing => {
+        Some(before) if before.course == Course::Erasing => {
             return Err(code::CONTRACT_ERASING.refuse(format!("what the last `{name}` kept is being erased")));
         }
         Some(before) => {
             let same = (&before.module, &before.callers, &before.room) == (module, callers, room);
-            if same && before.standing == Standing::Running && migration.is_none() {
+            if same && before.course == Course::Running && migration.is_none() {
                 return Err(code::ALREADY_RECORDED.refuse(format!("`{name}` runs module {module} so")));
             }
         }
@@ -117,7 +116,7 @@ pub(crate) fn install(world: &mut World<'_>, install: &Install, proposal: &Propo
         room: *room,
         since: world.now,
         proposal: proposal.id,
-        standing: Standing::Running,
+        course: Course::Running,
     };
     if let (Some(before), Some(arguments)) = (&before, migration) {
         if !code.migrates() {
@@ -142,17 +141,17 @@ pub(crate) fn uninstall(world: &mut World<'_>, uninstall: &Uninstall, proposal: 
     let Uninstall { name, erase } = uninstall;
     let installed: Option<Installed> = world.get(&key::installed(name))?;
     let installed = match installed {
-        Some(installed) if installed.standing == Standing::Running => installed,
+        Some(installed) if installed.course == Course::Running => installed,
         // One that stands still may yet be erased.
-        Some(installed) if installed.standing == Standing::Stopped && *erase => installed,
+        Some(installed) if installed.course == Course::Stopped && *erase => installed,
         _ => return Err(not_installed(name)),
     };
     let notice = Notice { detail: installed.version.to_string(), ..world.notice(name) };
-    let standing = if *erase { Standing::Erasing } else { Standing::Stopped };
+    let course = if *erase { Course::Erasing } else { Course::Stopped };
     if *erase {
         world.remove(key::code(name));
     }
-    world.put(key::installed(name), &Installed { standing, proposal: proposal.id, since: world.now, ..installed });
+    world.put(key::installed(name), &Installed { course, proposal: proposal.id, since: world.now, ..installed });
     world.emit("module.uninstalled", notice);
     Ok(())
 }
@@ -162,7 +161,7 @@ pub(crate) fn sweep(world: &mut World<'_>, state: &ModuleState) -> Result<(), Fa
     let member = world.operator()?;
     let name = &state.name;
     let installed: Option<Installed> = world.get(&key::installed(name))?;
-    if !installed.is_some_and(|installed| installed.standing == Standing::Erasing) {
+    if !installed.is_some_and(|installed| installed.course == Course::Erasing) {
         return Err(code::UNKNOWN_METHOD.refuse(format!("nothing of `{name}` is to be erased")));
     }
     let work = ERASE * SWEEP as u64;
@@ -198,7 +197,7 @@ pub(crate) fn sweep(world: &mut World<'_>, state: &ModuleState) -> Result<(), Fa
 /// [`Failure`] where the state cannot be read, or this node cannot compile.
 pub fn prepare(state: &dyn State) -> Result<(), Failure> {
     for installed in read::installed_contracts(state)? {
-        if installed.standing == Standing::Running && Code::kept(&installed.module).is_none() {
+        if installed.course == Course::Running && Code::kept(&installed.module).is_none() {
             ready(&read::need::<Bytes>(state, &key::code(&installed.name))?)?;
         }
     }
@@ -208,7 +207,7 @@ pub fn prepare(state: &dyn State) -> Result<(), Failure> {
 /// Calls a method of an installed contract.
 pub(crate) fn call(world: &mut World<'_>, name: &str, method: &str, arguments: &[u8]) -> Result<(), Failure> {
     let installed: Option<Installed> = world.get(&key::installed(name))?;
-    let installed = installed.filter(|installed| installed.standing == Standing::Running);
+    let installed = installed.filter(|installed| installed.course == Course::Running);
     let installed = installed.ok_or_else(|| not_installed(name))?;
     let sender = sender(world)?.filter(|(sender, roles)| lets(&installed.callers, sender, roles));
     let (sender, _) = sender

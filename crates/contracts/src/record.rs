@@ -618,14 +618,14 @@ pub struct Installed {
     pub proposal: Digest,
     /// Whether it takes calls.
     #[n(7)]
-    pub standing: Standing,
+    pub course: Course,
 }
 
 /// Whether a contract in WebAssembly takes calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
-pub enum Standing {
+pub enum Course {
     /// It does.
     #[n(0)]
     Running,
@@ -637,7 +637,7 @@ pub enum Standing {
     Erasing,
 }
 
-impl std::fmt::Display for Standing {
+impl std::fmt::Display for Course {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Running => "running",

@@ -34,7 +34,7 @@ pub(super) async fn run(command: ModuleCommand, surroundings: &Surroundings, out
             let one = &view.installed;
             let text = fields(&[
                 ("contract", one.name.clone()),
-                ("stands", format!("{} since {}", one.standing, moment(one.since))),
+                ("stands", format!("{} since {}", one.course, moment(one.since))),
                 ("version", one.version.to_string()),
                 ("module", one.module.to_string()),
                 ("called by", one.callers.to_string()),
@@ -110,7 +110,7 @@ fn row(view: &ModuleView) -> Vec<String> {
         one.name.clone(),
         one.version.to_string(),
         short(one.module),
-        one.standing.to_string(),
+        one.course.to_string(),
         one.callers.to_string(),
         one.room.fuel.to_string(),
         keeps(view),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contracts::message::{
     Action, Ballot, Callers, Install, ModuleDrop, ModuleState, ModuleStore, Propose, Room, Uninstall,
 };
-use contracts::record::{Kept, Role, Standing};
+use contracts::record::{Course, Kept, Role};
 use contracts::{CEILING, Contracts, DEFAULT_PARAMETERS, MAX_INSTALLED, MAX_MIGRATION, SWEEP, read};
 use crypto::{Digest, SigningKey};
 use ledger::{Ledger, Transaction, VerifiedTransaction};
@@ -312,7 +312,7 @@ fn what_was_kept_is_erased_in_parts_and_then_the_name_is_free() {
     assert_eq!(pass(&mut world, uninstall(false)), "ok");
     assert_eq!(sweep(&mut world, &operator("riverside")), "unknown_method");
     assert_eq!(pass(&mut world, uninstall(true)), "ok");
-    assert_eq!(read::installed(&world.state, NAME).unwrap().unwrap().standing, Standing::Erasing);
+    assert_eq!(read::installed(&world.state, NAME).unwrap().unwrap().course, Course::Erasing);
     assert_eq!(propose(&mut world, "st-anna", install(&module)).unwrap_err(), "contract_erasing");
     assert_eq!(sweep(&mut world, &keys("riverside").node), "not_permitted");
     assert_eq!(sweep(&mut world, &operator("riverside")), "ok");
