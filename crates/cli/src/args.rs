@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::bucket::Location;
+use contracts::CEILING;
 use contracts::message::Share;
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
 use ledger::WitnessKey;
 use serde::{Deserialize, Serialize};
 
+use crate::commands::call::Argument;
 use crate::output::Form;
 
 /// Shares data under contracts that no single party can bend, with a receipt for every release.
@@ -82,6 +84,11 @@ pub(crate) enum Command {
     /// Offer data under contracts
     #[command(subcommand)]
     Contract(ContractCommand),
+    /// Call a contract in WebAssembly
+    Call(CallArgs),
+    /// Contracts in WebAssembly, and what they keep
+    #[command(subcommand)]
+    Module(ModuleCommand),
     /// Apply for data and follow your requests
     #[command(subcommand)]
     Request(RequestCommand),
@@ -541,6 +548,97 @@ pub(crate) enum ActionCommand {
         /// What the member made with `sotto member recover-key`
         file: PathBuf,
     },
+    /// Have a contract in WebAssembly run a module, which is stored with the proposal
+    Install(InstallArgs),
+    /// Have a contract in WebAssembly take no more calls
+    Uninstall {
+        /// The contract, such as x-bookings
+        name: String,
+        /// Have what it keeps erased, by `sotto module sweep`; else it stays, and a later module may go on with it
+        #[arg(long)]
+        erase: bool,
+    },
+}
+
+/// `sotto gov propose install`.
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The contract, such as x-bookings: `x-` and 1 to 30 characters of a-z 0-9 -
+    pub name: String,
+    /// The module (docs/spec/wasm.md)
+    #[arg(long, value_name = "FILE")]
+    pub module: PathBuf,
+    /// Who may call it
+    #[arg(long, value_name = "WHO", default_value = "members")]
+    pub callers: CallersName,
+    /// Only principals with this role may call it; may be repeated
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "callers")]
+    pub roles: Vec<RoleName>,
+    /// What a call, or a migration, may use: about as many instructions
+    #[arg(long, value_name = "N", default_value_t = CEILING.fuel, value_parser = clap::value_parser!(u64).range(1..=CEILING.fuel))]
+    pub fuel: u64,
+    /// How many records it may keep
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(..=CEILING.records))]
+    pub records: u64,
+    /// How many bytes their keys and values may have together
+    #[arg(long, value_name = "N", default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(..=CEILING.bytes))]
+    pub bytes: u64,
+    /// Have it take over what the contract keeps, with these arguments, written as for `sotto call`
+    #[arg(long, num_args = 0.., value_name = "ARGUMENT", allow_negative_numbers = true)]
+    pub migrate: Option<Vec<Argument>>,
+}
+
+/// Who may call a contract in WebAssembly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CallersName {
+    /// Members' operators and nodes
+    Members,
+    /// These, and all principals of members
+    Known,
+}
+
+/// `sotto module`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModuleCommand {
+    /// List the contracts in WebAssembly
+    List,
+    /// Show one: its module, who may call it, what it may use and how much it keeps
+    Show {
+        /// The contract, such as x-bookings
+        name: String,
+    },
+    /// Read what a contract keeps; `sotto state prove module/kept/NAME/KEY` proves it
+    Read {
+        /// The contract, such as x-bookings
+        name: String,
+        /// Its own key, such as booking/mri/20800
+        key: String,
+        /// After this block; your node keeps the last 10,000 [default: the newest]
+        #[arg(long)]
+        height: Option<u64>,
+    },
+    /// Erase what a contract kept that the members decided to erase
+    Sweep {
+        /// The contract, such as x-bookings
+        name: String,
+    },
+    /// Print the digest of a module, to compare with a proposal's
+    Digest {
+        /// The module
+        file: PathBuf,
+    },
+}
+
+/// `sotto call`.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The contract, such as x-bookings
+    pub contract: String,
+    /// Its method
+    pub method: String,
+    /// Numbers, true, false and null as they are, bytes as hex:00ff, all else as text, which text: may begin
+    #[arg(allow_negative_numbers = true, value_name = "ARGUMENT")]
+    pub arguments: Vec<Argument>,
 }
 
 /// `sotto gov propose admit`.

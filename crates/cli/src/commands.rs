@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod assets;
 pub(crate) mod audit;
 mod backup;
+pub(crate) mod call;
 pub(crate) mod credential;
 mod doctor;
 pub(crate) mod events;
@@ -12,6 +13,7 @@ mod governance;
 pub(crate) mod log;
 mod manual;
 pub(crate) mod members;
+mod modules;
 pub(crate) mod node;
 pub(crate) mod offers;
 pub(crate) mod requests;
@@ -91,6 +93,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Join(args) => setup::run_join(args, &surroundings, output).await,
         Command::Node(command) => node::run(command, &surroundings, output).await,
         Command::Member(command) => members::run(command, &surroundings, output).await,
+        Command::Call(args) => call::run(args, &surroundings, output).await,
+        Command::Module(command) => modules::run(command, &surroundings, output).await,
         Command::Gov(command) => governance::run(command, &surroundings, output).await,
         Command::Key => {
             let key = surroundings.session()?.wallet.key();

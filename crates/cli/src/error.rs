@@ -91,6 +91,11 @@ impl Failure {
     pub(crate) fn refused(code: &str, detail: impl Into<String>) -> Self {
         match code::lookup(code) {
             Some(known) => Self::new(sentence(known.meaning)).because(detail).hint(sentence(known.hint)),
+            None if code.starts_with(contracts::PREFIX) => {
+                Self::new(format!("the contract refused it with its code `{code}`"))
+                    .because(detail)
+                    .hint("see what the contract's authors say of this code")
+            }
             None => Self::new(format!("it was refused with the code `{code}`"))
                 .because(detail)
                 .hint("the contract's own policy names this code: see `sotto request explain`, or ask the owner"),

@@ -3,7 +3,7 @@
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
 use contracts::message::{Opening, Parameters};
-use contracts::record::{Notice, Proposal, Request, Tally};
+use contracts::record::{Installed, Kept, Notice, Proposal, Request, Tally};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -78,6 +78,32 @@ pub struct ProposalView {
     /// How its ballots count now; absent once it is closed.
     #[schema(value_type = Object)]
     pub tally: Option<Tally>,
+}
+
+/// `GET /v1/modules`, `GET /v1/modules/{name}`: a contract in WebAssembly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModuleView {
+    /// As the members decided it last.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub installed: Installed,
+    /// How much it keeps.
+    #[schema(value_type = Object)]
+    pub kept: Kept,
+}
+
+/// `GET /v1/modules/{name}/kept`: what a contract in WebAssembly kept under a key after a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeptValue {
+    /// The contract.
+    pub name: String,
+    /// Its own key.
+    pub key: String,
+    /// The block.
+    pub height: u64,
+    /// The value as the contract wrote it, in base64; absent where there was none.
+    #[schema(value_type = Option<String>)]
+    pub value: Option<Bytes>,
 }
 
 /// `GET /v1/log/consistency`, `GET /v1/log/inclusion`: a path in the transaction log (RFC 9162 §2.1.3, §2.1.4).

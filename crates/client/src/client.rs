@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use wire::Bytes;
 
 use crate::api::{
-    Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, LogProof,
-    OracleSetup, OracleView, Page, ProposalView, Redemption, RequestView, ResultShare, Submission, Submitted,
-    TransactionResult,
+    Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, KeptValue,
+    LogProof, ModuleView, OracleSetup, OracleView, Page, ProposalView, Redemption, RequestView, ResultShare,
+    Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;
@@ -279,6 +279,23 @@ impl Client {
     /// `GET /v1/contracts/{id}`.
     pub async fn contract(&self, id: &Digest) -> Result<Contract, Error> {
         self.get(&format!("/v1/contracts/{id}")).await
+    }
+
+    /// `GET /v1/modules`: the contracts in WebAssembly, uninstalled ones among them.
+    pub async fn modules(&self) -> Result<Vec<ModuleView>, Error> {
+        self.all("/v1/modules").await
+    }
+
+    /// `GET /v1/modules/{name}`.
+    pub async fn module(&self, name: &str) -> Result<ModuleView, Error> {
+        self.get(&format!("/v1/modules/{}", escape(name))).await
+    }
+
+    /// `GET /v1/modules/{name}/kept`: what a contract in WebAssembly kept under one of its keys after a block, else after the newest. It
+    /// is as the node says; [`Client::prove_state`] proves it.
+    pub async fn kept(&self, name: &str, key: &str, height: Option<u64>) -> Result<KeptValue, Error> {
+        let height = height.map_or(String::new(), |height| format!("&height={height}"));
+        self.get(&format!("/v1/modules/{}/kept?key={}{height}", escape(name), escape(key))).await
     }
 
     /// `PUT /v1/particulars`: deposits the opening of a contract's particulars at its owner's node.

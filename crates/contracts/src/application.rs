@@ -1,5 +1,6 @@
 //! Dispatch: from a transaction to the rule that it must satisfy.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crypto::{Digest, PublicKey};
@@ -7,10 +8,11 @@ use ledger::{Application, Context, Effects, Epoch, Event, Failure, State, Verifi
 use minicbor::{Decode, Encode};
 use wire::Limits;
 
+use crate::message::ModuleDrop;
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
-    assets, code, governance, grants, key, members, offers, oracles, ordering, read, recovery, requests, triggers,
-    verdicts,
+    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery, requests,
+    triggers, verdicts,
 };
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
@@ -23,6 +25,16 @@ impl Application for Contracts {
     }
 
     fn execute(&self, state: &dyn State, context: &Context, tx: &VerifiedTransaction) -> Result<Effects, Failure> {
+        self.execute_within(state, context, tx, &mut 0)
+    }
+
+    fn execute_within(
+        &self,
+        state: &dyn State,
+        context: &Context,
+        tx: &VerifiedTransaction,
+        used: &mut u64,
+    ) -> Result<Effects, Failure> {
         let transaction = tx.transaction();
         let mut world = World {
             state,
@@ -31,6 +43,8 @@ impl Application for Contracts {
             now: context.time,
             sender: Some(transaction.sender),
             id: tx.id(),
+            used: Some(Cell::from_mut(used)),
+            tries: false,
             writes: BTreeMap::new(),
             events: Vec::new(),
         };
@@ -57,6 +71,9 @@ impl Application for Contracts {
             ("governance", "close") => governance::close(w, &decode(bytes)?),
             ("governance", "veto") => recovery::veto(w, &decode(bytes)?),
             ("triggers", "wake") => triggers::wake(w, decode(bytes)?),
+            ("modules", "store") => modules::store(w, decode(bytes)?),
+            ("modules", "drop") => decode::<ModuleDrop>(bytes).and_then(|_| modules::drop(w)),
+            ("modules", "sweep") => modules::sweep(w, &decode(bytes)?),
             ("assets", "register") => assets::register(w, decode(bytes)?),
             ("assets", "retire") => assets::retire(w, &decode(bytes)?),
             ("contracts", "offer") => offers::offer(w, decode(bytes)?),
@@ -74,6 +91,7 @@ impl Application for Contracts {
             ("releases", "record") => grants::release(w, decode(bytes)?),
             ("results", "record") => grants::result(w, decode(bytes)?),
             ("results", "destroy") => grants::destroy(w, &decode(bytes)?),
+            (contract, method) if contract.starts_with(modules::PREFIX) => modules::call(w, contract, method, bytes),
             (contract, method) => Err(code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))),
         }?;
         Ok(world.effects())
@@ -100,6 +118,10 @@ pub(crate) struct World<'a> {
     sender: Option<PublicKey>,
     /// The transaction, and the identity of what it creates; of the ledger's own work, the subject.
     pub(crate) id: Digest,
+    /// What the block's transactions have used so far of [`modules::MAX_WORK`].
+    /// None for the ledger's own work, which runs no module.
+    used: Option<&'a Cell<u64>>,
+    tries: bool,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     events: Vec<Event>,
 }
@@ -108,7 +130,18 @@ impl<'a> World<'a> {
     /// The view of the ledger's own work on a subject.
     pub(crate) fn of_ledger(state: &'a dyn State, context: &Context, id: Digest) -> Self {
         let Context { chain, height, time: now, .. } = *context;
-        World { state, chain, height, now, sender: None, id, writes: BTreeMap::new(), events: Vec::new() }
+        World {
+            state,
+            chain,
+            height,
+            now,
+            sender: None,
+            id,
+            used: None,
+            tries: false,
+            writes: BTreeMap::new(),
+            events: Vec::new(),
+        }
     }
 
     /// Whether the ledger acts by itself.
@@ -167,8 +200,29 @@ impl<'a> World<'a> {
 
     /// The same view with nothing changed yet, to try something out.
     pub(crate) fn trial(&self) -> World<'_> {
-        let World { state, chain, height, now, sender, id, .. } = *self;
-        World { state, chain, height, now, sender, id, writes: BTreeMap::new(), events: Vec::new() }
+        let World { state, chain, height, now, sender, id, used, .. } = *self;
+        World { state, chain, height, now, sender, id, used, tries: true, writes: BTreeMap::new(), events: Vec::new() }
+    }
+
+    /// Whether this only tries something out.
+    pub(crate) const fn tries(&self) -> bool {
+        self.tries
+    }
+
+    /// Refuses what may use more than the block has left.
+    pub(crate) fn reserve(&self, most: u64) -> Result<(), Failure> {
+        let left = self.used.map_or(0, |used| modules::MAX_WORK.saturating_sub(used.get()));
+        match most <= left {
+            true => Ok(()),
+            false => Err(code::BLOCK_FULL.refuse(format!("this may use {most}, and the block has {left} left"))),
+        }
+    }
+
+    /// Takes what was used from what the block has.
+    pub(crate) fn spend(&self, work: u64) {
+        if let Some(used) = self.used {
+            used.set(used.get().saturating_add(work));
+        }
     }
 
     pub(crate) fn effects(self) -> Effects {

@@ -15,7 +15,7 @@ use crate::record::{
     Trigger, TriggerKind,
 };
 use crate::recovery::{self, MIN_DELAY};
-use crate::{code, key, members, oracles, ordering, read, triggers};
+use crate::{code, key, members, modules, oracles, ordering, read, triggers};
 
 /// Longest reason of a proposal, in bytes.
 pub const MAX_REASON: usize = 1000;
@@ -87,7 +87,7 @@ impl Parameters {
             Action::Enter(_) | Action::Leave(_) => self.validators,
             Action::Accredit(_) | Action::Disown(_) => self.issuers,
             Action::Oracles(_) => self.oracles,
-            Action::Parameters(_) => self.parameters,
+            Action::Parameters(_) | Action::Install(_) | Action::Uninstall(_) => self.parameters,
             // Where it is not set nothing comes to a vote.
             Action::Recover(_) => self.recovery.map_or(self.members, |recovery| recovery.share),
         }
@@ -109,6 +109,8 @@ impl Action {
             Self::Oracles(_) => "oracles",
             Self::Parameters(_) => "parameters",
             Self::Recover(_) => "recover",
+            Self::Install(_) => "install",
+            Self::Uninstall(_) => "uninstall",
         }
     }
 }
@@ -300,6 +302,8 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
         Action::Accredit(issuer) => members::accredit(world, by, issuer.clone()),
         Action::Disown(issuer) => members::disown(world, by, issuer),
         Action::Oracles(plan) => decide_oracles(world, plan, proposal),
+        Action::Install(install) => modules::install(world, install, proposal),
+        Action::Uninstall(uninstall) => modules::uninstall(world, uninstall, proposal),
         Action::Parameters(parameters) => {
             check_parameters(parameters)?;
             recovery::shorten(world, parameters)?;
@@ -392,7 +396,7 @@ fn decide_oracles(world: &mut World<'_>, plan: &OraclePlan, proposal: &Proposal)
 }
 
 /// The parameters, where ballots govern.
-fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
+pub(crate) fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
     let parameters = read::parameters(world.state)?;
     parameters.ok_or_else(|| code::BALLOTS_DO_NOT_GOVERN.refuse("nobody has had ballots begin"))
 }

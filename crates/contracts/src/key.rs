@@ -9,6 +9,7 @@ pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
 pub(crate) const ASSETS: &str = "asset/";
 pub(crate) const CONTRACTS: &str = "contract/";
+pub(crate) const INSTALLED: &str = "module/installed/";
 pub(crate) const EPOCHS: &str = "validators/epoch/";
 pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
@@ -103,6 +104,31 @@ pub(crate) fn recovery(member: &str) -> String {
 pub(crate) fn due(trigger: &Trigger) -> String {
     let Trigger { at, kind, subject } = trigger;
     format!("{DUE}{at:016x}-{:02x}-{subject}", *kind as u8)
+}
+
+/// The module that a member has stored.
+pub(crate) fn pending(member: &str) -> String {
+    format!("module/pending/{member}")
+}
+
+/// A contract in WebAssembly.
+pub(crate) fn installed(name: &str) -> String {
+    format!("{INSTALLED}{name}")
+}
+
+/// Its module's bytes.
+pub(crate) fn code(name: &str) -> String {
+    format!("module/code/{name}")
+}
+
+/// How much it keeps.
+pub(crate) fn usage(name: &str) -> String {
+    format!("module/usage/{name}")
+}
+
+/// What a contract in WebAssembly keeps.
+pub(crate) fn kept(name: &str) -> String {
+    format!("module/kept/{name}/")
 }
 
 pub(crate) fn asset(id: &Digest) -> String {

@@ -1,5 +1,7 @@
 //! What is signed and sent to the ledger: the arguments of every method, and the genesis.
 
+use std::fmt;
+
 use crypto::kem::{RecipientKey, Suite};
 use crypto::{Digest, Label, PublicKey, Signature, hash};
 use minicbor::{Decode, Encode};
@@ -271,6 +273,12 @@ pub enum Action {
     /// Replaces the parameters.
     #[n(9)]
     Parameters(#[n(0)] Parameters),
+    /// Has a contract in WebAssembly run a module.
+    #[n(10)]
+    Install(#[n(0)] Install),
+    /// Has a contract in WebAssembly take no more calls.
+    #[n(11)]
+    Uninstall(#[n(0)] Uninstall),
     /// Gives a member a new operator key, after a delay.
     #[n(12)]
     Recover(#[n(0)] Recover),
@@ -319,6 +327,114 @@ pub struct OraclePlan {
     /// Member names in order.
     #[n(1)]
     pub participants: Vec<String>,
+}
+
+/// Which module a contract in WebAssembly runs from now on, for whom, and in how much room.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Install {
+    /// The contract: `x-` and 1–30 characters of `a-z 0-9 -`.
+    #[n(0)]
+    pub name: String,
+    /// [`wasm::digest`] of the module that the proposer has stored, or that the contract has.
+    #[n(1)]
+    pub module: Digest,
+    /// Who may call it.
+    #[n(2)]
+    pub callers: Callers,
+    /// What it may use and keep.
+    #[n(3)]
+    pub room: Room,
+    /// Arguments of its `migrate`, where the contract exists and the module is to take over what it keeps.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Bytes>,
+}
+
+/// Who may call a contract in WebAssembly; those of suspended and removed members never.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(flat)]
+pub enum Callers {
+    /// Members' operators and nodes.
+    #[n(0)]
+    Members,
+    /// These, and all principals of members.
+    #[n(1)]
+    Known,
+    /// Principals of members that have one of these roles: one at least, each once, in their order.
+    #[n(2)]
+    Roles(#[n(0)] Vec<Role>),
+}
+
+impl fmt::Display for Callers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Members => f.write_str("members"),
+            Self::Known => f.write_str("members and their principals"),
+            Self::Roles(roles) => {
+                f.write_str("principals with the role")?;
+                for (place, role) in roles.iter().enumerate() {
+                    let name = format!("{role:?}").to_lowercase();
+                    write!(f, "{} {name}", if place == 0 { "" } else { " or" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a contract in WebAssembly may use and keep; [`crate::CEILING`] at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    /// Fuel of one call, and of a migration: 1 at least.
+    #[n(0)]
+    pub fuel: u64,
+    /// Records that it keeps.
+    #[n(1)]
+    pub records: u64,
+    /// Bytes of their keys and values together.
+    #[n(2)]
+    pub bytes: u64,
+}
+
+/// That a contract in WebAssembly takes no more calls.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Uninstall {
+    /// The contract.
+    #[n(0)]
+    pub name: String,
+    /// Whether what it keeps is to be erased; else it stays.
+    #[n(1)]
+    pub erase: bool,
+}
+
+/// `modules.store`, by a member's operator: in the place of what the member stored before.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ModuleStore {
+    /// WebAssembly, as `docs/spec/wasm.md` allows it.
+    #[n(0)]
+    pub module: Bytes,
+}
+
+/// `modules.drop`, by a member's operator: the module that the member has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ModuleDrop {}
+
+/// `modules.sweep`, by any member's operator.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct ModuleState {
+    /// The contract.
+    #[n(0)]
+    pub name: String,
 }
 
 /// `governance.propose`, by a member's operator, whose vote it carries. The proposal's identity is the transaction's.

@@ -6,8 +6,9 @@ use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
-    AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Member, MemberKey, OracleEpoch,
-    Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet, Version,
+    AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member, MemberKey,
+    OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet,
+    Version,
 };
 use crate::{assets, governance, key};
 
@@ -255,6 +256,41 @@ pub fn decided_oracles(state: &dyn State) -> Result<Option<DecidedOracles>, Erro
     Ok(get::<DecidedOracles>(state, key::DECIDED_ORACLES)?.filter(|decided| decided.epoch == next))
 }
 
+/// The module that a member has stored and no ballot has installed.
+pub fn pending_module(state: &dyn State, member: &str) -> Result<Option<PendingModule>, Error> {
+    get(state, &key::pending(member))
+}
+
+/// A contract in WebAssembly; uninstalled ones are there until nothing of them is left.
+pub fn installed(state: &dyn State, name: &str) -> Result<Option<Installed>, Error> {
+    get(state, &key::installed(name))
+}
+
+/// The contracts in WebAssembly by name, uninstalled ones among them: at most [`crate::MAX_INSTALLED`].
+pub fn installed_contracts(state: &dyn State) -> Result<Vec<Installed>, Error> {
+    all(state, key::INSTALLED)
+}
+
+/// The bytes of the module that a contract in WebAssembly runs.
+pub fn module(state: &dyn State, name: &str) -> Result<Option<wire::Bytes>, Error> {
+    get(state, &key::code(name))
+}
+
+/// How much a contract in WebAssembly keeps.
+pub fn usage(state: &dyn State, name: &str) -> Result<Kept, Error> {
+    Ok(get(state, &key::usage(name))?.unwrap_or_default())
+}
+
+/// The key of the world state under which a contract in WebAssembly keeps one of its own.
+pub fn kept_key(name: &str, key: &str) -> String {
+    format!("{}{key}", key::kept(name))
+}
+
+/// What a contract in WebAssembly keeps under one of its keys.
+pub fn kept(state: &dyn State, name: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(state.get(kept_key(name, key).as_bytes())?)
+}
+
 /// The validators in force.
 pub fn epoch(state: &dyn State) -> Result<Epoch, Error> {
     let number = get(state, key::EPOCH)?.unwrap_or(0);
@@ -346,7 +382,7 @@ pub(crate) fn get<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> Re
     state.get(key.as_bytes())?.map(|bytes| decode(key, &bytes)).transpose()
 }
 
-fn need<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> Result<T, Error> {
+pub(crate) fn need<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> Result<T, Error> {
     get(state, key)?.ok_or_else(|| Error::Damaged { key: key.into(), detail: "it is absent".into() })
 }
 

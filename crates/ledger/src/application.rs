@@ -39,6 +39,24 @@ pub trait Application: Send + Sync {
         Ok(None)
     }
 
+    /// As [`Application::execute`], for an application that bounds what a block's transactions use together. `used` is what those before
+    /// it in the block have used, in the application's own measure, refused ones among them, and takes up what this one uses, refused or
+    /// not. Every block begins with 0, whoever executes it and however often; nothing of it is stored. [`Application::execute`] runs a
+    /// transaction as if it stood alone in its block.
+    ///
+    /// # Errors
+    /// Those of [`Application::execute`].
+    fn execute_within(
+        &self,
+        state: &dyn State,
+        context: &Context,
+        transaction: &VerifiedTransaction,
+        used: &mut u64,
+    ) -> Result<Effects, Failure> {
+        let _ = used;
+        self.execute(state, context, transaction)
+    }
+
     /// The validators in force in this state: names and keys well-formed and distinct ([`crate::Validator`]), a greater
     /// number with every change. Anything else stops the block, so that `execute` must refuse what would lead there.
     ///

@@ -12,6 +12,8 @@ use crate::{
 pub(crate) struct Overlay<'a> {
     base: &'a dyn State,
     changes: Changes,
+    /// What the block's transactions have used so far ([`Application::execute_within`]).
+    used: u64,
 }
 
 /// Key → new value, or none where the key is removed.
@@ -19,7 +21,7 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 impl<'a> Overlay<'a> {
     pub(crate) const fn new(base: &'a dyn State) -> Self {
-        Self { base, changes: BTreeMap::new() }
+        Self { base, changes: BTreeMap::new(), used: 0 }
     }
 
     /// Does what is due when a block begins, as far as one block has room for it; what it reports.
@@ -49,7 +51,7 @@ impl<'a> Overlay<'a> {
         Ok(reported)
     }
 
-    /// Runs one transaction; a refused one changes nothing.
+    /// Runs the block's next transaction; a refused one changes nothing.
     ///
     /// # Errors
     /// Fatal failures only.
@@ -59,7 +61,10 @@ impl<'a> Overlay<'a> {
         context: &Context,
         transaction: &VerifiedTransaction,
     ) -> Result<Outcome, Failure> {
-        let effects = application.execute(self, context, transaction).and_then(check);
+        // Apart from the state that it reads, so that a refused transaction counts, too.
+        let mut used = self.used;
+        let effects = application.execute_within(self, context, transaction, &mut used).and_then(check);
+        self.used = used;
         match effects {
             Ok(Effects { writes, events }) => {
                 self.write(writes);

@@ -9,6 +9,7 @@ pub(crate) mod events;
 mod governance;
 mod log;
 mod members;
+mod modules;
 mod peer;
 mod release;
 mod request;
@@ -105,6 +106,9 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/assets", get(members::assets))
         .route("/v1/contracts", get(members::contracts))
         .route("/v1/contracts/{id}", get(members::contract))
+        .route("/v1/modules", get(modules::list))
+        .route("/v1/modules/{name}", get(modules::show))
+        .route("/v1/modules/{name}/kept", get(modules::kept))
         .route("/v1/particulars", put(members::particulars))
         .route("/v1/cosigner", post(members::rotate))
         .route("/v1/audit", get(members::audit))

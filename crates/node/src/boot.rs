@@ -115,6 +115,14 @@ pub async fn run(
     let server = Server::bind(config.listen, tls::server_config(&identity), config.limits, metrics).await?;
     ready(server.local_addr()?);
     tracing::info!(member = config.member, address = config.address, "the node serves");
+    if let Ok(view) = node.replica.view() {
+        // Ahead of the calls; one that comes earlier compiles what it needs itself.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = contracts::prepare(&view) {
+                tracing::error!(%error, "contracts in WebAssembly are not ready");
+            }
+        });
+    }
     let ordering = tokio::spawn(replica::run(node.clone()));
     let seating = tokio::spawn(replica::take_seat(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));

@@ -112,7 +112,9 @@ pub(crate) fn status(code: &str) -> StatusCode {
         | "address_invalid" => StatusCode::BAD_REQUEST,
         "oversize" => StatusCode::PAYLOAD_TOO_LARGE,
         "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
-        "busy" | "unavailable" | "ledger_behind" | "oracles_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+        "busy" | "unavailable" | "ledger_behind" | "oracles_unavailable" | "block_full" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         "internal" => StatusCode::INTERNAL_SERVER_ERROR,
         "computation_failed" => StatusCode::BAD_GATEWAY,
         "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member" => {

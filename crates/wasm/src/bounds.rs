@@ -14,7 +14,7 @@ pub const MAX_PARAMETERS: usize = 32;
 pub const MAX_RESULTS: usize = 1;
 /// Locals of a function besides its parameters.
 pub const MAX_LOCALS: u32 = 512;
-/// Instructions of a function.
+/// Instructions of a function, each target of a `br_table` counting as one.
 pub const MAX_INSTRUCTIONS: usize = 16_384;
 /// Globals of a module.
 pub const MAX_GLOBALS: u32 = 256;

@@ -80,6 +80,8 @@ pub enum Role {
 pub struct Run {
     /// What it used: the same on every node.
     pub fuel: u64,
+    /// Pages of 64 KiB that its memory had in the end, however it ended: the same on every node.
+    pub pages: u64,
     /// What it changes and reports, or why it changes nothing.
     pub end: Result<Effects, crate::Stop>,
 }

@@ -117,12 +117,13 @@ impl Code {
         store.data_mut().begin(Meters { memory, fuel });
         let end = self.enter(&mut store, &instance);
         let used = limit.saturating_sub(host::left(fuel, &mut store));
+        let pages = memory.size(&store);
         let why = stopped.get(&mut store).i32().unwrap_or_default();
         let end = match end {
             Ok(()) => Ok(store.into_data().into_effects()),
             Err(error) => Err(stop(&error, why, limit)?),
         };
-        Ok(Run { fuel: used, end })
+        Ok(Run { fuel: used, pages, end })
     }
 
     /// Gives the contract its arguments and control.

@@ -156,12 +156,16 @@ fn function(
     locals.push((1, ValType::I32));
 
     let (bytes, base) = (body.as_bytes(), body.range().start);
-    let mut operators = Vec::new();
+    let (mut operators, mut ways) = (Vec::new(), 0_usize);
     let mut reader = body.get_operators_reader().map_err(invalid)?;
     while !reader.eof() {
         let (operator, at) = reader.read_with_offset().map_err(invalid)?;
+        // Each is a way that the compiler has to follow.
+        if let Operator::BrTable { targets } = &operator {
+            ways = ways.saturating_add(targets.len() as usize);
+        }
         operators.push((operator, at - base));
-        few("instructions in a function", operators.len() as u64, MAX_INSTRUCTIONS as u64)?;
+        few("instructions in a function", (operators.len().saturating_add(ways)) as u64, MAX_INSTRUCTIONS as u64)?;
     }
     let frame = FRAME + SLOT * (parameters + count + operators.len() as u32);
 

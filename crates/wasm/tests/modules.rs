@@ -146,7 +146,7 @@ fn what_is_not_deterministic_or_not_bounded_is_refused() {
 fn no_loop_outlives_its_fuel() {
     let forever = ["(loop br 0)", "(loop (br_if 0 (i32.const 1)))", "(loop $l (block (br_table $l 0 (i32.const 0))))"];
     for body in forever {
-        let Run { fuel, end } = run(&contract("", body));
+        let Run { fuel, end, .. } = run(&contract("", body));
         assert_eq!(end, Err(Stop::Fuel { limit: MAX_FUEL }), "{body}");
         assert!(fuel <= MAX_FUEL && fuel > MAX_FUEL - 100, "{body}: {fuel}");
     }

@@ -4,14 +4,20 @@ use std::path::Path;
 
 use client::Client;
 use client::api::{Governance, ProposalView};
-use contracts::message::{Action, Ballot, Issuer, OraclePlan, Parameters, ProposalState, Propose, Recovery};
-use contracts::record::{ProposalPhase, Recovering};
+use contracts::message::{
+    Action, Ballot, Callers, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose, Recovery,
+    Room, Uninstall,
+};
+use contracts::record::{ProposalPhase, Recovering, Role};
 use contracts::{DEFAULT_PARAMETERS, code};
 use crypto::Digest;
 use serde_json::json;
 
-use super::{Surroundings, find, members, setup};
-use crate::args::{ActionCommand, AdmitArgs, GovernanceCommand, ParameterArgs, ProposalArgs, VoteName};
+use super::call::Arguments;
+use super::{Surroundings, find, members, modules, setup};
+use crate::args::{
+    ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, VoteName,
+};
 use crate::error::Failure;
 use crate::home::{Session, now};
 use crate::output::{Output, fields, moment, short, table};
@@ -79,6 +85,8 @@ async fn propose(
             Action::Parameters(wanted)
         }
         ActionCommand::Recover { file } => return recover(&file, reason, days, session, output).await,
+        ActionCommand::Install(args) => install(args, &session.client).await?,
+        ActionCommand::Uninstall { name, erase } => Action::Uninstall(Uninstall { name, erase }),
     };
     let id = submit(&session.client, action, reason, expires).await?;
     stands(&session.client, &id, output).await
@@ -160,6 +168,31 @@ async fn admit(
     let id = placed?.id;
     output.note(&keep(&out, &name, until));
     stands(&session.client, &id, output).await
+}
+
+/// Has the module stored, unless it is, or the contract has it.
+async fn install(args: InstallArgs, client: &Client) -> Result<Action, Failure> {
+    let InstallArgs { name, module, callers, roles, fuel, records, bytes, migrate } = args;
+    let code = modules::load(&module)?;
+    let digest = wasm::digest(&code);
+    let had =
+        client.modules().await?.into_iter().any(|one| one.installed.name == name && one.installed.module == digest);
+    if !had {
+        match client.submit("modules", "store", &ModuleStore { module: code.into() }).await {
+            Err(error) if error.code() != Some(code::ALREADY_RECORDED.code) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let mut roles: Vec<Role> = roles.into_iter().map(Into::into).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    let callers = match callers {
+        _ if !roles.is_empty() => Callers::Roles(roles),
+        CallersName::Members => Callers::Members,
+        CallersName::Known => Callers::Known,
+    };
+    let migration = migrate.map(|arguments| wire::to_vec(&Arguments(arguments)).into());
+    Ok(Action::Install(Install { name, module: digest, callers, room: Room { fuel, records, bytes }, migration }))
 }
 
 fn keep(out: &Path, name: &str, until: u64) -> String {
@@ -315,6 +348,9 @@ fn what(action: &Action) -> String {
         Action::Oracles(plan) => format!("{name} {} of {}", plan.threshold, plan.participants.len()),
         Action::Parameters(_) => name.to_owned(),
         Action::Recover(recover) => format!("{name} {}", recover.member),
+        Action::Install(install) => format!("{name} {} in {}", short(install.module), install.name),
+        Action::Uninstall(Uninstall { name: contract, erase: true }) => format!("{name} and erase {contract}"),
+        Action::Uninstall(uninstall) => format!("{name} {}", uninstall.name),
     }
 }
 
@@ -341,6 +377,13 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
         Action::Recover(recover) => {
             vec![("new key", recover.key.to_string()), ("to be decided", format!("until {}", moment(recover.until)))]
         }
+        Action::Install(install) => vec![
+            ("module", install.module.to_string()),
+            ("called by", install.callers.to_string()),
+            ("fuel of a call", install.room.fuel.to_string()),
+            ("keeps", format!("{} records, {} bytes at most", install.room.records, install.room.bytes)),
+            ("migration", install.migration.as_ref().map_or("none".into(), |bytes| wire::text::to_hex(&bytes.0))),
+        ],
         _ => Vec::new(),
     }
 }

@@ -5,6 +5,7 @@ mod governance;
 mod histories;
 mod ledgers;
 mod members;
+mod modules;
 mod offers;
 mod ordering;
 mod recovery;

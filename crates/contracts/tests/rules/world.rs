@@ -189,13 +189,17 @@ impl World {
         let mut due = self.due(&context);
         let mut outcome = match Contracts.execute(&self.state, &context, &verified) {
             Ok(effects) => {
-                assert!(effects.writes.len() <= 100 && !effects.events.is_empty());
+                // Contracts in WebAssembly say as much or as little as they like.
+                let ours = !contract.starts_with(contracts::PREFIX) && method != "sweep";
+                assert!(!ours || effects.writes.len() <= 100 && !effects.events.is_empty());
                 self.state.apply(effects.writes);
                 Outcome { code: "ok".into(), events: effects.events }
             }
             Err(failure) => {
                 assert!(!failure.fatal, "{failure}");
-                assert!(contracts::code::lookup(&failure.code).is_some(), "{failure}");
+                // Contracts in WebAssembly have codes of their own, under their names.
+                let own = failure.code.starts_with(contracts::PREFIX);
+                assert!(own || contracts::code::lookup(&failure.code).is_some(), "{failure}");
                 Outcome { code: failure.code.into_owned(), events: vec![] }
             }
         };

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, events, governance, log, members, release, request, search};
+use super::{backup, events, governance, log, members, modules, release, request, search};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,6 +37,9 @@ use super::{backup, events, governance, log, members, release, request, search};
         members::assets,
         members::contracts,
         members::contract,
+        modules::list,
+        modules::show,
+        modules::kept,
         members::particulars,
         members::rotate,
         members::audit,

@@ -139,6 +139,14 @@ pub(crate) async fn state(
     if key.len() > MAX_KEY {
         return Err(ApiError::new(code::MALFORMED, format!("a key has at most {MAX_KEY} bytes")));
     }
+    let height = kept_height(&node, height)?;
+    let proof = node.replica.prove_state(&node, height, key.clone()).await?;
+    node.audit.record(&caller.actor(), "state.prove", &key, "ok", &format!("block {height}")).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof).into_response())
+}
+
+/// The block after which the state is asked for, where this node keeps that state; the newest unless stated.
+pub(super) fn kept_height(node: &Node, height: Option<u64>) -> Result<u64, ApiError> {
     let newest = node.replica.height();
     let height = height.unwrap_or(newest);
     if height > newest || height < newest.saturating_sub(ledger::HISTORY) {
@@ -148,9 +156,7 @@ pub(crate) async fn state(
             format!("this node keeps the states of blocks {oldest} to {newest}"),
         ));
     }
-    let proof = node.replica.prove_state(&node, height, key.clone()).await?;
-    node.audit.record(&caller.actor(), "state.prove", &key, "ok", &format!("block {height}")).await?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof).into_response())
+    Ok(height)
 }
 
 /// Refuses what the published log does not answer.
@@ -167,4 +173,4 @@ fn unpublished() -> ApiError {
 }
 
 /// Longest key of the state, bytes.
-const MAX_KEY: usize = 256;
+pub(super) const MAX_KEY: usize = 256;
