@@ -501,15 +501,16 @@ fn pruning_changes_nothing_that_is_computed() {
     cosign_ends(&pruned, 12);
     assert_eq!(pruned.view().unwrap().oldest(), 35);
     // Within two hours, and below the oldest state: 24 blocks of five minutes.
+    let needed = whole.entries(7, 1).unwrap().remove(0);
     let mut steps = 0;
-    while pruned.prune(u64::MAX, 10).unwrap() {
+    while pruned.prune(u64::MAX, 10, &|id| *id == needed.transaction.id()).unwrap() {
         steps += 1;
     }
     assert!(steps > 3, "in steps");
     let kept = pruned.kept().unwrap();
     assert_eq!(kept.height, 40 - 24);
     assert_eq!(kept.index, whole.header(kept.height - 1).unwrap().unwrap().log_size);
-    assert!(!pruned.prune(u64::MAX, 10).unwrap(), "there is no more");
+    assert!(!pruned.prune(u64::MAX, 10, &|_| false).unwrap(), "there is no more");
     assert_eq!(pruned.kept().unwrap(), kept);
     let gone = |result: Result<(), Error>| assert!(matches!(result, Err(Error::Gone { oldest: 16 })), "{result:?}");
     gone(pruned.block(15).map(drop));
@@ -520,6 +521,13 @@ fn pruning_changes_nothing_that_is_computed() {
     let first = whole.entries(0, 1).unwrap().remove(0).transaction;
     assert_eq!(pruned.committed(&first.id()).unwrap(), None);
     assert!(pruned.receipt(&[first.id()]).is_err());
+    // What is needed is found, and has its receipt under a later checkpoint.
+    assert_eq!(pruned.committed(&needed.transaction.id()).unwrap().as_ref(), Some(&needed));
+    cosign(&pruned, 40, &keys(2)[..3]);
+    pruned.receipt(&[needed.transaction.id()]).unwrap();
+    let absent = whole.entries(8, 1).unwrap().remove(0);
+    assert!(pruned.holds(&absent).unwrap() && pruned.receipt_of(vec![absent.clone(), needed]).is_ok());
+    assert!(!pruned.holds(&ledger::Committed { position: 3, ..absent }).unwrap());
     // It cannot come again: it has expired.
     assert!(pruned.propose(vec![verified(first)], 0).unwrap().results[0].is_err());
     // Ends of epochs stay cosigned, others not.
@@ -532,7 +540,7 @@ fn pruning_changes_nothing_that_is_computed() {
     grow(&whole, &more, &mut nonce, &mut turns);
     for block in whole.blocks(41, usize::MAX).unwrap() {
         pruned.apply(&block, u64::MAX - 1_000_000, false).unwrap();
-        pruned.prune(u64::MAX, 3).unwrap();
+        pruned.prune(u64::MAX, 3, &|_| false).unwrap();
     }
     same(&whole, &pruned, 43);
     assert!(matches!(pruned.view().unwrap().prove_at(42, b"epoch"), Err(Error::Pruned { oldest: 43, .. })));

@@ -8,8 +8,10 @@ use redb::{Durability, ReadableDatabase, ReadableTable};
 
 use super::Ledger;
 use crate::receipt::MAX_ENTRIES;
-use crate::store::{self, COSIGNATURES, COSIGNED};
-use crate::{Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, View};
+use crate::store::{self, COSIGNATURES, COSIGNED, TREE};
+use crate::{
+    Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, VerifiedTransaction, View,
+};
 
 impl Ledger {
     /// The header of a block.
@@ -95,9 +97,11 @@ impl Ledger {
     pub fn committed(&self, id: &Digest) -> Result<Option<Committed>, Error> {
         let read = self.database().begin_read()?;
         let Some(index) = store::index(&read, id)? else { return Ok(None) };
+        if let Some(entry) = store::entries(&read, index, index + 1)?.pop() {
+            return Ok(Some(entry));
+        }
         store::kept(&read)?.check(index)?;
-        let entry = store::entries(&read, index, index + 1)?.pop();
-        entry.map(Some).ok_or(Error::Damaged("a missing entry"))
+        Err(Error::Damaged("a missing entry"))
     }
 
     /// The newest place given to [`Ledger::execute`].
@@ -225,9 +229,30 @@ impl Ledger {
         if !(1..=MAX_ENTRIES).contains(&ids.len()) {
             return Err(Error::ReceiptSize { found: ids.len(), limit: MAX_ENTRIES });
         }
-        let mut entries = Vec::new();
-        for id in ids {
-            entries.push(self.committed(id)?.ok_or(Error::UnknownTransaction(*id))?);
+        let entries = ids.iter().map(|id| self.committed(id)?.ok_or(Error::UnknownTransaction(*id)));
+        self.receipt_of(entries.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a transaction with its outcome, which others may have sent, is on this ledger, at its place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn holds(&self, entry: &Committed) -> Result<bool, Error> {
+        let table = self.database().begin_read()?.open_table(TREE)?;
+        let leaf = table.get((0, entry.index))?.map(|leaf| Digest::from(*leaf.value()));
+        // The leaf does not cover the signature.
+        let verified = VerifiedTransaction::verify(entry.transaction.clone(), &self.chain);
+        Ok(leaf == Some(entry.leaf()) && verified.is_ok())
+    }
+
+    /// As [`Ledger::receipt`], for transactions of this ledger that are at hand, also where it does not [keep](Ledger::kept) them: they must be
+    /// such as it [holds](Ledger::holds).
+    ///
+    /// # Errors
+    /// [`Error::ReceiptSize`], [`Error::NotCosigned`], [`Error::Store`].
+    pub fn receipt_of(&self, mut entries: Vec<Committed>) -> Result<Receipt, Error> {
+        if !(1..=MAX_ENTRIES).contains(&entries.len()) {
+            return Err(Error::ReceiptSize { found: entries.len(), limit: MAX_ENTRIES });
         }
         entries.sort_by_key(|entry| entry.index);
         entries.dedup_by_key(|entry| entry.index);

@@ -1,5 +1,6 @@
 //! What is kept of old blocks, and how it goes.
 
+use crypto::Digest;
 use redb::{ReadableDatabase, ReadableTable};
 
 use super::{Ledger, RECALL};
@@ -27,6 +28,24 @@ impl Kept {
 }
 
 impl Ledger {
+    /// The first block of this time or a later one, Unix milliseconds; the one after the newest where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Damaged`].
+    pub fn first_since(&self, time: u64) -> Result<u64, Error> {
+        let read = self.database().begin_read()?;
+        let newest = store::newest(&read)?.height;
+        let (mut from, mut to) = (store::number(&read, store::BASE)?.unwrap_or(0), newest + 1);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match store::header(&read, middle)?.ok_or(Error::Damaged("a missing header"))?.time < time {
+                true => from = middle + 1,
+                false => to = middle,
+            }
+        }
+        Ok(from)
+    }
+
     /// From where on transactions are kept.
     ///
     /// # Errors
@@ -36,12 +55,12 @@ impl Ledger {
     }
 
     /// Removes transactions of blocks before a height, and their blocks' cosignatures: about so many at a time, in one write
-    /// transaction with the note of what is left. Never what is within [`RECALL`] of the newest block's time or not below the oldest kept
+    /// transaction with the note of what is left. Those that are `needed` stay, to be found by their identities. Never what is within [`RECALL`] of the newest block's time or not below the oldest kept
     /// state; never a header, a hash of the log, or what shows how an epoch ended. Whether more is to go.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Damaged`].
-    pub fn prune(&self, below: u64, transactions: usize) -> Result<bool, Error> {
+    pub fn prune(&self, below: u64, transactions: usize, needed: &dyn Fn(&Digest) -> bool) -> Result<bool, Error> {
         // Nobody writes a block, or begins from a snapshot, meanwhile.
         let tip = self.lock();
         let below = below.min(self.view()?.oldest()).min(tip.header.height);
@@ -67,10 +86,17 @@ impl Ledger {
                     more = true;
                     break;
                 }
-                for item in entries.extract_from_if(index..block.log_size, |_, _| true)? {
+                let mut gone = Vec::new();
+                for item in entries.range(index..block.log_size)? {
                     let (at, entry) = item?;
                     let entry = Committed::from_bytes(at.value(), entry.value());
                     let id = entry.map_err(|_| Error::Damaged("an entry"))?.transaction.id();
+                    if !needed(&id) {
+                        gone.push((at.value(), id));
+                    }
+                }
+                for (at, id) in gone {
+                    entries.remove(at)?;
                     ids.remove(id.as_bytes())?;
                 }
                 if header(height + 1)?.epoch == block.epoch {

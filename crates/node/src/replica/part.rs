@@ -29,6 +29,7 @@ use crate::config::Validator;
 use crate::message::{AskBlocks, AskCosigned, AskOrdering, Blocks, Cosigned, CosignedBy, Done, OrderedBy};
 use crate::problem::ApiError;
 use crate::service::{COSIGNER, Node};
+use crate::sync;
 
 /// What follows from this node's own configuration.
 pub(crate) struct Own {
@@ -258,7 +259,7 @@ fn begins(signed: &SignedTransaction) -> bool {
 }
 
 /// Heights of the last blocks of the ledger's epochs that are over, from that of this number on.
-fn ends(ledger: &Ledger, from: u64) -> Result<Vec<u64>, ApiError> {
+pub(super) fn ends(ledger: &Ledger, from: u64) -> Result<Vec<u64>, ApiError> {
     let view = ledger.view()?;
     let now = read::epoch(&*view)?.number;
     let mut ends = Vec::new();
@@ -364,7 +365,12 @@ async fn lead(node: &Arc<Node>) {
 /// Fetches blocks until the part changes; from the next source where one does not answer.
 async fn follow(node: &Arc<Node>, sources: &[String]) {
     let (mut pause, mut cosigned, mut turn) = (FIRST_PAUSE, 0, 0);
+    let mut unsure = true;
     loop {
+        // At the start, and where something went wrong: it may be far behind, or want blocks that nobody keeps.
+        if std::mem::take(&mut unsure) && sync::catch_up(node, sources).await {
+            return;
+        }
         let source = &sources[turn % sources.len()];
         match advance(node, source, &mut cosigned).await {
             Ok(false) => pause = FIRST_PAUSE,
@@ -377,7 +383,7 @@ async fn follow(node: &Arc<Node>, sources: &[String]) {
             }
             Err(Setback::Unreachable(error)) => {
                 tracing::warn!(%error, source, "cannot follow; trying again");
-                turn += 1;
+                (turn, unsure) = (turn + 1, true);
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
