@@ -14,6 +14,8 @@ pub(crate) const EXECUTED: &str = "executed";
 pub(crate) const BASE: &str = "base";
 /// The oldest height whose state is kept, where that is not [`crate::HISTORY`] before the newest.
 pub(crate) const OLDEST: &str = "oldest";
+/// The block of the snapshot that this ledger began from.
+pub(crate) const BEGAN: &str = "began";
 /// The first height whose transactions are kept.
 pub(crate) const KEPT: &str = "kept";
 /// Height → header.

@@ -129,7 +129,10 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<boo
         let mut snapshots: BTreeMap<(u64, Digest), (u64, Vec<Source>)> = BTreeMap::new();
         for (source, offer) in offers {
             let Some(id) = offer.manifest else { continue };
-            if offer.height > own && (gone || offer.height > own.saturating_add(after / 2)) && !node.sync.refused().contains(&id) {
+            if offer.height > own
+                && (gone || offer.height > own.saturating_add(after / 2))
+                && !node.sync.refused().contains(&id)
+            {
                 let entry = snapshots.entry((offer.height, id)).or_default();
                 entry.0 = entry.0.max(offer.bytes);
                 entry.1.push(source);
@@ -381,8 +384,7 @@ impl Taking {
             let (ledger, file) = (node.replica.copied(), node.directory.join("ledger.redb"));
             let staged = node.directory.join("ledger.redb.syncing");
             let read = |part| std::fs::read(path(&stage, part));
-            let restored =
-                ledger.restore(&staged, (&manifest, &certificate, &trust), node.sync.pinned.as_ref(), &read);
+            let restored = ledger.restore(&staged, (&manifest, &certificate, &trust), node.sync.pinned.as_ref(), &read);
             if let Err(error) = restored {
                 let _ = std::fs::remove_file(&staged);
                 if matches!(error, ledger::Error::Snapshot(_)) {

@@ -9,9 +9,7 @@ use redb::{Durability, ReadableDatabase, ReadableTable};
 use super::Ledger;
 use crate::receipt::MAX_ENTRIES;
 use crate::store::{self, COSIGNATURES, COSIGNED, TREE};
-use crate::{
-    Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, VerifiedTransaction, View,
-};
+use crate::{Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, VerifiedTransaction, View};
 
 impl Ledger {
     /// The header of a block.

@@ -46,6 +46,14 @@ impl Ledger {
         Ok(from)
     }
 
+    /// The block of the snapshot that this ledger began from, the newest that it has not executed itself; 0 where it has executed all.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn began(&self) -> Result<u64, Error> {
+        Ok(store::number(&self.database().begin_read()?, store::BEGAN)?.unwrap_or(0))
+    }
+
     /// From where on transactions are kept.
     ///
     /// # Errors

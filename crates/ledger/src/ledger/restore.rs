@@ -14,8 +14,8 @@ use super::{CACHE, Ledger, Tip};
 use crate::snapshot::fold;
 use crate::state::{StoredNode, node_place};
 use crate::store::{
-    self, BASE, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, IDS, KEPT, META, NODES, OLDEST,
-    PAST, PLACES, STALE, STATE, TREE,
+    self, BASE, BEGAN, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, IDS, KEPT, META, NODES,
+    OLDEST, PAST, PLACES, STALE, STATE, TREE,
 };
 use crate::{
     Certificate, Checkpoint, CosignedBy, Epoch, Error, Handover, Header, LEAVES, Manifest, Part, SnapshotError, Trust,
@@ -147,6 +147,7 @@ impl Writer<'_> {
         self.write(|write| {
             let mut meta = write.open_table(META)?;
             meta.insert("genesis", wire::to_vec(&own.genesis).as_slice())?;
+            meta.insert(BEGAN, header.height.to_be_bytes().as_slice())?;
             meta.insert(OLDEST, header.height.to_be_bytes().as_slice())?;
             meta.insert(KEPT, (header.height + 1).to_be_bytes().as_slice())?;
             write.open_table(HEADERS)?;

@@ -171,14 +171,22 @@ impl Own {
         handles.find(|handle| self.keys.public(handle).is_ok_and(|public| public == *key))
     }
 
-    /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where the member is no
+    /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where it has not executed the
+    /// block itself ([`Ledger::began`]); where the member is no
     /// validator of the block's epoch, as a newcomer is not of the block that let it in, or has no longer the key that it had then; and where
     /// that key is burnt and too few others have cosigned the block: it may have cosigned another at that height.
     pub(super) fn cosign(&self, ledger: &Ledger, height: u64) -> Result<Option<Cosignature>, ApiError> {
+        if ledger.header(height)?.is_none() && height < ledger.head().height {
+            return Ok(None);
+        }
         let checkpoint = ledger.durable_checkpoint(height)?;
         let mut kept = ledger.cosignatures(height)?.into_iter();
         if let Some((_, kept)) = kept.find(|(member, _)| *member == self.member) {
             return Ok(Some(kept));
+        }
+        // What others executed this node answers for with their cosignatures alone.
+        if height > 0 && height <= ledger.began()? {
+            return Ok(None);
         }
         let epoch = ledger.epoch(checkpoint.epoch)?;
         let Some(epoch) = epoch else { return Ok(None) };
@@ -657,15 +665,24 @@ async fn overtaken(node: &Arc<Node>) -> Part {
         if !are_ahead(node, &epoch, epoch.validators.len() - epoch.quorum() + 1, VOUCH).await {
             continue;
         }
+        let mut gone = false;
         for validator in epoch.validators.iter().filter(|validator| validator.name != node.member) {
             let ask = AskBlocks { after: replica.ledger.head().height, cosigned: 0 };
             let answer = timeout(VOUCH, node.call::<_, Blocks>(&validator.name, "/peer/v1/blocks", &ask)).await;
+            gone |= matches!(&answer, Ok(Err(error)) if error.code == code::PRUNED.code);
             let Ok(Ok(Blocks { blocks, .. })) = answer else { continue };
             // One who left with too few to answer for it would wait for ever; in its epoch it still hears of the last slate.
             if !blocks.is_empty() && vouch(node, blocks).await.is_ok() {
                 tracing::warn!(epoch = epoch.number, "this epoch is over; its end comes from the others");
                 return Part::following(&epoch, &replica.own);
             }
+        }
+        if gone {
+            tracing::warn!(
+                epoch = epoch.number,
+                "this epoch is over, and its end is no longer kept: a snapshot has it"
+            );
+            return Part::following(&epoch, &replica.own);
         }
     }
 }
