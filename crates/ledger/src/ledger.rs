@@ -20,6 +20,7 @@ use crypto::merkle::Frontier;
 use jmt::storage::{Node, NodeKey};
 pub use prune::Kept;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
+pub use restore::Staged;
 pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;

@@ -60,7 +60,7 @@ pub use checkpoint::{Checkpoint, Cosignature, key_id};
 pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, PinnedEpoch, Validator};
 pub use error::Error;
 pub use ledger::{
-    HISTORY, Kept, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed, RECALL, Snapshot,
+    HISTORY, Kept, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed, RECALL, Snapshot, Staged,
 };
 pub use note::{MAX_NOTE, Note, NoteError, VerifiedNote, WitnessKey};
 pub use ordering::{Callback, Ordering, Solo, Submit, Unavailable};

@@ -482,8 +482,9 @@ impl Replica {
     /// A transaction that this node does not keep, from another's: it is on this ledger as it came, or is not taken.
     async fn fetched(&self, node: &Arc<Node>, id: &Digest) -> Option<Committed> {
         let members = read::active_members(&self.ledger.view().ok()?).ok()?;
+        let ask = AskRecord { id: *id };
         for member in members.into_iter().map(|member| member.card.name).filter(|name| *name != node.member) {
-            let asked = node.call::<_, Record>(&member, "/peer/v1/record", &AskRecord { id: *id });
+            let asked = node.call::<_, Record>(&member, "/peer/v1/record", &ask);
             let Ok(Ok(Record { index, bytes })) = timeout(RECALL, asked).await else { continue };
             let committed = Committed::from_bytes(index, &bytes).ok().filter(|found| found.transaction.id() == *id);
             match committed {

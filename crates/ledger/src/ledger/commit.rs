@@ -2,7 +2,7 @@
 
 use crypto::{Digest, merkle, merkle::Frontier};
 use jmt::storage::TreeUpdateBatch;
-use redb::{Database, Durability};
+use redb::{Database, Durability, ReadableTable as _};
 use wire::Bytes;
 
 use super::{HISTORY, epoch};
