@@ -66,7 +66,11 @@ fn main() -> Result<(), Failed> {
     let head = source.head();
     let cosignature = source.durable_checkpoint(head.height)?.cosign(1, |text| Ok::<_, Failed>(key.sign_raw(text)))?;
     source.add_cosignatures(head.height, &[("one".into(), cosignature)])?;
-    println!("{records} records by as many transactions in {} blocks, {}", head.height, size(&directory.join("source"))?);
+    println!(
+        "{records} records by as many transactions in {} blocks, {}",
+        head.height,
+        size(&directory.join("source"))?
+    );
 
     let begun = Instant::now();
     let snapshot = source.snapshot(head.height, &directory.join("made"))?;
@@ -102,7 +106,11 @@ fn main() -> Result<(), Failed> {
     }
     other.flush()?;
     let took = begun.elapsed().as_secs_f64();
-    println!("one that executes all blocks ({:.1} MiB) in {took:.2} s, {}", mib(bytes as u64), size(&directory.join("other"))?);
+    println!(
+        "one that executes all blocks ({:.1} MiB) in {took:.2} s, {}",
+        mib(bytes as u64),
+        size(&directory.join("other"))?
+    );
     drop((source, newcomer, other));
     std::fs::remove_dir_all(directory)?;
     Ok(())

@@ -3,9 +3,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crypto::{Digest, SigningKey};
 use ledger::{
@@ -13,6 +15,8 @@ use ledger::{
     State as _, Trust, VerifiedTransaction,
 };
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use support::*;
 
 /// A call whose expiry fits the block's time.
@@ -553,4 +557,54 @@ fn pruning_changes_nothing_that_is_computed() {
     let ledger = open(&next);
     sync(&pruned, 47, &ledger, &next).unwrap();
     assert_eq!(ledger.head(), whole.header(47).unwrap().unwrap());
+}
+
+const DIRECTORY: &str = "LEDGER_SNAPSHOT_DIRECTORY";
+
+/// SIGKILL at thirty seeded moments of a restoring: what is there opens, as it was or as it will be, and the next attempt goes well.
+#[test]
+fn a_kill_leaves_the_old_ledger_or_the_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger");
+    let mut random = ChaCha8Rng::seed_from_u64(30);
+    let mut adopted = 0;
+    for _ in 0..30 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "restores_until_killed", "--ignored", "--nocapture"])
+            .env(DIRECTORY, directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        assert!(output.lines().map_while(Result::ok).any(|line| line.ends_with("begins")), "the child begins");
+        std::thread::sleep(Duration::from_micros(u64::from(random.next_u32() % 120_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let height = open(&path).head().height;
+        assert!(height == 0 || height == 38, "{height}");
+        if height == 38 {
+            adopted += 1;
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+    println!("{adopted} of 30 were done before they were killed");
+    let source = original();
+    let ledger = open(&path);
+    sync(&source, 38, &ledger, &path).unwrap();
+    assert_eq!(ledger.head().height, 38);
+}
+
+#[test]
+#[ignore = "killed by a_kill_leaves_the_old_ledger_or_the_new"]
+fn restores_until_killed() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let path = Path::new(&directory).join("ledger");
+    let source = original();
+    let ledger = open(&path);
+    // With a line end of its own, past what the test runner prints before.
+    println!("\nbegins");
+    std::io::stdout().flush().unwrap();
+    sync(&source, 38, &ledger, &path).unwrap();
+    std::thread::sleep(Duration::from_secs(60));
 }

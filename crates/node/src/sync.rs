@@ -324,35 +324,22 @@ impl Taking {
         left.await.map_err(ApiError::internal)
     }
 
-    /// Fetches parts from all sources at once, each from whoever is free.
+    /// Fetches parts from all sources at once.
     async fn fetch(&self, manifest: &Arc<Manifest>, stage: &Path, parts: Vec<Part>) -> Result<(), ApiError> {
-        let (count, queue) = (parts.len(), Mutex::new(VecDeque::from(parts)));
-        let done = AtomicU64::new(0);
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let back = |part| queue.lock().unwrap_or_else(PoisonError::into_inner).push_front(part);
-        let workers = self.sources.iter().map(|source| async {
-            let mut strikes = 0;
-            // Others may give back what they could not get.
-            while strikes < STRIKES && done.load(Ordering::Acquire) < count as u64 {
-                let Some(part) = next() else {
-                    sleep(IDLE).await;
-                    continue;
-                };
-                match self.one(source, manifest, stage, part).await {
-                    Ok(()) => {
-                        done.fetch_add(1, Ordering::AcqRel);
-                        self.node.sync.fetched.fetch_add(1, Ordering::Relaxed);
-                    }
+        let one = |source: &Source, part| {
+            let source = source.clone();
+            async move {
+                let outcome = self.one(&source, manifest, stage, part).await;
+                match &outcome {
+                    Ok(()) => drop(self.node.sync.fetched.fetch_add(1, Ordering::Relaxed)),
                     Err(error) => {
                         tracing::warn!(%error, source = source.card.name, ?part, "a part of a snapshot did not come, or is refused");
-                        strikes += 1;
-                        back(part);
                     }
                 }
+                outcome.is_ok()
             }
-        });
-        join_all(workers).await;
-        match done.load(Ordering::Acquire) == count as u64 {
+        };
+        match from_all(&self.sources, parts, one).await {
             true => Ok(()),
             false => Err(ApiError::new(code::UNAVAILABLE, "nobody gives all of its parts")),
         }
@@ -399,6 +386,37 @@ impl Taking {
     }
 }
 
+/// Has `one` done with each of the parts, by all sources at once, each when it is free; whether that was possible. A source that has failed
+/// three times is asked no more, and what it failed with is given to the others.
+async fn from_all<S, F>(sources: &[S], parts: Vec<Part>, one: impl Fn(&S, Part) -> F) -> bool
+where
+    F: Future<Output = bool>,
+{
+    let (count, queue) = (parts.len() as u64, Mutex::new(VecDeque::from(parts)));
+    let done = AtomicU64::new(0);
+    let waiting = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let workers = sources.iter().map(|source| async {
+        let mut strikes = 0;
+        // Others may give back what they could not get.
+        while strikes < STRIKES && done.load(Ordering::Acquire) < count {
+            let next = waiting().pop_front();
+            let Some(part) = next else {
+                sleep(IDLE).await;
+                continue;
+            };
+            match one(source, part).await {
+                true => drop(done.fetch_add(1, Ordering::AcqRel)),
+                false => {
+                    strikes += 1;
+                    waiting().push_back(part);
+                }
+            }
+        }
+    });
+    join_all(workers).await;
+    done.load(Ordering::Acquire) == count
+}
+
 /// What is wrong with what others sent is for the log here, where it is told anyway.
 fn refusal(error: ledger::Error) -> ApiError {
     match error {
@@ -435,3 +453,44 @@ const IDLE: Duration = Duration::from_millis(50);
 const STRIKES: u32 = 3;
 /// Most nodes that are asked.
 const SOURCES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_fails_is_asked_no_more_and_the_others_give_what_it_did_not() {
+        let parts: Vec<Part> = (0..40).map(Part::Branch).collect();
+        let asked = Mutex::new(BTreeMap::<(&str, bool), u32>::new());
+        let one = |source: &&'static str, part: Part| {
+            // One lies always, one now and then.
+            let good = match *source {
+                "liar" => false,
+                "unsteady" => part != Part::Branch(7),
+                _ => true,
+            };
+            *asked.lock().unwrap().entry((*source, good)).or_default() += 1;
+            async move {
+                tokio::task::yield_now().await;
+                good
+            }
+        };
+        assert!(from_all(&["liar", "unsteady", "honest"], parts.clone(), one).await);
+        let told = asked.lock().unwrap().clone();
+        assert_eq!(told[&("liar", false)], STRIKES);
+        assert_eq!(told.iter().filter(|((_, good), _)| *good).map(|(_, count)| count).sum::<u32>(), 40);
+        assert!(!from_all(&["liar", "liar"], parts.clone(), one).await);
+        assert!(!from_all(&[], parts, one).await);
+        assert!(from_all(&["liar"], vec![], one).await);
+    }
+
+    #[test]
+    fn a_part_has_its_name_when_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = path(directory.path(), Part::Recent(3));
+        write(&place, b"whole").unwrap();
+        assert_eq!(std::fs::read(&place).unwrap(), b"whole");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_ne!(path(directory.path(), Part::Leaves(3)), place);
+    }
+}
