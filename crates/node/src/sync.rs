@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use client::seen::Seen;
 use contracts::message::MemberCard;
 use contracts::{code, read};
 use crypto::Digest;
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ledger::{Certificate, Checkpoint, Ledger, Manifest, Part, Trust};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use wire::Bytes;
 
 use crate::message::{AskEpochs, AskPart, AskSnapshot, Epochs, Offer, PartBytes};
@@ -155,20 +156,29 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<boo
     }
 }
 
-/// What those who answer have to offer.
+/// What those who answer have to offer. Where nothing is wanted yet the first answer suffices, and those that come a moment later.
 async fn offers(node: &Node, sources: &[Source], height: u64, wanted: bool) -> Vec<(Source, Offer)> {
     let ask = AskSnapshot { height, wanted };
-    let asked = sources.iter().map(|source| async {
-        match timeout(WORD, source.ask::<_, Offer>(node, "/peer/v1/snapshot", &ask)).await {
-            Ok(Ok(offer)) => Some((source.clone(), offer)),
-            Err(_) => None,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, source = source.card.name, "no offer of a snapshot");
-                None
+    let mut asked: FuturesUnordered<_> = sources
+        .iter()
+        .map(|source| async {
+            let offer = source.ask::<_, Offer>(node, "/peer/v1/snapshot", &ask).await;
+            (source.clone(), offer)
+        })
+        .collect();
+    let (mut found, mut until) = (Vec::new(), Instant::now() + WORD);
+    while let Ok(Some((source, offer))) = timeout_at(until, asked.next()).await {
+        match offer {
+            Ok(offer) => {
+                found.push((source, offer));
+                if !wanted {
+                    until = until.min(Instant::now() + GRACE);
+                }
             }
+            Err(error) => tracing::debug!(%error, source = source.card.name, "no offer of a snapshot"),
         }
-    });
-    join_all(asked).await.into_iter().flatten().collect()
+    }
+    found
 }
 
 /// Knows all epochs that anybody can show to follow those that are known.
@@ -443,6 +453,8 @@ const STAGE: &str = "sync";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take to say what one has.
 const WORD: Duration = Duration::from_secs(15);
+/// How long others have to say it once one has.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long others may take to make a snapshot.
 const MAKING: Duration = Duration::from_secs(1200);
 /// Between two questions whether there is one.

@@ -21,7 +21,7 @@ use crypto::keystore::{FileKeys, Keys as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ledger::{Block, Checkpoint, Cosignature, Epoch, Ledger, SignedTransaction, Solo};
 use order::{Endpoint, Fault, Pace, PoolLimits, Quorum, StartError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{cosigned_apart, is_cosigned};
 use crate::clock::Clock;
@@ -373,11 +373,14 @@ async fn lead(node: &Arc<Node>) {
 /// Fetches blocks until the part changes; from the next source where one does not answer.
 async fn follow(node: &Arc<Node>, sources: &[String]) {
     let (mut pause, mut cosigned, mut turn) = (FIRST_PAUSE, 0, 0);
-    let mut unsure = true;
+    let (mut unsure, mut looked) = (true, Instant::now());
     loop {
-        // At the start, and where something went wrong: it may be far behind, or want blocks that nobody keeps.
-        if std::mem::take(&mut unsure) && sync::catch_up(node, sources).await {
-            return;
+        // At the start, and after something went wrong: it may be far behind, or want blocks that nobody keeps.
+        if std::mem::take(&mut unsure) {
+            looked = Instant::now();
+            if sync::catch_up(node, sources).await {
+                return;
+            }
         }
         let source = &sources[turn % sources.len()];
         match advance(node, source, &mut cosigned).await {
@@ -391,7 +394,8 @@ async fn follow(node: &Arc<Node>, sources: &[String]) {
             }
             Err(Setback::Unreachable(error)) => {
                 tracing::warn!(%error, source, "cannot follow; trying again");
-                (turn, unsure) = (turn + 1, true);
+                turn += 1;
+                unsure = error.code == code::PRUNED.code || looked.elapsed() > LOOK;
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
@@ -734,6 +738,8 @@ where
 
 /// Refusals after which another validator may answer.
 const ELSEWHERE: [&str; 3] = [code::PEER_UNREACHABLE.code, code::NOT_PERMITTED.code, code::BUSY.code];
+/// Least time between two looks whether this node is far behind, unless it is told that it is.
+const LOOK: Duration = Duration::from_secs(60);
 /// How long a validator's answer for a block may take.
 const VOUCH: Duration = Duration::from_secs(15);
 /// How long no block comes before a validator asks whether its epoch is over.
