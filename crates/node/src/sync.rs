@@ -88,28 +88,29 @@ impl Source {
     }
 }
 
-/// Begins from a snapshot where that is called for, and says whether it did. Whatever goes wrong, the ledger is as it was.
-pub(crate) async fn catch_up(node: &Arc<Node>, sources: &[String]) -> bool {
-    let Some(after) = node.sync.after else { return false };
-    match attempt(node, sources, after).await {
-        Ok(begun) => begun,
-        Err(error) => {
-            tracing::warn!(%error, "this node did not begin from a snapshot; it goes on by blocks where it can");
-            false
-        }
-    }
+/// Begins from a snapshot where that is called for, and says whether it did; nothing where nobody answered. Whatever goes wrong, the ledger is
+/// as it was.
+pub(crate) async fn catch_up(node: &Arc<Node>, sources: &[String]) -> Option<bool> {
+    let Some(after) = node.sync.after else { return Some(false) };
+    attempt(node, sources, after).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "this node did not begin from a snapshot; it goes on by blocks where it can");
+        Some(false)
+    })
 }
 
-async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<bool, ApiError> {
+async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<Option<bool>, ApiError> {
     let ledger = node.replica.copied();
     let own = ledger.head().height;
     let cards = sources.iter().filter_map(|name| node.card(name).ok());
     let sources: Vec<Source> = cards.map(|card| Source { card }).collect();
     let offers = offers(node, &sources, own, false).await;
+    if offers.is_empty() {
+        return Ok(None);
+    }
     let head = offers.iter().map(|(_, offer)| offer.head).max().unwrap_or(0);
-    let gone = !offers.is_empty() && offers.iter().all(|(_, offer)| offer.kept > own + 1);
+    let gone = offers.iter().all(|(_, offer)| offer.kept > own + 1);
     if !gone && head <= own.saturating_add(after) {
-        return Ok(false);
+        return Ok(Some(false));
     }
     // Whoever is asked is not believed: more of them help.
     let mut known: BTreeMap<String, Source> =
@@ -145,7 +146,7 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<boo
         for ((height, id), (bytes, sources)) in snapshots.into_iter().rev() {
             let taking = Taking { node: Arc::clone(node), height, id, sources, trust: trust.clone() };
             match taking.take(bytes).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(Some(true)),
                 Err(error) => tracing::warn!(%error, height, manifest = %id, "a snapshot was not taken"),
             }
         }
@@ -166,7 +167,7 @@ async fn offers(node: &Node, sources: &[Source], height: u64, wanted: bool) -> V
             (source.clone(), offer)
         })
         .collect();
-    let (mut found, mut until) = (Vec::new(), Instant::now() + WORD);
+    let (mut found, mut until) = (Vec::new(), Instant::now() + if wanted { WORD } else { HEAD });
     while let Ok(Some((source, offer))) = timeout_at(until, asked.next()).await {
         match offer {
             Ok(offer) => {
@@ -453,7 +454,8 @@ const STAGE: &str = "sync";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take to say what one has.
 const WORD: Duration = Duration::from_secs(15);
-/// How long others have to say it once one has.
+/// How long it may take to say how far one is, and how long others have to say it once one has.
+const HEAD: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_millis(500);
 /// How long others may take to make a snapshot.
 const MAKING: Duration = Duration::from_secs(1200);

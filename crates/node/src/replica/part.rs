@@ -373,13 +373,14 @@ async fn lead(node: &Arc<Node>) {
 /// Fetches blocks until the part changes; from the next source where one does not answer.
 async fn follow(node: &Arc<Node>, sources: &[String]) {
     let (mut pause, mut cosigned, mut turn) = (FIRST_PAUSE, 0, 0);
-    let (mut unsure, mut looked) = (true, Instant::now());
+    let (mut unsure, mut unanswered, mut looked) = (true, false, Instant::now());
     loop {
         // At the start, and after something went wrong: it may be far behind, or want blocks that nobody keeps.
         if std::mem::take(&mut unsure) {
             looked = Instant::now();
-            if sync::catch_up(node, sources).await {
-                return;
+            match sync::catch_up(node, sources).await {
+                Some(true) => return,
+                outcome => unanswered = outcome.is_none(),
             }
         }
         let source = &sources[turn % sources.len()];
@@ -395,7 +396,7 @@ async fn follow(node: &Arc<Node>, sources: &[String]) {
             Err(Setback::Unreachable(error)) => {
                 tracing::warn!(%error, source, "cannot follow; trying again");
                 turn += 1;
-                unsure = error.code == code::PRUNED.code || looked.elapsed() > LOOK;
+                unsure = unanswered || error.code == code::PRUNED.code || looked.elapsed() > LOOK;
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
