@@ -205,7 +205,7 @@ proptest! {
         drop(ledger);
         let ledger = open(&path);
         same(&source, &ledger, height);
-        grow(&source, &vec![vec![Step::Put(1, 1)]; 10], &mut nonce, &mut turns);
+        grow(&source, &[(); 10].map(|()| vec![Step::Put(1, 1)]), &mut nonce, &mut turns);
         for block in source.blocks(ledger.head().height + 1, usize::MAX).unwrap() {
             ledger.apply(&block, u64::MAX - 1_000_000, false).unwrap();
         }
