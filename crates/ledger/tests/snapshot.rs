@@ -190,8 +190,8 @@ proptest! {
         sync(&source, height, &ledger, &path).unwrap();
         let kept = ledger.kept().unwrap();
         prop_assert_eq!(kept.height, height + 1);
-        prop_assert!(matches!(ledger.outcomes(height), Err(Error::Gone { .. })));
-        prop_assert!(matches!(ledger.blocks(1, 1 << 20), Err(Error::Gone { .. })));
+        let gone = |error: Error| matches!(error, Error::Gone { .. });
+        prop_assert!(ledger.outcomes(height).is_err_and(gone) && ledger.blocks(1, 1 << 20).is_err_and(gone));
         // What follows, and what was not there when the snapshot was made.
         grow(&source, &after, &mut nonce, &mut turns);
         for block in source.blocks(height + 1, usize::MAX).unwrap() {
@@ -392,7 +392,7 @@ fn who_does_not_answer_for_it_is_not_believed() {
     };
     assert!(matches!(bad(&|bad| drop(bad.cosignatures.pop())), SnapshotError::Quorum { .. }));
     assert!(matches!(bad(&|bad| bad.cosignatures.clear()), SnapshotError::Quorum { .. }));
-    assert!(matches!(bad(&|bad| drop(bad.headers.pop())), SnapshotError::Quorum { .. }));
+    assert!(matches!(bad(&|bad| bad.headers.truncate(1)), SnapshotError::Quorum { .. }));
     assert!(matches!(bad(&|bad| bad.headers.swap(0, 1)), SnapshotError::Root(_)));
     // The keys of an epoch that is over sign a log from after its end: whoever knows the end does not take that.
     let mut later = manifest.header.clone();
