@@ -389,6 +389,9 @@ pub struct Health {
     pub ordering: String,
     /// Version of the program.
     pub version: String,
+    /// The first block whose transactions the node keeps; 0 where it keeps all.
+    #[serde(default)]
+    pub kept: u64,
 }
 
 /// `POST /v1/backups`: a backup that is being made.

@@ -113,14 +113,8 @@ pub struct Committed {
 impl Committed {
     /// The leaf's data: `H(OUTCOME, [cbor [id, height, position, code, events digest]])`.
     pub fn leaf_data(&self) -> Digest {
-        let leaf = Leaf {
-            id: self.transaction.id(),
-            height: self.height,
-            position: self.position,
-            code: &self.outcome.code,
-            events: self.outcome.events_digest(),
-        };
-        hash(Label::OUTCOME, &[&wire::to_vec(&leaf)])
+        let Self { height, position, transaction, outcome, .. } = self;
+        leaf_data(transaction.id(), *height, *position, &outcome.code, outcome.events_digest())
     }
 
     /// The leaf's hash in the transaction log (RFC 9162 §2.1.1).
@@ -141,6 +135,15 @@ impl Committed {
         let Record { transaction, height, position, outcome } = wire::from_slice(bytes, RECORD)?;
         Ok(Self { index, height, position, transaction, outcome })
     }
+}
+
+fn leaf_data(id: Digest, height: u64, position: u32, code: &str, events: Digest) -> Digest {
+    hash(Label::OUTCOME, &[&wire::to_vec(&Leaf { id, height, position, code, events })])
+}
+
+/// A leaf's hash, from what it says.
+pub(crate) fn leaf_hash(id: Digest, height: u64, position: u32, code: &str, events: Digest) -> Digest {
+    crypto::merkle::leaf(leaf_data(id, height, position, code, events).as_ref())
 }
 
 #[derive(Encode)]

@@ -117,6 +117,21 @@ pub enum Error {
         /// The oldest height kept.
         oldest: u64,
     },
+    /// The transactions of this block, and of those before, are no longer kept, or never were.
+    #[error("this node keeps transactions from block {oldest} on: ask another member's node for older ones")]
+    Gone {
+        /// The first block whose transactions are kept.
+        oldest: u64,
+    },
+    /// The state, or a record of it, is too large for a snapshot.
+    #[error("the state is too large for a snapshot")]
+    Oversize,
+    /// The ledger has changed since the snapshot was asked for, or is newer than that.
+    #[error("the ledger has gone on since the snapshot was asked for")]
+    Moved,
+    /// A snapshot is not to be used.
+    #[error("the snapshot is refused: {0}")]
+    Snapshot(#[from] crate::SnapshotError),
     /// No quorum has yet cosigned a checkpoint that covers the transactions.
     #[error("no quorum has cosigned leaf {index} yet; try again in a moment")]
     NotCosigned {

@@ -4,6 +4,9 @@ mod answers;
 mod commit;
 mod copy;
 mod log;
+mod prune;
+mod restore;
+mod snapshot;
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +18,10 @@ use commit::{Prepared, found, store_block, store_place};
 use crypto::Digest;
 use crypto::merkle::Frontier;
 use jmt::storage::{Node, NodeKey};
+pub use prune::Kept;
 use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
+pub use restore::Staged;
+pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;
 use crate::store::{self, IDS, META};
@@ -26,7 +32,8 @@ use crate::{
 
 /// One chain in one file. All methods take `&self`; one thread writes at a time, readers never wait for it.
 pub struct Ledger {
-    database: Database,
+    /// Changes once, at most, in a node's life: to one that begins from a snapshot.
+    database: RwLock<Arc<Database>>,
     application: Arc<dyn Application>,
     genesis: Genesis,
     chain: Digest,
@@ -38,6 +45,8 @@ pub struct Ledger {
     observers: RwLock<Vec<Observer>>,
     expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
     newest: Mutex<Option<Arc<View>>>,
+    /// Blocks before the newest whose states are kept.
+    states: AtomicU64,
 }
 
 /// Is told the height of each new block, on the thread that committed it: must return at once.
@@ -50,6 +59,22 @@ struct Tip {
     epoch: Epoch,
     /// Nodes of the state tree that the newest blocks wrote and none replaced, at most [`MAX_RECENT`]: the next block reads them.
     recent: HashMap<NodeKey, Node>,
+}
+
+impl Tip {
+    /// What the next block of a store builds on, checked.
+    fn read(database: &Database, application: &dyn Application) -> Result<Self, Error> {
+        let read = database.begin_read()?;
+        let header = store::newest(&read)?;
+        let frontier = store::frontier(&read, header.log_size)?;
+        if frontier.root() != header.log_root {
+            return Err(Error::Damaged("the log's root is not the newest header's"));
+        }
+        let view = View::new(&read)?;
+        view.check_root()?;
+        let epoch = epoch(application, &view)?;
+        Ok(Self { header, frontier, epoch, recent: HashMap::new() })
+    }
 }
 
 /// What [`Ledger::propose`] made of a batch.
@@ -117,29 +142,34 @@ impl Ledger {
                 database.begin_write()?.commit()?;
             }
         }
-        let read = database.begin_read()?;
-        let header = store::newest(&read)?;
-        let frontier = store::frontier(&read, header.log_size)?;
-        if frontier.root() != header.log_root {
-            return Err(Error::Damaged("the log's root is not the newest header's"));
-        }
-        let view = View::new(&read)?;
-        view.check_root()?;
-        let epoch = epoch(&*application, &view)?;
-        drop((view, read));
-        Ok(Self {
-            database,
+        let tip = Tip::read(&database, &*application)?;
+        let header = tip.header.clone();
+        let ledger = Self {
+            database: RwLock::new(Arc::new(database)),
             application,
             genesis,
             chain,
             durable: AtomicU64::new(header.height),
             loose: AtomicBool::new(false),
-            head: RwLock::new(header.clone()),
-            writer: Mutex::new(Tip { header, frontier, epoch, recent: HashMap::new() }),
+            head: RwLock::new(header),
+            writer: Mutex::new(tip),
             observers: RwLock::default(),
             expected: Mutex::default(),
             newest: Mutex::default(),
-        })
+            states: AtomicU64::new(HISTORY),
+        };
+        // Those of an earlier version, and those that a crash has kept from being made.
+        ledger.show_ends()?;
+        Ok(ledger)
+    }
+
+    fn database(&self) -> Arc<Database> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the states of so many blocks before the newest, at most [`HISTORY`], from the next block on.
+    pub fn keep_states(&self, blocks: u64) {
+        self.states.store(blocks.min(HISTORY), Ordering::Release);
     }
 
     /// Makes the next block from a batch, in its order, and commits it durably. Its time is `now` (Unix milliseconds),
@@ -187,7 +217,7 @@ impl Ledger {
         let time = time.max(tip.header.time);
         let mut accepted = Vec::new();
         let mut refusals = Vec::new();
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         if let Some(found) = place
             && let Some(newest) = store::executed(&read)?.filter(|newest| *newest >= found)
         {
@@ -212,7 +242,7 @@ impl Ledger {
             header = Some(prepared.header.clone());
             committed = self.commit(&mut tip, prepared, durable || late)?.into_iter();
         } else if let Some(place) = place {
-            store_place(&self.database, place, durable)?;
+            store_place(&self.database(), place, durable)?;
         }
         if place.is_some() && !durable {
             self.loose.store(true, Ordering::Release);
@@ -298,7 +328,7 @@ impl Ledger {
         // Before: what is written meanwhile, and maybe not by this, says so again.
         let loose = self.loose.swap(false, Ordering::AcqRel);
         if self.durable_height() < tip.header.height || loose {
-            let forced = self.database.begin_write().map_err(Error::from).and_then(|write| Ok(write.commit()?));
+            let forced = self.database().begin_write().map_err(Error::from).and_then(|write| Ok(write.commit()?));
             if forced.is_err() {
                 self.loose.fetch_or(loose, Ordering::AcqRel);
             }
@@ -352,7 +382,7 @@ impl Ledger {
             return Err(Error::BlockSize { transactions: block.transactions.len(), bytes: 0 });
         }
         let mut transactions = Vec::with_capacity(block.transactions.len());
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let mut replays = Replays::new(&read)?;
         for (position, result) in self.verify(&block.transactions).into_iter().enumerate() {
             let refused = |source| Error::Refused { height, position, source };
@@ -439,9 +469,9 @@ impl Ledger {
         let forget = || *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
         // Before, so that a snapshot that nobody uses keeps no page from being reused; after, because it is not the newest.
         forget();
-        store_block(&self.database, &prepared, None, durable)?;
+        store_block(&self.database(), &prepared, None, (durable, self.states.load(Ordering::Acquire)))?;
         forget();
-        let Prepared { header, entries, frontier, epoch, nodes, .. } = prepared;
+        let Prepared { header, entries, frontier, epoch, nodes, turns, .. } = prepared;
         if durable {
             self.durable.store(header.height, Ordering::Release);
         }
@@ -455,6 +485,10 @@ impl Ledger {
         }
         recent.extend(nodes.node_batch.nodes().iter().map(|(key, node)| (key.clone(), node.clone())));
         *tip = Tip { header, frontier, epoch, recent };
+        if turns && let Err(error) = self.show_ends() {
+            // The block stands all the same; what is missing is made at the next change, or when the ledger is opened again.
+            debug_assert!(false, "{error}");
+        }
         Ok(entries)
     }
 }
@@ -491,8 +525,11 @@ fn check_size(transactions: &[VerifiedTransaction]) -> Result<(), Error> {
     Ok(())
 }
 
-/// States of this many blocks before the newest can still be read and proven.
+/// States of this many blocks before the newest can still be read and proven, unless fewer are asked for.
 pub const HISTORY: u64 = 10_000;
+
+/// Transactions of this long before the newest block, by block time, are never pruned: two hours, in milliseconds.
+pub const RECALL: u64 = 2 * crate::EXPIRY_WINDOW;
 
 /// Most transactions of a block.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 1_000;

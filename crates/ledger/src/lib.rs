@@ -29,8 +29,8 @@
 //!
 //! Public: what is signed ([`Transaction`], [`Genesis`]), what is agreed ([`Block`], [`Header`], [`Outcome`]), what runs
 //! ([`Application`], [`State`]), what keeps it ([`Ledger`], [`View`]), what orders it ([`Ordering`], [`Solo`]), what
-//! proves it offline ([`Consortium`], [`Checkpoint`], [`Receipt`], [`ProvenState`]), and what others mirror and witness
-//! ([`tile`], [`Note`], [`AddCheckpoint`]).
+//! proves it offline ([`Consortium`], [`Checkpoint`], [`Receipt`], [`ProvenState`]), what others mirror and witness
+//! ([`tile`], [`Note`], [`AddCheckpoint`]), and what a newcomer begins with ([`Snapshot`], [`Manifest`], [`Trust`]).
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +47,7 @@ mod note;
 mod ordering;
 mod proof;
 mod receipt;
+mod snapshot;
 mod state;
 mod store;
 pub mod tile;
@@ -58,11 +59,16 @@ pub use block::{Block, Committed, Event, Header, OK, Outcome};
 pub use checkpoint::{Checkpoint, Cosignature, key_id};
 pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, PinnedEpoch, Validator};
 pub use error::Error;
-pub use ledger::{HISTORY, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed};
+pub use ledger::{
+    HISTORY, Kept, Ledger, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, Proposed, RECALL, Snapshot, Staged,
+};
 pub use note::{MAX_NOTE, Note, NoteError, VerifiedNote, WitnessKey};
 pub use ordering::{Callback, Ordering, Solo, Submit, Unavailable};
 pub use proof::{ProvenState, VerifiedState};
 pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
+pub use snapshot::{
+    Branch, Certificate, CosignedBy, Handover, LEAVES, Manifest, Part, Shown, SnapshotError, Stretch, Trust,
+};
 pub use state::{Proven, StateProof, View};
 pub use tile::{Tile, TileKind};
 pub use transaction::{

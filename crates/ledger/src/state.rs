@@ -17,6 +17,10 @@ use crate::{Error, HISTORY, Header, Pair, State, Unreadable};
 pub struct View {
     header: Header,
     headers: ReadOnlyTable<u64, &'static [u8]>,
+    /// Below it there are headers of epochs' last blocks alone.
+    base: u64,
+    /// The oldest block whose state is kept.
+    oldest: u64,
     state: ReadOnlyTable<&'static [u8], &'static [u8]>,
     past: ReadOnlyTable<(u64, &'static [u8]), Option<&'static [u8]>>,
     nodes: Nodes,
@@ -24,9 +28,13 @@ pub struct View {
 
 impl View {
     pub(crate) fn new(read: &ReadTransaction) -> Result<Self, Error> {
+        let header = store::newest(read)?;
+        let oldest = store::number(read, store::OLDEST)?.unwrap_or(0).max(header.height.saturating_sub(HISTORY));
         Ok(Self {
-            header: store::newest(read)?,
+            header,
             headers: read.open_table(HEADERS)?,
+            base: store::number(read, store::BASE)?.unwrap_or(0),
+            oldest,
             state: read.open_table(STATE)?,
             past: read.open_table(PAST)?,
             nodes: Nodes(read.open_table(NODES)?),
@@ -54,7 +62,7 @@ impl View {
     /// [`Error::Store`].
     pub fn last_before(&self, number: u64) -> Result<Option<u64>, Error> {
         // Epochs grow with the height: the first block of this epoch or a later one is found by halves.
-        let (mut from, mut to) = (0, self.header.height + 1);
+        let (mut from, mut to) = (self.base, self.header.height + 1);
         while from < to {
             let middle = from + (to - from) / 2;
             match self.header_at(middle)?.epoch < number {
@@ -62,7 +70,21 @@ impl View {
                 false => to = middle,
             }
         }
-        Ok(from.checked_sub(1))
+        if from > self.base || self.base == 0 {
+            return Ok(from.checked_sub(1));
+        }
+        for item in self.headers.range(..self.base)?.rev() {
+            let (height, header) = item?;
+            if store::decode::<Header>(header.value())?.epoch < number {
+                return Ok(Some(height.value()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The oldest block whose state is kept.
+    pub const fn oldest(&self) -> u64 {
+        self.oldest
     }
 
     /// A key's value, or its absence, with a proof.
@@ -73,14 +95,13 @@ impl View {
         self.prove_at(self.header.height, key)
     }
 
-    /// The same as of an earlier block, at most [`HISTORY`] before.
+    /// The same as of an earlier block: [`View::oldest`] or a later one.
     ///
     /// # Errors
     /// [`Error::UnknownBlock`], [`Error::Pruned`], [`Error::Store`], [`Error::Damaged`].
     pub fn prove_at(&self, height: u64, key: &[u8]) -> Result<Proven, Error> {
-        let oldest = self.header.height.saturating_sub(HISTORY);
-        if height < oldest {
-            return Err(Error::Pruned { found: height, oldest });
+        if height < self.oldest {
+            return Err(Error::Pruned { found: height, oldest: self.oldest });
         }
         let header = self.header_at(height)?;
         // The first block after it that replaced the value; at most `HISTORY` are looked at.
@@ -192,6 +213,10 @@ fn grow(nodes: &impl TreeReader, changes: &[Change], version: u64) -> Result<(Di
 }
 
 /// A key's place in the tree: `H(STATE_KEY, [key])`.
+pub(crate) fn key_place(key: &[u8]) -> [u8; 32] {
+    key_hash(key).0
+}
+
 fn key_hash(key: &[u8]) -> KeyHash {
     KeyHash(*hash(Label::STATE_KEY, &[key]).as_bytes())
 }
@@ -201,6 +226,139 @@ pub(crate) fn node_key(key: &NodeKey) -> Vec<u8> {
     let mut bytes = key.version().to_be_bytes().to_vec();
     bytes.extend(key.nibble_path().nibbles().map(u8::from));
     bytes
+}
+
+/// A record's place in the tree, and the digest of its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) place: [u8; 32],
+    pub(crate) value: Digest,
+}
+
+impl Leaf {
+    /// Four bits of the place.
+    pub(crate) fn nibble(&self, at: usize) -> u8 {
+        nibble(&self.place, at)
+    }
+
+    pub(crate) fn is_under(&self, path: &[u8]) -> bool {
+        path.iter().enumerate().all(|(at, nibble)| at < 64 && self.nibble(at) == *nibble)
+    }
+}
+
+/// Four bits of a place.
+pub(crate) fn nibble(place: &[u8; 32], at: usize) -> u8 {
+    match at % 2 {
+        0 => place[at / 2] >> 4,
+        _ => place[at / 2] & 15,
+    }
+}
+
+/// What is known of a subtree from above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subtree {
+    pub(crate) hash: Digest,
+    /// Records in it.
+    pub(crate) count: u64,
+}
+
+impl Subtree {
+    pub(crate) const EMPTY: Self = Self { hash: Digest(wire::Fixed(*EMPTY)), count: 0 };
+}
+
+/// Is told each node of a tree, with the nibbles of its path.
+pub(crate) type Built<'a> = dyn FnMut(&[u8], StoredNode) + 'a;
+
+/// Builds the subtree at a path from its leaves, in order of their places; none stands twice.
+pub(crate) fn build(leaves: &[Leaf], path: &mut Vec<u8>, built: &mut Built<'_>) -> Subtree {
+    match leaves {
+        [] => Subtree::EMPTY,
+        [Leaf { place, value }] => {
+            built(path, StoredNode::Leaf(*place, *value.as_bytes()));
+            Subtree { hash: leaf_hash(&Digest::from(*place), value), count: 1 }
+        }
+        _ => {
+            let depth = path.len();
+            let mut children = [Subtree::EMPTY; 16];
+            let mut rest = leaves;
+            for (nibble, child) in (0u8..).zip(&mut children) {
+                let own = rest.partition_point(|leaf| leaf.nibble(depth) <= nibble);
+                path.push(nibble);
+                *child = build(&rest[..own], path, built);
+                path.pop();
+                rest = &rest[own..];
+            }
+            built(path, inner_node(&children));
+            join(&children)
+        }
+    }
+}
+
+/// The subtree that sixteen halves of halves of halves of halves make.
+pub(crate) fn join(children: &[Subtree]) -> Subtree {
+    let [left, right] = match children {
+        [one] => return *one,
+        more => [&more[..more.len() / 2], &more[more.len() / 2..]].map(join),
+    };
+    match (left.count, right.count) {
+        (0, 0 | 1) => right,
+        (1, 0) => left,
+        _ => Subtree { hash: inner_hash(&left.hash, &right.hash), count: left.count + right.count },
+    }
+}
+
+/// A node as the tree's own code stores it, whose fields are private: by its Borsh form.
+#[derive(Debug, borsh::BorshSerialize)]
+pub(crate) enum StoredNode {
+    /// Kept so that the others have their numbers; nothing that is built is empty.
+    #[allow(dead_code)]
+    Null,
+    Inner {
+        children: Box<[Option<StoredChild>; 16]>,
+        present: u64,
+        leaves: u64,
+    },
+    Leaf([u8; 32], [u8; 32]),
+}
+
+/// A child as it stands in its parent.
+#[derive(Debug, borsh::BorshSerialize)]
+pub(crate) struct StoredChild {
+    hash: [u8; 32],
+    version: u64,
+    kind: StoredKind,
+}
+
+#[derive(Debug, borsh::BorshSerialize)]
+enum StoredKind {
+    Leaf,
+    Inner { leaves: u64 },
+}
+
+/// A node over these children, all of version 0.
+pub(crate) fn inner_node(children: &[Subtree; 16]) -> StoredNode {
+    let child = |one: Subtree| {
+        let kind = if one.count == 1 { StoredKind::Leaf } else { StoredKind::Inner { leaves: one.count } };
+        (one.count > 0).then(|| StoredChild { hash: *one.hash.as_bytes(), version: 0, kind })
+    };
+    let present = children.iter().filter(|child| child.count > 0).count() as u64;
+    let leaves = children.iter().map(|child| child.count).sum();
+    StoredNode::Inner { children: Box::new(children.map(child)), present, leaves }
+}
+
+impl StoredNode {
+    /// Its bytes in the store, its children being of this version.
+    pub(crate) fn bytes(mut self, version: u64) -> Vec<u8> {
+        if let Self::Inner { children, .. } = &mut self {
+            children.iter_mut().flatten().for_each(|child| child.version = version);
+        }
+        borsh::to_vec(&self).expect("writing to a Vec cannot fail")
+    }
+}
+
+/// A node's place in the store, as [`node_key`].
+pub(crate) fn node_place(version: u64, path: &[u8]) -> Vec<u8> {
+    [&version.to_be_bytes()[..], path].concat()
 }
 
 struct Nodes(ReadOnlyTable<&'static [u8], &'static [u8]>);

@@ -3,11 +3,21 @@
 use crypto::{Digest, merkle::Frontier};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
 
-use crate::{Committed, Epoch, Error, Genesis, Header};
+use crate::snapshot::Shown;
+use crate::{Committed, Epoch, Error, Genesis, Header, Kept};
 
-/// `genesis` → its CBOR; [`EXECUTED`] → the newest place that was executed, eight bytes, big-endian.
+/// `genesis` → its CBOR; the following, where they are there → eight bytes, big-endian.
 pub(crate) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// The newest place that was executed.
 pub(crate) const EXECUTED: &str = "executed";
+/// The first height from which on all headers are there: before it those of epochs' last blocks alone.
+pub(crate) const BASE: &str = "base";
+/// The oldest height whose state is kept, where that is not [`crate::HISTORY`] before the newest.
+pub(crate) const OLDEST: &str = "oldest";
+/// The block of the snapshot that this ledger began from.
+pub(crate) const BEGAN: &str = "began";
+/// The first height whose transactions are kept.
+pub(crate) const KEPT: &str = "kept";
 /// Height → header.
 pub(crate) const HEADERS: TableDefinition<u64, &[u8]> = TableDefinition::new("headers");
 /// Leaf index → [`Committed::to_bytes`].
@@ -31,6 +41,8 @@ pub(crate) const EPOCHS: TableDefinition<u64, &[u8]> = TableDefinition::new("epo
 pub(crate) const PLACES: TableDefinition<u64, u64> = TableDefinition::new("places");
 /// (Height, validator) → cosignature.
 pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefinition::new("cosignatures");
+/// Number of an epoch that is over → its CBOR [`Ended`].
+pub(crate) const HANDOVERS: TableDefinition<u64, &[u8]> = TableDefinition::new("handovers");
 /// Log size → height, where a quorum cosigned.
 pub(crate) const COSIGNED: TableDefinition<u64, u64> = TableDefinition::new("cosigned");
 
@@ -52,10 +64,35 @@ pub(crate) fn header(read: &ReadTransaction, height: u64) -> Result<Option<Heade
 
 /// The newest place that was executed.
 pub(crate) fn executed(read: &ReadTransaction) -> Result<Option<u64>, Error> {
+    number(read, EXECUTED)
+}
+
+/// A number of [`META`].
+pub(crate) fn number(read: &ReadTransaction, name: &str) -> Result<Option<u64>, Error> {
     let table = read.open_table(META)?;
-    let Some(bytes) = table.get(EXECUTED)? else { return Ok(None) };
-    let bytes = bytes.value().try_into().map_err(|_| Error::Damaged("a place"))?;
+    let Some(bytes) = table.get(name)? else { return Ok(None) };
+    let bytes = bytes.value().try_into().map_err(|_| Error::Damaged("a number"))?;
     Ok(Some(u64::from_be_bytes(bytes)))
+}
+
+/// The first height whose transactions are kept, and the first of these.
+pub(crate) fn kept(read: &ReadTransaction) -> Result<Kept, Error> {
+    let height = number(read, KEPT)?.unwrap_or(0);
+    let Some(before) = height.checked_sub(1) else { return Ok(Kept::default()) };
+    let index = header(read, before)?.ok_or(Error::Damaged("a missing header"))?.log_size;
+    Ok(Kept { height, index })
+}
+
+/// How an epoch ended.
+#[derive(Clone, Debug, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub(crate) struct Ended {
+    /// Its last block.
+    #[n(0)]
+    pub(crate) height: u64,
+    /// What the state after it says of the validators.
+    #[n(1)]
+    pub(crate) shown: Vec<Shown>,
 }
 
 /// The last block that was made from a place up to `place`: its place and height.

@@ -132,7 +132,10 @@ pub(crate) async fn health(State(node): Shared) -> Json<Health> {
 /// The node can serve: its ledger follows and its key store is open.
 #[utoipa::path(get, path = "/ready", tag = "operations", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(node): Shared) -> Response {
-    match node.replica.fault() {
+    let syncing = node.sync.progress().map(|(height, fetched, parts)| {
+        format!("fetching a snapshot of the ledger at block {height}: {fetched} of {parts} parts")
+    });
+    match node.replica.fault().or(syncing) {
         None => Json(state(&node, "ok")).into_response(),
         Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, Json(state(&node, &fault))).into_response(),
     }
@@ -164,6 +167,7 @@ fn state(node: &Node, status: &str) -> Health {
         height: node.replica.height(),
         ordering: node.replica.ordering(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        kept: node.replica.copied().kept().map_or(0, |kept| kept.height),
     }
 }
 

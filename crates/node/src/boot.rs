@@ -27,12 +27,14 @@ use crate::replica::{self, Own, Replica};
 use crate::server::Server;
 use crate::service::{MINT, Node, TLS};
 use crate::setup::{GENESIS_FILE, KEYS_FILE};
+use crate::snapshots::Snapshots;
 use crate::store::{Store, StoreError};
+use crate::sync::Sync;
 use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
 use crate::vitals::Vitals;
-use crate::{api, clock, compute, waking};
+use crate::{api, clock, compute, pruning, waking};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -61,6 +63,8 @@ pub async fn run(
     let path = directory.join("ledger.redb");
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
     let ledger = Arc::new(ledger.await.map_err(|_| BootError::Interrupted)??);
+    ledger.keep_states(config.ledger.states);
+    let pinned = config.ledger.pinned()?;
     let Ordering::Solo { leader } = &config.ordering;
     let own = Own {
         member: config.member.clone(),
@@ -81,6 +85,9 @@ pub async fn run(
         replica: Arc::new(replica),
         publisher: Publisher::new(&config.witnesses)?,
         read_model: Arc::new(ReadModel::new(config.read_model.clone(), &directory)),
+        snapshots: Snapshots::new(&directory, config.ledger.snapshot_every)?,
+        sync: Sync::new(config.ledger.behind(), pinned),
+        keep: config.ledger.keep,
         peers: Peers::new(config.member.clone(), identity.clone(), config.peers.addresses.clone(), metrics.clone()),
         backups: Default::default(),
         tunnels: Tunnels::new(config.member.clone(), tunnel::Bounds::default(), metrics.clone()),
@@ -128,6 +135,7 @@ pub async fn run(
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
     let waking = tokio::spawn(waking::run(node.clone()));
+    let pruning = tokio::spawn(pruning::run(node.clone()));
     let projecting = node.read_model.clone();
     let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
     let projecting = tokio::spawn(projecting);
@@ -144,6 +152,7 @@ pub async fn run(
     keeping.abort();
     publishing.abort();
     waking.abort();
+    pruning.abort();
     // It ends by itself; a database that does not let go is left to find out that nobody is there.
     if timeout(LEAVE, projecting).await.is_err() {
         tracing::warn!("the read model's database does not answer");
@@ -183,6 +192,9 @@ pub enum BootError {
     /// The node cannot take its part in the ordering.
     #[error("the node cannot take its part in the ordering of the ledger")]
     Ordering(#[source] ApiError),
+    /// The pinned checkpoint cannot be used.
+    #[error("the checkpoint that `ledger.checkpoint` names cannot be used")]
+    Pinned(#[from] crate::config::PinError),
     /// A witness cannot be asked.
     #[error("a witness of the configuration cannot be asked")]
     Witness(#[from] client::http::Error),

@@ -2,6 +2,7 @@
 //!
 //! The page for people is `docs/operator/configuration.md`.
 
+mod ledger_section;
 mod read_model;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use crypto::Digest;
 use ledger::WitnessKey;
 use serde::Deserialize;
 
+pub use self::ledger_section::{Keep, LedgerSection, PinError, SyncBy};
 pub use self::read_model::{Database, PostgresUrl, ReadModel};
 
 /// What one node needs to know about itself.
@@ -43,6 +45,9 @@ pub struct NodeConfig {
     /// Where the read model is kept.
     #[serde(default)]
     pub read_model: ReadModel,
+    /// What is kept of the ledger, and how a copy that is far behind catches up.
+    #[serde(default)]
+    pub ledger: LedgerSection,
     /// What callers may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -262,6 +267,7 @@ impl NodeConfig {
             .map_err(|source: toml::de::Error| ConfigError::Form(source.to_string()))?;
         config.data_dir = directory.join(&config.data_dir);
         config.read_model.password_file = config.read_model.password_file.map(|path| directory.join(path));
+        config.ledger.checkpoint = config.ledger.checkpoint.map(|path| directory.join(path));
         match config.check() {
             faults if faults.is_empty() => Ok(config),
             faults => Err(ConfigError::Faults(faults)),
@@ -332,7 +338,7 @@ impl NodeConfig {
             "empty or longer than 1024".into(),
             "write `info`, or levels by module",
         );
-        for (key, value, least, most) in self.limits.bounds() {
+        for (key, value, least, most) in self.limits.bounds().into_iter().chain(self.ledger.bounds()) {
             expect(
                 (least..=most).contains(&value),
                 key,
@@ -461,7 +467,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 30] = [
+const KEYS: [(&str, bool); 36] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
@@ -477,6 +483,12 @@ const KEYS: [(&str, bool); 30] = [
     ("compute__drill", true),
     ("read_model__database", true),
     ("read_model__password_file", true),
+    ("ledger__keep", true),
+    ("ledger__states", false),
+    ("ledger__snapshot_every", false),
+    ("ledger__sync", true),
+    ("ledger__sync_after", false),
+    ("ledger__checkpoint", true),
     ("limits__max_connections", false),
     ("limits__max_connections_per_address", false),
     ("limits__handshake_seconds", false),
@@ -569,7 +581,7 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("/var/lib/sotto"));
         assert!(config.leads());
         assert_eq!((config.limits.caller_rate, config.log.format), (7, LogFormat::Json));
-        for (key, _, _, _) in config.limits.bounds() {
+        for (key, _, _, _) in config.limits.bounds().into_iter().chain(config.ledger.bounds()) {
             assert!(KEYS.iter().any(|(known, _)| *known == key.replace('.', "__")), "{key}");
         }
     }

@@ -19,6 +19,8 @@ impl From<ledger::Error> for ApiError {
             }
             ledger::Error::ReceiptSize { .. } => Self::new(code::OVERSIZE, error.to_string()),
             ledger::Error::NotCosigned { .. } => Self::new(code::UNAVAILABLE, error.to_string()),
+            ledger::Error::Pruned { .. } => Self::new(code::NOT_FOUND, error.to_string()),
+            ledger::Error::Gone { .. } => Self::new(code::PRUNED, error.to_string()),
             error => Self::internal(error),
         }
     }

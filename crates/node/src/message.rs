@@ -1,10 +1,10 @@
 //! What nodes say to each other under `/peer/v1/`: canonical CBOR over mutual TLS. The page is `docs/spec/peers.md`.
 
-use contracts::message::{Opening, Verdict};
+use contracts::message::{MemberCard, Opening, Verdict};
 use crypto::Digest;
 use crypto::kem::Sealed;
 use crypto::threshold::{Commitment, Share};
-use ledger::{Block, Cosignature, SignedTransaction};
+use ledger::{Block, Cosignature, Handover, SignedTransaction};
 use minicbor::{Decode, Encode};
 use policy::Disclosed;
 use wire::{Bytes, Fixed};
@@ -325,6 +325,102 @@ pub(crate) struct OrderedBy {
 pub(crate) struct AskCosigned {
     #[n(0)]
     pub height: u64,
+}
+
+/// Asks what snapshot there is above a height.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskSnapshot {
+    /// The asker's newest block.
+    #[n(0)]
+    pub height: u64,
+    /// Whether one is to be made where there is none.
+    #[n(1)]
+    pub wanted: bool,
+}
+
+/// What a node has to offer to whoever is behind.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Offer {
+    /// Its newest block.
+    #[n(0)]
+    pub head: u64,
+    /// The first block that it can hand on.
+    #[n(1)]
+    pub kept: u64,
+    /// The height of its snapshot; 0 where there is none.
+    #[n(2)]
+    pub height: u64,
+    /// That snapshot's manifest.
+    #[n(3)]
+    pub manifest: Option<Digest>,
+    /// About how many bytes it has.
+    #[n(4)]
+    pub bytes: u64,
+    /// Whether one is being made.
+    #[n(5)]
+    pub making: bool,
+    /// Members whose nodes may have it too.
+    #[n(6)]
+    pub members: Vec<MemberCard>,
+}
+
+/// Asks how an epoch, and those after it, handed over.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskEpochs {
+    #[n(0)]
+    pub after: u64,
+}
+
+/// How epochs handed over, one after the other.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Epochs {
+    #[n(0)]
+    pub handovers: Vec<Handover>,
+}
+
+/// Asks for a part of a snapshot: `docs/spec/snapshot.md`.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskPart {
+    #[n(0)]
+    pub height: u64,
+    #[n(1)]
+    pub manifest: Digest,
+    #[n(2)]
+    pub kind: u8,
+    #[n(3)]
+    pub index: u32,
+}
+
+/// A part of a snapshot.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct PartBytes {
+    #[n(0)]
+    pub bytes: Bytes,
+}
+
+/// Asks for a transaction that is on the ledger.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskRecord {
+    #[n(0)]
+    pub id: Digest,
+}
+
+/// A transaction with its outcome, and its place in the log.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Record {
+    #[n(0)]
+    pub index: u64,
+    /// As [`ledger::Committed::to_bytes`].
+    #[n(1)]
+    pub bytes: Bytes,
 }
 
 /// Asks for the openings of a request.

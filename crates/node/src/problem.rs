@@ -116,6 +116,7 @@ pub(crate) fn status(code: &str) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+        "pruned" => StatusCode::GONE,
         "computation_failed" => StatusCode::BAD_GATEWAY,
         "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member" => {
             StatusCode::NOT_FOUND

@@ -49,6 +49,8 @@ struct Fault {
     told: String,
     /// Only a rebuilding helps: what is in it is not to be told.
     is_final: bool,
+    /// Not even that: the node has not all blocks.
+    is_gone: bool,
 }
 
 /// How far a model is.
@@ -79,6 +81,12 @@ impl ReadModel {
             asked: Notify::new(),
             fault: Mutex::new(None),
         }
+    }
+
+    /// The newest block in it, where there is one: those after it are still needed.
+    pub(crate) fn needs(&self) -> Option<u64> {
+        let gone = self.faulty().is_some_and(|fault| fault.is_gone);
+        (self.is_kept() && !gone).then(|| self.height())
     }
 
     /// Whether there is to be one.
@@ -139,8 +147,9 @@ impl ReadModel {
             let _ = timeout(PATIENCE, self.height.subscribe().wait_for(|reached| *reached >= height)).await;
         }
         match (self.faulty(), self.database.get()) {
-            (Some(Fault { told, is_final }), database) if is_final || database.is_none() => {
-                Err(ApiError::new(code::UNAVAILABLE, format!("the read model cannot be used: {told}")))
+            (Some(Fault { told, is_final, is_gone }), database) if is_final || database.is_none() => {
+                let code = if is_gone { code::PRUNED } else { code::UNAVAILABLE };
+                Err(ApiError::new(code, format!("the read model cannot be used: {told}")))
             }
             // What is in it is right; it is only old, and the answer says so.
             (_, Some(database)) => Ok(database),
@@ -193,12 +202,10 @@ impl ReadModel {
             };
             let Err(error) = followed else { break };
             let told = error.to_string();
-            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final() }));
+            let is_gone = matches!(error, ReadModelError::Begun { .. });
+            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final(), is_gone }));
             if error.is_final() {
-                tracing::error!(
-                    error = told,
-                    "the read model stands still; `sotto node rebuild` makes it anew, with the node stopped"
-                );
+                tracing::error!(error = told, "the read model stands still");
                 break;
             }
             tracing::warn!(error = told, "the read model stands still; trying again");
@@ -317,6 +324,7 @@ impl Projector {
         let chain = ledger.chain();
         let at = match database.position(&chain).await? {
             Some(at) => {
+                check_whole(&ledger, at.height)?;
                 // Where the ledger came out of a backup it may not have that block again yet.
                 if ledger.header(at.height)?.is_some_and(|header| header.digest() != at.block) {
                     return Err(ReadModelError::Block { height: at.height });
@@ -324,6 +332,7 @@ impl Projector {
                 at
             }
             None => {
+                check_whole(&ledger, 0)?;
                 let header = ledger.header(0)?.ok_or(ReadModelError::Damaged("the ledger's genesis"))?;
                 let batch = Batch::genesis(ledger.genesis(), &header);
                 let at = batch.to;
@@ -356,8 +365,17 @@ impl Projector {
     }
 }
 
+/// Whether all blocks after one are there.
+fn check_whole(ledger: &Ledger, after: u64) -> Result<(), ReadModelError> {
+    match ledger.kept()?.height {
+        height if height > after + 1 => Err(ReadModelError::Begun { height }),
+        _ => Ok(()),
+    }
+}
+
 /// The next blocks, as rows.
 fn read(ledger: &Ledger, from: Position, rows: usize) -> Result<Batch, ReadModelError> {
+    check_whole(ledger, from.height)?;
     let known = ledger.header(from.height)?;
     if known.is_none_or(|header| header.digest() != from.block) {
         return Err(ReadModelError::Block { height: from.height });
@@ -391,6 +409,8 @@ pub async fn rebuild(config: &NodeConfig, mut told: impl FnMut(u64, u64)) -> Res
     // First, for it is what one process alone may have open.
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
     let ledger = Arc::new(ledger.await.map_err(|_| ReadModelError::Interrupted)??);
+    // Before anything is dropped that could not be made again.
+    check_whole(&ledger, 0)?;
     if config.read_model.database == config::Database::Sqlite {
         database::remove(directory).map_err(ReadModelError::Files)?;
     }
@@ -455,6 +475,14 @@ pub enum ReadModelError {
         /// The height.
         height: u64,
     },
+    /// The node has not all blocks.
+    #[error(
+        "this node keeps transactions from block {height} on, and what is searched follows from all of them: search at another member's node, or set `read_model.database = \"none\"`"
+    )]
+    Begun {
+        /// The first block whose transactions it keeps.
+        height: u64,
+    },
     /// Somebody else has written to the model meanwhile.
     #[error("another program writes to its tables: give each node a database or a schema of its own")]
     Moved,
@@ -472,7 +500,10 @@ pub enum ReadModelError {
 impl ReadModelError {
     /// Whether trying again cannot help.
     const fn is_final(&self) -> bool {
-        matches!(self, Self::Format { .. } | Self::Chain { .. } | Self::Block { .. } | Self::Damaged(_))
+        matches!(
+            self,
+            Self::Format { .. } | Self::Chain { .. } | Self::Block { .. } | Self::Begun { .. } | Self::Damaged(_)
+        )
     }
 }
 

@@ -20,7 +20,9 @@ use part::Part;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use crate::message::{AskBlocks, AskCosigned, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed};
+use crate::message::{
+    AskBlocks, AskCosigned, AskRecord, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed, Record,
+};
 use crate::metrics::Histogram;
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -188,6 +190,39 @@ impl Replica {
     /// A transaction that was ordered, by its identity.
     pub(crate) fn committed(&self, id: &Digest) -> Result<Option<Committed>, ApiError> {
         Ok(self.ledger.committed(id)?)
+    }
+
+    /// The same where it must be there; `missing` says that it is not, on a node that keeps everything.
+    ///
+    /// # Errors
+    /// `pruned`, `missing`.
+    pub(crate) fn found(&self, id: &Digest, missing: code::Code) -> Result<Committed, ApiError> {
+        if let Some(committed) = self.committed(id)? {
+            return Ok(committed);
+        }
+        match self.ledger.kept()?.height {
+            0 => Err(ApiError::new(missing, format!("transaction {id} is not on this node's ledger"))),
+            from => {
+                let told = format!("transaction {id} is not among those that this node keeps, from block {from} on");
+                Err(ApiError::new(code::PRUNED, told))
+            }
+        }
+    }
+
+    /// Has a quorum's cosignatures for a block or a later one, and for the last one of each epoch that is over, as far as they are still to be
+    /// had: what shows to others that a snapshot is right.
+    pub(crate) async fn have_certified(&self, node: &Arc<Node>, height: u64) -> Result<(), ApiError> {
+        for end in part::ends(&self.ledger, 0)? {
+            // Where an end lies before a snapshot that this node itself began from, it came with that.
+            let known = self.ledger.header(end)?.is_some();
+            if known
+                && !is_cosigned(&self.ledger, end)?
+                && let Err(error) = self.gather(node, end).await
+            {
+                tracing::warn!(%error, height = end, "no quorum has cosigned the last block of an epoch: newcomers need it");
+            }
+        }
+        self.have_cosigned(node, height).await
     }
 
     /// Why this node cannot serve, if so.
@@ -436,15 +471,33 @@ impl Replica {
 
     /// A receipt for these transactions.
     pub(crate) async fn receipt(&self, node: &Arc<Node>, ids: &[Digest]) -> Result<String, ApiError> {
-        let mut height = 0;
+        let (mut height, mut entries) = (0, Vec::new());
         for id in ids {
-            let committed = self.committed(id)?.ok_or_else(|| {
-                ApiError::new(code::UNKNOWN_REQUEST, format!("transaction {id} is not on the ledger"))
-            })?;
+            let committed = match self.found(id, code::UNKNOWN_REQUEST) {
+                Err(error) if error.code == code::PRUNED.code => self.fetched(node, id).await.ok_or(error)?,
+                committed => committed?,
+            };
             height = height.max(committed.height);
+            entries.push(committed);
         }
         self.have_cosigned(node, height).await?;
-        Ok(self.ledger.receipt(ids)?.to_string())
+        Ok(self.ledger.receipt_of(entries)?.to_string())
+    }
+
+    /// A transaction that this node does not keep, from another's: it is on this ledger as it came, or is not taken.
+    async fn fetched(&self, node: &Arc<Node>, id: &Digest) -> Option<Committed> {
+        let members = read::active_members(&self.ledger.view().ok()?).ok()?;
+        let ask = AskRecord { id: *id };
+        for member in members.into_iter().map(|member| member.card.name).filter(|name| *name != node.member) {
+            let asked = node.call::<_, Record>(&member, "/peer/v1/record", &ask);
+            let Ok(Ok(Record { index, bytes })) = timeout(RECALL, asked).await else { continue };
+            let committed = Committed::from_bytes(index, &bytes).ok().filter(|found| found.transaction.id() == *id);
+            match committed {
+                Some(committed) if self.ledger.holds(&committed).unwrap_or(false) => return Some(committed),
+                _ => tracing::warn!(member, transaction = %id, "what it sent is not what stands on the ledger"),
+            }
+        }
+        None
     }
 
     /// The newest cosigned checkpoint this node holds, as a signed note.
@@ -522,6 +575,8 @@ const NO_ORDER: &str = "this node does not order transactions";
 const MOMENT: Duration = Duration::from_secs(5);
 const FAR: u64 = 10_000;
 const MAX_BLOCKS_BYTES: usize = 8 * 1024 * 1024;
+/// How long another node may take for a transaction that this one does not keep.
+const RECALL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -308,8 +308,7 @@ pub(crate) async fn receipt(node: &Arc<Node>, id: &Digest) -> Result<String, Api
     let mut ids = read::chain_ids(&view, id)?;
     if ids.is_empty() {
         // A request that the ledger refused at once has no record in the state, but its transaction is on the log.
-        let committed =
-            node.replica.committed(id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
+        let committed = node.replica.found(id, code::UNKNOWN_REQUEST)?;
         let arguments = &committed.transaction.transaction.arguments;
         if let Ok(apply) = wire::from_slice::<Apply>(arguments, wire::Limits::small()) {
             ids = read::contract_ids(&view, &apply)?;

@@ -19,7 +19,7 @@ use crate::audit::Audit;
 use crate::backup::Backups;
 use crate::clock::Clock;
 use crate::compute::Computations;
-use crate::config::Compute;
+use crate::config::{Compute, Keep};
 use crate::dkg::KeyGenerations;
 use crate::message::Placed;
 use crate::metrics::Metrics;
@@ -29,7 +29,9 @@ use crate::problem::ApiError;
 use crate::publisher::Publisher;
 use crate::read_model::ReadModel;
 use crate::replica::Replica;
+use crate::snapshots::Snapshots;
 use crate::store::Store;
+use crate::sync::Sync;
 use crate::token::Mint;
 use crate::tunnel::Tunnels;
 use crate::vitals::Vitals;
@@ -48,6 +50,9 @@ pub(crate) struct Node {
     pub mint: Mint,
     pub publisher: Publisher,
     pub read_model: Arc<ReadModel>,
+    pub snapshots: Snapshots,
+    pub sync: Sync,
+    pub keep: Keep,
     pub backups: Backups,
     pub oracle: Desk,
     pub keygens: KeyGenerations,

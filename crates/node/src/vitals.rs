@@ -29,6 +29,10 @@ pub(crate) struct Vitals {
     disk_free: Gauge,
     disk: Gauge,
     ledger_bytes: Gauge,
+    kept: Gauge,
+    proven: Gauge,
+    syncing: Gauge,
+    sync_parts: Gauge,
     key_age: Gauge,
     model_height: Gauge,
     model_failed: Gauge,
@@ -64,6 +68,10 @@ impl Vitals {
             disk_free: gauge("sottovoce_disk_free_bytes", "Room left on the disk of the data directory."),
             disk: gauge("sottovoce_disk_bytes", "Size of that disk."),
             ledger_bytes: gauge("sottovoce_ledger_bytes", "Size of the ledger's file."),
+            kept: gauge("sottovoce_ledger_kept_height", "First block whose transactions are kept; 0 where all are."),
+            proven: gauge("sottovoce_ledger_proven_height", "Oldest block whose state can be proven."),
+            syncing: gauge("sottovoce_sync_height", "Block of the snapshot that is being fetched; 0 where none is."),
+            sync_parts: gauge("sottovoce_sync_parts_missing", "Parts of it that are not there yet."),
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
             model_height: gauge("sottovoce_read_model_height", "Newest block in the read model, where there is one."),
             model_failed: gauge("sottovoce_read_model_failed", "1 while the read model stands still."),
@@ -125,6 +133,13 @@ impl Vitals {
         }
         let ledger = std::fs::metadata(node.directory.join("ledger.redb"));
         self.ledger_bytes.set(&[], ledger.map_or(0, |file| file.len()) as f64);
+        if let (Ok(kept), Ok(view)) = (replica.copied().kept(), replica.view()) {
+            self.kept.set(&[], kept.height as f64);
+            self.proven.set(&[], view.oldest() as f64);
+        }
+        let (height, fetched, parts) = node.sync.progress().unwrap_or_default();
+        self.syncing.set(&[], height as f64);
+        self.sync_parts.set(&[], parts.saturating_sub(fetched) as f64);
         let age = |since: u64| node.now().saturating_sub(since) as f64 / 1000.0;
         if let Ok(Some(since)) = replica.cosigning_since() {
             self.key_age.set(&["cosigner"], age(since));

@@ -237,7 +237,11 @@ impl Docket {
         let durable = self.ledger.durable_height();
         for id in &known {
             // One that is not on disk yet is answered when it is, by who executes it.
-            let safe = self.ledger.committed(id).ok().flatten().is_some_and(|committed| committed.height <= durable);
+            let safe = match self.ledger.committed(id) {
+                Ok(committed) => committed.is_some_and(|committed| committed.height <= durable),
+                // It is older than what is kept.
+                Err(error) => matches!(error, ledger::Error::Gone { .. }),
+            };
             if safe {
                 let waiting = self.answers().take(id);
                 waiting.into_iter().for_each(|(batch, at)| batch.set(at, Err(Refusal::Replayed { id: *id })));

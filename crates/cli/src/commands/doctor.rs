@@ -356,6 +356,18 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
         .iter()
         .find(|(name, ..)| name == own)
         .and_then(|(.., word)| Some(word.as_ref().ok()?.health.version.clone()));
+    let whole = words.iter().filter(|(.., word)| word.as_ref().is_ok_and(|word| word.health.kept == 0));
+    let whole: Vec<&str> = whole.map(|(name, ..)| name.as_str()).collect();
+    match whole.is_empty() {
+        false => findings.ok("history", "", format!("kept whole by {}", whole.join(", "))),
+        true => findings.bad(
+            Level::Warning,
+            "history",
+            "",
+            "no node that answers keeps all transactions",
+            "agree on f + 1 members with `ledger.keep = \"all\"`: old receipts are made from their nodes",
+        ),
+    }
     for (name, address, word) in words {
         let Word { health, ready, ahead } = match word {
             Ok(word) => word,
@@ -407,6 +419,9 @@ async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
             );
         } else {
             findings.ok("reach", name.as_str(), found);
+        }
+        if health.kept > 0 {
+            findings.ok("kept", name.as_str(), format!("transactions from block {} on", health.kept));
         }
         if let Some(ahead) = ahead {
             let found = format!("{:+.1} s from this clock", ahead as f64 / 1000.0);

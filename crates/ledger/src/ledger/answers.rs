@@ -8,8 +8,8 @@ use redb::{Durability, ReadableDatabase, ReadableTable};
 
 use super::Ledger;
 use crate::receipt::MAX_ENTRIES;
-use crate::store::{self, COSIGNATURES, COSIGNED};
-use crate::{Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, View};
+use crate::store::{self, COSIGNATURES, COSIGNED, TREE};
+use crate::{Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, VerifiedTransaction, View};
 
 impl Ledger {
     /// The header of a block.
@@ -17,13 +17,13 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn header(&self, height: u64) -> Result<Option<Header>, Error> {
-        store::header(&self.database.begin_read()?, height)
+        store::header(&self.database().begin_read()?, height)
     }
 
     /// A block.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`], [`Error::Store`].
     pub fn block(&self, height: u64) -> Result<Option<Block>, Error> {
         let Some(header) = self.header(height)? else { return Ok(None) };
         let transactions = self.block_entries(&header)?.into_iter().map(|entry| entry.transaction).collect();
@@ -33,16 +33,24 @@ impl Ledger {
     /// The transactions of a block with their outcomes; empty where there is no such block.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`], [`Error::Store`].
     pub fn outcomes(&self, height: u64) -> Result<Vec<Committed>, Error> {
+        let oldest = self.kept()?.height;
+        if height > 0 && height < oldest {
+            return Err(Error::Gone { oldest });
+        }
         self.header(height)?.map_or(Ok(vec![]), |header| self.block_entries(&header))
     }
 
     /// Consecutive blocks from a height, as many as fit in `max_bytes` of CBOR, and one at least if there is one.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`], [`Error::Store`].
     pub fn blocks(&self, from: u64, max_bytes: usize) -> Result<Vec<Block>, Error> {
+        let oldest = self.kept()?.height;
+        if from > 0 && from < oldest {
+            return Err(Error::Gone { oldest });
+        }
         let mut blocks = Vec::new();
         let mut bytes = 0;
         for height in from..=self.head().height {
@@ -59,9 +67,11 @@ impl Ledger {
     /// Transactions with their outcomes from a leaf of the log on, at most `limit`.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`], [`Error::Store`].
     pub fn entries(&self, from: u64, limit: u64) -> Result<Vec<Committed>, Error> {
-        store::entries(&self.database.begin_read()?, from, from.saturating_add(limit))
+        let read = self.database().begin_read()?;
+        store::kept(&read)?.check(from)?;
+        store::entries(&read, from, from.saturating_add(limit))
     }
 
     /// A snapshot of the newest state; the same one until the next block.
@@ -73,20 +83,23 @@ impl Ledger {
         if let Some(view) = &*newest {
             return Ok(view.clone());
         }
-        let view = Arc::new(View::new(&self.database.begin_read()?)?);
+        let view = Arc::new(View::new(&self.database().begin_read()?)?);
         *newest = Some(view.clone());
         Ok(view)
     }
 
-    /// What became of a transaction; `None` while it is not on the ledger.
+    /// What became of a transaction; `None` while it is not on the ledger, or where it is older than what is [kept](Ledger::kept).
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`] where it is known to be on the ledger, and no more; [`Error::Store`].
     pub fn committed(&self, id: &Digest) -> Result<Option<Committed>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let Some(index) = store::index(&read, id)? else { return Ok(None) };
-        let entry = store::entries(&read, index, index + 1)?.pop();
-        entry.map(Some).ok_or(Error::Damaged("a missing entry"))
+        if let Some(entry) = store::entries(&read, index, index + 1)?.pop() {
+            return Ok(Some(entry));
+        }
+        store::kept(&read)?.check(index)?;
+        Err(Error::Damaged("a missing entry"))
     }
 
     /// The newest place given to [`Ledger::execute`].
@@ -94,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn executed(&self) -> Result<Option<u64>, Error> {
-        store::executed(&self.database.begin_read()?)
+        store::executed(&self.database().begin_read()?)
     }
 
     /// Which of these transactions are on the ledger.
@@ -102,7 +115,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
-        store::known(&self.database.begin_read()?, ids)
+        store::known(&self.database().begin_read()?, ids)
     }
 
     /// The last block that [`Ledger::execute`] made from a place up to `place`, as `(its place, height)`.
@@ -110,7 +123,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn place(&self, place: u64) -> Result<Option<(u64, u64)>, Error> {
-        store::place(&self.database.begin_read()?, place)
+        store::place(&self.database().begin_read()?, place)
     }
 
     /// The epoch of this number, once it was in force.
@@ -118,7 +131,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn epoch(&self, number: u64) -> Result<Option<Epoch>, Error> {
-        store::epoch(&self.database.begin_read()?, number)
+        store::epoch(&self.database().begin_read()?, number)
     }
 
     /// The checkpoint of a block.
@@ -158,7 +171,7 @@ impl Ledger {
             let (_, validator) = epoch.validator(name).ok_or_else(refused)?;
             checkpoint.verify(&validator.key, cosignature).map_err(|_| refused())?;
         }
-        let mut write = self.database.begin_write()?;
+        let mut write = self.database().begin_write()?;
         // Cosignatures can mostly be asked for again: they go to disk with the next block, or by a flush.
         write.set_durability(Durability::None)?;
         let count = {
@@ -185,7 +198,7 @@ impl Ledger {
     /// [`Error::Store`].
     pub fn cosignatures(&self, height: u64) -> Result<Vec<(String, Cosignature)>, Error> {
         let checkpoint = self.checkpoint(height)?;
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let epoch = store::epoch(&read, checkpoint.epoch)?.ok_or(Error::Damaged("a missing epoch"))?;
         let table = read.open_table(COSIGNATURES)?;
         let mut found = Vec::new();
@@ -202,7 +215,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn cosigned_height(&self) -> Result<Option<u64>, Error> {
-        let table = self.database.begin_read()?.open_table(COSIGNED)?;
+        let table = self.database().begin_read()?.open_table(COSIGNED)?;
         Ok(table.last()?.map(|(_, height)| height.value()))
     }
 
@@ -214,14 +227,35 @@ impl Ledger {
         if !(1..=MAX_ENTRIES).contains(&ids.len()) {
             return Err(Error::ReceiptSize { found: ids.len(), limit: MAX_ENTRIES });
         }
-        let mut entries = Vec::new();
-        for id in ids {
-            entries.push(self.committed(id)?.ok_or(Error::UnknownTransaction(*id))?);
+        let entries = ids.iter().map(|id| self.committed(id)?.ok_or(Error::UnknownTransaction(*id)));
+        self.receipt_of(entries.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a transaction with its outcome, which others may have sent, is on this ledger, at its place.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn holds(&self, entry: &Committed) -> Result<bool, Error> {
+        let table = self.database().begin_read()?.open_table(TREE)?;
+        let leaf = table.get((0, entry.index))?.map(|leaf| Digest::from(*leaf.value()));
+        // The leaf does not cover the signature.
+        let verified = VerifiedTransaction::verify(entry.transaction.clone(), &self.chain);
+        Ok(leaf == Some(entry.leaf()) && verified.is_ok())
+    }
+
+    /// As [`Ledger::receipt`], for transactions of this ledger that are at hand, also where it does not [keep](Ledger::kept) them: they must be
+    /// such as it [holds](Ledger::holds).
+    ///
+    /// # Errors
+    /// [`Error::ReceiptSize`], [`Error::NotCosigned`], [`Error::Store`].
+    pub fn receipt_of(&self, mut entries: Vec<Committed>) -> Result<Receipt, Error> {
+        if !(1..=MAX_ENTRIES).contains(&entries.len()) {
+            return Err(Error::ReceiptSize { found: entries.len(), limit: MAX_ENTRIES });
         }
         entries.sort_by_key(|entry| entry.index);
         entries.dedup_by_key(|entry| entry.index);
         let index = entries.last().expect("there is one at least").index;
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let found = read.open_table(COSIGNED)?.range(index + 1..)?.next().transpose()?;
         let height = found.ok_or(Error::NotCosigned { index })?.1.value();
         let epoch = self.checkpoint(height)?.epoch;
@@ -243,7 +277,7 @@ impl Ledger {
         if index >= size || size > self.head().log_size {
             return Err(Error::UnknownTree { old: index, new: size });
         }
-        merkle::inclusion_path(size, index, store::subtrees(&self.database.begin_read()?)?)
+        merkle::inclusion_path(size, index, store::subtrees(&self.database().begin_read()?)?)
     }
 
     /// The consistency path between the trees of `old` and `new` leaves (RFC 9162 §2.1.4).
@@ -254,11 +288,15 @@ impl Ledger {
         if old == 0 || old > new || new > self.head().log_size {
             return Err(Error::UnknownTree { old, new });
         }
-        merkle::consistency_path(old, new, store::subtrees(&self.database.begin_read()?)?)
+        merkle::consistency_path(old, new, store::subtrees(&self.database().begin_read()?)?)
     }
 
     fn block_entries(&self, header: &Header) -> Result<Vec<Committed>, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
+        let kept = store::kept(&read)?.height;
+        if header.height > 0 && header.height < kept {
+            return Err(Error::Gone { oldest: kept });
+        }
         let from = match header.height.checked_sub(1) {
             Some(before) => store::header(&read, before)?.ok_or(Error::Damaged("a missing header"))?.log_size,
             None => 0,

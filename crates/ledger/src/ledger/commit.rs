@@ -2,15 +2,15 @@
 
 use crypto::{Digest, merkle, merkle::Frontier};
 use jmt::storage::TreeUpdateBatch;
-use redb::{Database, Durability};
+use redb::{Database, Durability, ReadableTable as _};
 use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::state::{self, Change};
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE, TREE,
-    decode,
+    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
+    STALE, STATE, TREE, decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -55,15 +55,15 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let (ids, entries, subtrees) = (vec![], vec![], vec![]);
     let prepared =
         Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true, place: None };
-    store_block(database, &prepared, Some(genesis), true)
+    store_block(database, &prepared, Some(genesis), (true, HISTORY))
 }
 
-/// Stores a block in one transaction: all of it or nothing.
+/// Stores a block in one transaction, all of it or nothing, and keeps so many states before it.
 pub(super) fn store_block(
     database: &Database,
     block: &Prepared,
     genesis: Option<&Genesis>,
-    durable: bool,
+    (durable, states): (bool, u64),
 ) -> Result<(), Error> {
     let height = block.header.height;
     let mut write = database.begin_write()?;
@@ -73,6 +73,7 @@ pub(super) fn store_block(
         // Readers open every table; it must exist from the start.
         write.open_table(COSIGNATURES)?;
         write.open_table(COSIGNED)?;
+        write.open_table(HANDOVERS)?;
     }
     {
         write.open_table(HEADERS)?.insert(height, wire::to_vec(&block.header).as_slice())?;
@@ -113,7 +114,15 @@ pub(super) fn store_block(
         let stale = block.nodes.stale_node_index_batch.iter().map(|one| state::node_key(&one.node_key).into());
         stales.insert(height, wire::to_vec(&stale.collect::<Vec<Bytes>>()).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
-        if let Some(oldest) = height.checked_sub(HISTORY) {
+        if let Some(oldest) = height.checked_sub(states) {
+            if states != HISTORY {
+                let mut meta = write.open_table(META)?;
+                let before =
+                    meta.get(OLDEST)?.and_then(|bytes| Some(u64::from_be_bytes(bytes.value().try_into().ok()?)));
+                if before.is_none_or(|before| before < oldest) {
+                    meta.insert(OLDEST, oldest.to_be_bytes().as_slice())?;
+                }
+            }
             for item in stales.extract_from_if(..=oldest, |_, _| true)? {
                 for key in decode::<Vec<Bytes>>(item?.1.value())? {
                     nodes.remove(&*key)?;

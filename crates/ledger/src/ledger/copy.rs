@@ -8,7 +8,8 @@ use redb::{TableError, TableHandle, Value};
 
 use super::Ledger;
 use crate::store::{
-    self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE, TREE,
+    self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HANDOVERS, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE,
+    TREE,
 };
 use crate::{Error, Header};
 
@@ -20,7 +21,7 @@ impl Ledger {
     /// [`Error::Store`], also where the file exists; [`Error::Damaged`] where the store holds what this version does not know. What was
     /// written by then is the caller's to remove.
     pub fn copy(&self, path: &Path) -> Result<Header, Error> {
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let mut unknown: BTreeSet<String> = read.list_tables()?.map(|table| table.name().to_owned()).collect();
         drop(std::fs::File::create_new(path)?);
         let copy = Builder::new().set_cache_size(super::CACHE).create(path)?;
@@ -38,6 +39,7 @@ impl Ledger {
         copier.table(PLACES)?;
         copier.table(COSIGNATURES)?;
         copier.table(COSIGNED)?;
+        copier.table(HANDOVERS)?;
         // Rather none than one that lacks something.
         if !unknown.is_empty() || read.list_multimap_tables()?.next().is_some() {
             return Err(Error::Damaged("a table that this version does not know"));

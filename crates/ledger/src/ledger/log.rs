@@ -14,7 +14,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn cosigned_size(&self) -> Result<u64, Error> {
-        let table = self.database.begin_read()?.open_table(COSIGNED)?;
+        let table = self.database().begin_read()?.open_table(COSIGNED)?;
         Ok(table.last()?.map_or(0, |(size, _)| size.value()))
     }
 
@@ -31,12 +31,12 @@ impl Ledger {
     /// A tile's bytes; none where the log that a quorum cosigned does not have all of it.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Damaged`].
+    /// [`Error::Gone`] of entries, [`Error::Store`], [`Error::Damaged`].
     pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>, Error> {
         if !tile.is_within(self.cosigned_size()?) {
             return Ok(None);
         }
-        let read = self.database.begin_read()?;
+        let read = self.database().begin_read()?;
         let (start, end) = (tile.start(), tile.start() + u64::from(tile.width()));
         let mut bytes = Vec::new();
         match tile.kind() {
@@ -46,6 +46,7 @@ impl Ledger {
                 }
             }
             TileKind::Entries => {
+                store::kept(&read)?.check(start)?;
                 for item in read.open_table(ENTRIES)?.range(start..end)? {
                     let (index, entry) = item?;
                     let entry = Committed::from_bytes(index.value(), entry.value());
@@ -65,14 +66,16 @@ impl Ledger {
     /// there is one.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Gone`], [`Error::Store`].
     pub fn records(&self, from: u64, to: u64, max_bytes: usize) -> Result<Vec<u8>, Error> {
         let to = to.min(self.cosigned_size()?);
         let mut bytes = Vec::new();
         if from >= to {
             return Ok(bytes);
         }
-        let table = self.database.begin_read()?.open_table(ENTRIES)?;
+        let read = self.database().begin_read()?;
+        store::kept(&read)?.check(from)?;
+        let table = read.open_table(ENTRIES)?;
         for item in table.range(from..to)? {
             let (_, entry) = item?;
             let entry = entry.value();
@@ -94,7 +97,7 @@ impl Ledger {
         let proven = self.view()?.prove_at(height, key)?;
         let size = proven.header.log_size;
         let not_cosigned = || Error::NotCosigned { index: size.saturating_sub(1) };
-        let table = self.database.begin_read()?.open_table(COSIGNED)?;
+        let table = self.database().begin_read()?.open_table(COSIGNED)?;
         let cosigned = table.range(size..)?.next().transpose()?.ok_or_else(not_cosigned)?.1.value();
         if cosigned - height > HISTORY {
             return Err(not_cosigned());
@@ -115,7 +118,7 @@ impl Ledger {
         if size > self.head().log_size {
             return Err(Error::UnknownTree { old: size, new: self.head().log_size });
         }
-        Ok(store::frontier(&self.database.begin_read()?, size)?.root())
+        Ok(store::frontier(&self.database().begin_read()?, size)?.root())
     }
 
     /// A block's checkpoint and its note with at most so many cosignatures, in the epoch's order.

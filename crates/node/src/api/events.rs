@@ -76,6 +76,14 @@ pub(crate) async fn events(
         // The newest is told to be behind, so that a stream that is cut before anything happens misses nothing.
         (None, None) => Id { index: size.saturating_sub(1), position: usize::MAX },
     };
+    // Those of transactions that are not kept here are another node's to tell.
+    let kept = node.replica.copied().kept()?;
+    let is_new = resumed.is_none() && which.after.is_none() && which.from.is_none();
+    let next = match next.index < kept.index {
+        true if is_new => Id { index: size, position: 0 },
+        true => return Err(ledger::Error::Gone { oldest: kept.height }.into()),
+        false => next,
+    };
     let end = if which.wait == Some(false) { size } else { u64::MAX };
     let heights = node.replica.heights();
     let feed = Feed { node, caller, which, next, end, heights, _place: place };

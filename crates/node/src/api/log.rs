@@ -149,8 +149,8 @@ pub(crate) async fn state(
 pub(super) fn kept_height(node: &Node, height: Option<u64>) -> Result<u64, ApiError> {
     let newest = node.replica.height();
     let height = height.unwrap_or(newest);
-    if height > newest || height < newest.saturating_sub(ledger::HISTORY) {
-        let oldest = newest.saturating_sub(ledger::HISTORY);
+    let oldest = node.replica.view()?.oldest();
+    if height > newest || height < oldest {
         return Err(ApiError::new(
             code::NOT_FOUND,
             format!("this node keeps the states of blocks {oldest} to {newest}"),

@@ -111,10 +111,7 @@ pub(crate) async fn transaction(
     Path(id): Path<Digest>,
 ) -> Result<Json<TransactionResult>, ApiError> {
     known(&caller)?;
-    let committed = node
-        .replica
-        .committed(&id)?
-        .ok_or_else(|| ApiError::new(code::NOT_FOUND, format!("transaction {id} is not on this node's ledger")))?;
+    let committed = node.replica.found(&id, code::NOT_FOUND)?;
     Ok(Json(TransactionResult { id, height: committed.height, index: committed.index, code: committed.outcome.code }))
 }
 

@@ -14,14 +14,14 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskOpenings, AskOrdering, AskParticulars, AskTunnel, Blocks, ComputeFinish,
-    ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne,
-    DkgRoundTwo, DkgStart, Done, Forward, Forwarded, Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy,
-    Told,
+    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskRecord,
+    AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned,
+    DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer, Openings,
+    OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, Record, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
-use crate::{compute, dkg, oracle, particulars, requests};
+use crate::{compute, dkg, oracle, particulars, requests, snapshots};
 
 type Answer<T> = Result<Cbor<T>, ApiError>;
 
@@ -32,6 +32,10 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/cosign", post(cosign))
         .route("/peer/v1/cosigned", post(cosigned))
         .route("/peer/v1/ordering", post(ordering))
+        .route("/peer/v1/record", post(record))
+        .route("/peer/v1/snapshot", post(snapshot))
+        .route("/peer/v1/snapshot/epochs", post(snapshot_epochs))
+        .route("/peer/v1/snapshot/part", post(snapshot_part))
         .route("/peer/v1/openings", post(openings))
         .route("/peer/v1/openings/ask", post(ask_openings))
         .route("/peer/v1/particulars", post(particulars))
@@ -81,6 +85,23 @@ async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) ->
 
 async fn ordering(State(node): Shared, _: Peer, Cbor(AskOrdering {}): Cbor<AskOrdering>) -> Answer<OrderedBy> {
     Ok(Cbor(OrderedBy { epoch: node.replica.ordered_by().unwrap_or(0) }))
+}
+
+async fn record(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskRecord>) -> Answer<Record> {
+    let committed = node.replica.found(&ask.id, code::NOT_FOUND)?;
+    Ok(Cbor(Record { index: committed.index, bytes: committed.to_bytes().into() }))
+}
+
+async fn snapshot(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskSnapshot>) -> Answer<Offer> {
+    snapshots::offer(&node, &ask).map(Cbor)
+}
+
+async fn snapshot_epochs(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskEpochs>) -> Answer<Epochs> {
+    snapshots::epochs(&node, ask).await.map(Cbor)
+}
+
+async fn snapshot_part(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskPart>) -> Answer<PartBytes> {
+    snapshots::part(&node, ask).await.map(Cbor)
 }
 
 async fn openings(State(node): Shared, _: Peer, Cbor(openings): Cbor<Told>) -> Answer<Done> {

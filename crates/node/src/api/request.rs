@@ -107,8 +107,12 @@ pub(crate) async fn explain(
 #[utoipa::path(get, path = "/v1/requests/{id}/receipt", tag = "requests", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn receipt(State(node): Shared, caller: Caller, Path(id): Path<Digest>) -> Result<Response, ApiError> {
-    let committed = node.replica.committed(&id)?.ok_or_else(|| ApiError::new(code::UNKNOWN_REQUEST, id.to_string()))?;
-    party(&node, &caller, &committed.transaction.transaction.sender)?;
+    // Of one that is on record the requester is known, also where its transaction is not kept here.
+    let requester = match requests::request(&node, &id) {
+        Ok(request) => request.requester,
+        Err(_) => node.replica.found(&id, code::UNKNOWN_REQUEST)?.transaction.transaction.sender,
+    };
+    party(&node, &caller, &requester)?;
     let receipt = requests::receipt(&node, &id).await?;
     node.audit.record(&caller.actor(), "receipt.export", &id.to_string(), "ok", "").await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], receipt).into_response())

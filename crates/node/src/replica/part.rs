@@ -21,7 +21,7 @@ use crypto::keystore::{FileKeys, Keys as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use ledger::{Block, Checkpoint, Cosignature, Epoch, Ledger, SignedTransaction, Solo};
 use order::{Endpoint, Fault, Pace, PoolLimits, Quorum, StartError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{cosigned_apart, is_cosigned};
 use crate::clock::Clock;
@@ -29,6 +29,7 @@ use crate::config::Validator;
 use crate::message::{AskBlocks, AskCosigned, AskOrdering, Blocks, Cosigned, CosignedBy, Done, OrderedBy};
 use crate::problem::ApiError;
 use crate::service::{COSIGNER, Node};
+use crate::sync;
 
 /// What follows from this node's own configuration.
 pub(crate) struct Own {
@@ -170,14 +171,22 @@ impl Own {
         handles.find(|handle| self.keys.public(handle).is_ok_and(|public| public == *key))
     }
 
-    /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where the member is no
+    /// This member's cosignature of a block, once that is on disk: the one that is kept, or one made now. None where it has not executed the
+    /// block itself ([`Ledger::began`]); where the member is no
     /// validator of the block's epoch, as a newcomer is not of the block that let it in, or has no longer the key that it had then; and where
     /// that key is burnt and too few others have cosigned the block: it may have cosigned another at that height.
     pub(super) fn cosign(&self, ledger: &Ledger, height: u64) -> Result<Option<Cosignature>, ApiError> {
+        if ledger.header(height)?.is_none() && height < ledger.head().height {
+            return Ok(None);
+        }
         let checkpoint = ledger.durable_checkpoint(height)?;
         let mut kept = ledger.cosignatures(height)?.into_iter();
         if let Some((_, kept)) = kept.find(|(member, _)| *member == self.member) {
             return Ok(Some(kept));
+        }
+        // What others executed this node answers for with their cosignatures alone.
+        if height > 0 && height <= ledger.began()? {
+            return Ok(None);
         }
         let epoch = ledger.epoch(checkpoint.epoch)?;
         let Some(epoch) = epoch else { return Ok(None) };
@@ -258,7 +267,7 @@ fn begins(signed: &SignedTransaction) -> bool {
 }
 
 /// Heights of the last blocks of the ledger's epochs that are over, from that of this number on.
-fn ends(ledger: &Ledger, from: u64) -> Result<Vec<u64>, ApiError> {
+pub(super) fn ends(ledger: &Ledger, from: u64) -> Result<Vec<u64>, ApiError> {
     let view = ledger.view()?;
     let now = read::epoch(&*view)?.number;
     let mut ends = Vec::new();
@@ -364,7 +373,16 @@ async fn lead(node: &Arc<Node>) {
 /// Fetches blocks until the part changes; from the next source where one does not answer.
 async fn follow(node: &Arc<Node>, sources: &[String]) {
     let (mut pause, mut cosigned, mut turn) = (FIRST_PAUSE, 0, 0);
+    let (mut unsure, mut unanswered, mut looked) = (true, false, Instant::now());
     loop {
+        // At the start, and after something went wrong: it may be far behind, or want blocks that nobody keeps.
+        if std::mem::take(&mut unsure) {
+            looked = Instant::now();
+            match sync::catch_up(node, sources).await {
+                Some(true) => return,
+                outcome => unanswered = outcome.is_none(),
+            }
+        }
         let source = &sources[turn % sources.len()];
         match advance(node, source, &mut cosigned).await {
             Ok(false) => pause = FIRST_PAUSE,
@@ -378,6 +396,7 @@ async fn follow(node: &Arc<Node>, sources: &[String]) {
             Err(Setback::Unreachable(error)) => {
                 tracing::warn!(%error, source, "cannot follow; trying again");
                 turn += 1;
+                unsure = unanswered || error.code == code::PRUNED.code || looked.elapsed() > LOOK;
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
@@ -651,15 +670,24 @@ async fn overtaken(node: &Arc<Node>) -> Part {
         if !are_ahead(node, &epoch, epoch.validators.len() - epoch.quorum() + 1, VOUCH).await {
             continue;
         }
+        let mut gone = false;
         for validator in epoch.validators.iter().filter(|validator| validator.name != node.member) {
             let ask = AskBlocks { after: replica.ledger.head().height, cosigned: 0 };
             let answer = timeout(VOUCH, node.call::<_, Blocks>(&validator.name, "/peer/v1/blocks", &ask)).await;
+            gone |= matches!(&answer, Ok(Err(error)) if error.code == code::PRUNED.code);
             let Ok(Ok(Blocks { blocks, .. })) = answer else { continue };
             // One who left with too few to answer for it would wait for ever; in its epoch it still hears of the last slate.
             if !blocks.is_empty() && vouch(node, blocks).await.is_ok() {
                 tracing::warn!(epoch = epoch.number, "this epoch is over; its end comes from the others");
                 return Part::following(&epoch, &replica.own);
             }
+        }
+        if gone {
+            tracing::warn!(
+                epoch = epoch.number,
+                "this epoch is over, and its end is no longer kept: a snapshot has it"
+            );
+            return Part::following(&epoch, &replica.own);
         }
     }
 }
@@ -711,6 +739,8 @@ where
 
 /// Refusals after which another validator may answer.
 const ELSEWHERE: [&str; 3] = [code::PEER_UNREACHABLE.code, code::NOT_PERMITTED.code, code::BUSY.code];
+/// Least time between two looks whether this node is far behind, unless it is told that it is.
+const LOOK: Duration = Duration::from_secs(60);
 /// How long a validator's answer for a block may take.
 const VOUCH: Duration = Duration::from_secs(15);
 /// How long no block comes before a validator asks whether its epoch is over.

@@ -1,0 +1,165 @@
+//! Members whose nodes begin from a snapshot instead of the first block, and members who keep less than everything. Real nodes, by the
+//! commands that operators use.
+
+#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[path = "shared/stage.rs"]
+mod stage;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use client::api::Health;
+use stage::{FOUNDER, Stage, add, ports, until};
+use tokio::runtime::Runtime;
+
+/// Adds a section to the configuration of a member's node.
+fn configure(stage: &Stage, member: &str, section: &str) {
+    let path = stage.home(member).join("node/node.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}\n[ledger]\n{section}\n")).unwrap();
+}
+
+/// Joins as [`Stage::join`] does, with a section of its own in the configuration.
+fn join(stage: &mut Stage, member: &str, section: &str) {
+    let invitation = stage.directory.path().join(format!("{member}.invitation"));
+    let invitation = invitation.to_str().unwrap().to_owned();
+    let fingerprint = stage.run(FOUNDER, &["invite", member, "--out", &invitation]);
+    let [listen, order] = [ports::free(), ports::free()];
+    let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", &fingerprint];
+    stage.run(member, &[&["join", &invitation], &place[..]].concat());
+    configure(stage, member, section);
+    stage.start(member);
+}
+
+fn health(runtime: &Runtime, stage: &Stage, member: &str) -> Health {
+    runtime.block_on(stage.client(member).health()).unwrap()
+}
+
+fn log(stage: &Stage, member: &str) -> String {
+    fs::read_to_string(stage.home(member).join("node.log")).unwrap()
+}
+
+/// What the doctor says, whether or not something is at fault.
+fn doctor(stage: &Stage, member: &str) -> String {
+    let output = stage.command(member).args(["doctor", "--json"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const FEW: &str = "snapshot_every = 5\nsync_after = 25";
+
+#[test]
+fn a_fifth_member_begins_from_a_snapshot() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    stage.found("Snapshots");
+    stage.kill(FOUNDER);
+    configure(&stage, FOUNDER, FEW);
+    stage.start(FOUNDER);
+    for member in ["st-anna", "riverside", "northgate"] {
+        join(&mut stage, member, FEW);
+    }
+    stage.begin(4, &[FOUNDER, "st-anna", "riverside", "northgate"], &[]);
+    let founder = stage.client(FOUNDER);
+    let first = runtime.block_on(add(&founder, "first")).unwrap();
+    for number in 0..50 {
+        runtime.block_on(add(&founder, &format!("early-{number}"))).unwrap();
+    }
+    let before = health(&runtime, &stage, FOUNDER).height;
+
+    // It has the state, and has executed none of the early blocks.
+    join(&mut stage, "eastfield", FEW);
+    until("eastfield is there", || health(&runtime, &stage, "eastfield").height >= before);
+    let kept = health(&runtime, &stage, "eastfield").kept;
+    assert!(kept > first.height && kept > 20, "it keeps blocks from {kept} on: {}", log(&stage, "eastfield"));
+    assert!(log(&stage, "eastfield").contains("begins from a snapshot"));
+    assert_eq!(health(&runtime, &stage, FOUNDER).kept, 0);
+    let eastfield = stage.client("eastfield");
+    let refused = runtime.block_on(eastfield.transaction(&first.id)).unwrap_err();
+    assert_eq!(refused.code(), Some("pruned"), "{refused}");
+    let all = |member: &str| runtime.block_on(stage.client(member).consortium()).unwrap();
+    assert_eq!(all("eastfield"), all(FOUNDER), "it knows all epochs, and where each began");
+    // All hashes of the log are there, and state is proven, by what any reader checks.
+    until("a tile is published", || runtime.block_on(eastfield.log_file("tile/0/000.p/20")).is_ok());
+    let tile = |client: &client::Client| runtime.block_on(client.log_file("tile/0/000.p/20")).unwrap();
+    assert_eq!(tile(&eastfield), tile(&founder));
+    let (size, proof) = (20, stage.directory.path().join("member.proof"));
+    let path = |client: &client::Client| runtime.block_on(client.log_consistency(3, size)).unwrap();
+    assert_eq!(path(&eastfield), path(&founder));
+    let text = runtime.block_on(eastfield.prove_state("member/st-anna", None)).unwrap();
+    fs::write(&proof, text).unwrap();
+    let pinned = stage.directory.path().join("consortium.toml");
+    fs::write(&pinned, all(FOUNDER)).unwrap();
+    stage.run("eastfield", &["verify", proof.to_str().unwrap(), "--consortium", pinned.to_str().unwrap()]);
+    let searched = stage.try_run("eastfield", &["search", "transactions"]).unwrap_err();
+    assert!(searched.contains("pruned"), "{searched}");
+
+    // It orders and cosigns with the others: of five four are needed, and one is gone.
+    stage.begin(5, &[FOUNDER, "st-anna", "riverside", "northgate", "eastfield"], &[]);
+    stage.kill("northgate");
+    let late = runtime.block_on(add(&eastfield, "late")).unwrap();
+    assert_eq!(runtime.block_on(eastfield.transaction(&late.id)).unwrap().height, late.height);
+    until("a checkpoint of epoch 5", || runtime.block_on(eastfield.checkpoint()).unwrap().contains("\nepoch 5\n"));
+
+    // It starts again after a kill, from where it was.
+    stage.kill("eastfield");
+    stage.start("eastfield");
+    until("eastfield votes", || stage.run("eastfield", &["member", "validators", "show"]) == "quorum 5");
+    assert_eq!(health(&runtime, &stage, "eastfield").kept, kept);
+    assert_eq!(log(&stage, "eastfield").matches("begins from a snapshot").count(), 1);
+    let words = doctor(&stage, FOUNDER);
+    assert!(words.contains("kept whole by"), "{words}");
+}
+
+#[test]
+fn who_keeps_less_goes_on_and_takes_in_newcomers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    // Blocks of long ago: nothing of the last two hours is pruned.
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/first/consortium.tar.gz");
+    let unpacked = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(stage.directory.path()).status().unwrap();
+    assert!(unpacked.success());
+    let few = "keep = \"20 blocks\"\nstates = 10\nsnapshot_every = 5\nsync_after = 12";
+    let members = [FOUNDER, "st-anna", "riverside", "northgate"];
+    for member in members {
+        configure(&stage, member, few);
+        stage.start(member);
+    }
+    for member in members {
+        until(&format!("{member} votes"), || stage.run(member, &["member", "validators", "show"]) == "quorum 4");
+    }
+    let founder = stage.client(FOUNDER);
+    let old = health(&runtime, &stage, FOUNDER).height;
+    for number in 0..30 {
+        runtime.block_on(add(&founder, &format!("later-{number}"))).unwrap();
+    }
+    for member in members {
+        until(&format!("{member} prunes"), || health(&runtime, &stage, member).kept > 10);
+        assert!(health(&runtime, &stage, member).kept <= old + 2, "the last hours stay");
+    }
+    let words = doctor(&stage, FOUNDER);
+    assert!(words.contains("no node that answers keeps all transactions"), "{words}");
+
+    // A receipt of a request under a contract of then: what it needs is kept.
+    let waiting = fs::read_to_string(stage.directory.path().join("waiting")).unwrap().trim().to_owned();
+    until("the request is known", || stage.try_run("dr-okafor", &["request", "show", &waiting]).is_ok());
+    stage.run("dr-okafor", &["approve", &waiting]);
+    let path = |name: &str| stage.directory.path().join(name).to_str().unwrap().to_owned();
+    stage.run("m-lind", &["fetch", &waiting, "--out", &path("received.csv")]);
+    stage.run("m-lind", &["receipt", &waiting, "--out", &path("waiting.receipt")]);
+    stage.run("st-anna", &["member", "export", "--out", &path("newest.toml")]);
+    stage.run("m-lind", &["verify", &path("waiting.receipt"), "--consortium", &path("newest.toml")]);
+
+    // Nobody has the first blocks any more: a newcomer begins from a snapshot, and asks others for what a receipt needs.
+    join(&mut stage, "eastfield", few);
+    let kept = health(&runtime, &stage, "eastfield").kept;
+    assert!(kept > 20, "{}", log(&stage, "eastfield"));
+    runtime.block_on(add(&stage.client("eastfield"), "one-more")).unwrap();
+    // One that keeps less starts again.
+    stage.kill("st-anna");
+    stage.start("st-anna");
+    until("st-anna votes", || stage.run("st-anna", &["member", "validators", "show"]).starts_with("quorum 4"));
+    runtime.block_on(add(&stage.client("st-anna"), "and-another")).unwrap();
+    let height = |member: &str| health(&runtime, &stage, member).height;
+    until("equal heights", || ["eastfield", "st-anna", FOUNDER].map(height).windows(2).all(|two| two[0] == two[1]));
+}
