@@ -158,7 +158,7 @@ pub async fn publish(
         told(settled, all);
     }
     drop(at_work);
-    for path in last {
+    if let Some(path) = last {
         put(path).await?;
         settled += 1;
         told(settled, all);

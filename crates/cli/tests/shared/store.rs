@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
-pub const ID: &str = "someone";
-pub const SECRET: &str = "of the tests alone";
+pub(crate) const ID: &str = "someone";
+pub(crate) const SECRET: &str = "of the tests alone";
 
-pub struct Store {
+pub(crate) struct Store {
     url: String,
     authority: String,
     shared: Arc<Shared>,
@@ -32,11 +33,11 @@ struct Shared {
 
 impl Store {
     /// Serves until the test's process ends.
-    pub fn start(root: &Path) -> Self {
+    pub(crate) fn start(root: &Path) -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap().pem();
+        let authority = pem(params.self_signed(&key).unwrap().der());
         let issuer = Issuer::new(params, key);
         let own = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&own, &issuer).unwrap();
@@ -65,22 +66,22 @@ impl Store {
         Self { url, authority, shared }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The certificate of who vouches for it, in PEM.
-    pub fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 
     /// From now on it takes so many objects, and refuses those after.
-    pub fn takes(&self, objects: usize) {
+    pub(crate) fn takes(&self, objects: usize) {
         self.shared.takes.store(objects, Ordering::SeqCst);
     }
 
     /// How many objects it has taken so far.
-    pub fn taken(&self) -> usize {
+    pub(crate) fn taken(&self) -> usize {
         self.shared.taken.load(Ordering::SeqCst)
     }
 }
@@ -144,9 +145,14 @@ impl Shared {
     }
 }
 
+fn pem(der: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
 /// Method, target and body of a request; none where the connection ends.
 fn request(stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>) -> Option<(String, String, Vec<u8>)> {
-    let mut line = |stream: &mut BufReader<_>| {
+    let line = |stream: &mut BufReader<_>| {
         let mut line = String::new();
         match stream.read_line(&mut line) {
             Ok(1..) => Some(line.trim_end().to_owned()),
