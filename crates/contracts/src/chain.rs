@@ -50,7 +50,7 @@ pub enum Kind {
 pub struct Step {
     /// What happened: an event's name such as `request.applied`, or `contract.method` of a refused transaction.
     pub name: String,
-    /// The block's time, Unix milliseconds; unknown for a refused transaction, which leaves no event.
+    /// The block's time, Unix milliseconds; unknown for a refused transaction, which leaves no event of its own.
     pub at: Option<u64>,
     /// Who signed.
     pub by: PublicKey,

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn the_order_of_keys_is_the_order_of_doing() {
         let of = |at, kind, byte| Trigger { at, kind, subject: Digest::from([byte; 32]) };
-        let mut triggers = vec![
+        let mut triggers = [
             of(u64::MAX, TriggerKind::Expire, 0),
             of(0x100, TriggerKind::Recover, 0),
             of(0x100, TriggerKind::Expire, 9),
