@@ -30,13 +30,13 @@ pub const SWEEP: usize = 200;
 /// Of every call, besides its fuel.
 const CALL: u64 = 100_000;
 /// Of every page that a call's memory has in the end.
-const PAGE: u64 = 10_000;
+const PAGE: u64 = 20_000;
 /// Of every byte of the keys and values that a call writes: they are kept for a while after they are replaced.
 const WRITTEN: u64 = 10;
 /// Of every byte of a module that is stored.
 const CHECK: u64 = 50;
-/// Of every byte of a module that is compiled.
-const COMPILE: u64 = 150;
+/// Of a module that is compiled.
+const COMPILE: u64 = 2_000_000;
 /// Of every record that is erased.
 const ERASE: u64 = 10_000;
 /// Longest name of a contract.
@@ -103,9 +103,9 @@ pub(crate) fn install(world: &mut World<'_>, install: &Install, proposal: &Propo
     if world.tries() {
         return Ok(());
     }
-    let work = COMPILE * bytes.len() as u64;
-    world.reserve(work + migration.as_ref().map_or(0, |_| most(room)))?;
-    world.spend(work);
+    // A whole block has enough for the largest room.
+    world.reserve(COMPILE + migration.as_ref().map_or(0, |_| most(room)))?;
+    world.spend(COMPILE);
     let code = ready(&bytes)?;
     let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
     let installed = Installed {
@@ -381,6 +381,9 @@ fn check_number(world: &World<'_>) -> Result<(), Failure> {
         }
     }
 }
+
+/// Whatever is allowed fits a block.
+const _: () = assert!(COMPILE + most(&CEILING) <= MAX_WORK);
 
 /// The state as a contract sees it.
 struct Own<'a> {

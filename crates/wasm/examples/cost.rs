@@ -89,42 +89,54 @@ fn modules() -> Vec<(String, String)> {
     let small = "(func (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))";
     add("as many functions as there may be", small.repeat(MAX_FUNCTIONS - 8));
     let calls = "(drop (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0)))";
-    add("calls by the table", format!("(func {})", calls.repeat(3_000)).repeat(2));
-    // Loops within loops, each of which changes all locals.
-    for (name, depth, changes) in [("loops within loops", 1_200, 4), ("fewer loops, more changes", 60, 100)] {
+    add("calls by the table", format!("(func {})", calls.repeat(3_500)).repeat(2));
+    // Loops within loops, each of which changes locals.
+    for (name, depth, changes, held) in
+        [("loops within loops, 512 locals", 330, 4, 512), ("loops within loops, 40 locals", 1_200, 4, 40)]
+    {
         let mut body = String::new();
         for n in 0..depth {
             body.push_str("(loop (br_if 0 (i32.eqz (local.get 0)))");
             for k in 0..changes {
-                let (to, from) = (1 + (n * 7 + k) % 512, 1 + (n * 13 + k * 5) % 512);
+                let (to, from) = (1 + (n * 7 + k) % held, 1 + (n * 13 + k * 5) % held);
                 write!(body, "(local.set {to} (local.get {from}))").expect("writing to a String");
             }
         }
         body.push_str(&")".repeat(depth));
-        add(name, format!("(func (param i32) (local{locals}) {body})"));
+        add(name, format!("(func (param i32) (local{}) {body})", " i64".repeat(held)));
     }
     // One after the other.
-    let mut body = String::new();
-    for n in 0..1_500 {
-        let (to, from) = (1 + n * 7 % 512, 1 + n * 13 % 512);
-        write!(
-            body,
-            "(block (br_if 0 (local.get 0)) (local.set {to} (local.get {from})) (local.set {from} (i64.const {n})))"
-        )
-        .expect("writing to a String");
-    }
-    add("blocks one after the other", format!("(func (param i32) (local{locals}) (loop {body} (br 0)))"));
-    // Very many targets.
-    for depth in [1, 40, 100] {
-        let mut body = "(loop".repeat(depth);
-        for k in 0..512 {
-            write!(body, "(local.set {} (i64.add (local.get {}) (i64.const 1)))", 1 + k, 1 + k * 5 % 512)
-                .expect("writing");
+    for (held, count) in [(512, 480), (100, 2_000)] {
+        let mut body = String::new();
+        for n in 0..count {
+            let (to, from) = (1 + n * 7 % held, 1 + n * 13 % held);
+            write!(
+                body,
+                "(block (br_if 0 (local.get 0)) (local.set {to} (local.get {from})) (local.set {from} (i64.const {n})))"
+            )
+            .expect("writing to a String");
         }
-        let targets: String = (0..14_000).map(|n| format!(" {}", n % depth)).collect();
-        write!(body, "(br_table{targets} (local.get 0))").expect("writing to a String");
+        let locals = " i64".repeat(held);
+        add(
+            &format!("{count} blocks past {held} locals"),
+            format!("(func (param i32) (local{locals}) (loop {body} (br 0)))"),
+        );
+    }
+    // Very many targets.
+    for (targets, depth, held) in [(85, 1, 512), (85, 40, 512), (80, 80, 500), (580, 290, 4), (620, 1, 2)] {
+        let mut body = "(loop".repeat(depth);
+        for k in 0..held {
+            write!(body, "(local.set {} (i64.add (local.get {}) (i64.const 1)))", 1 + k, 1 + k * 5 % held)
+                .expect("writing to a String");
+        }
+        let list: String = (0..targets).map(|n| format!(" {}", n % depth)).collect();
+        write!(body, "(br_table{list} (local.get 0))").expect("writing to a String");
         body.push_str(&")".repeat(depth));
-        add(&format!("a table of 14,000 targets, {depth} loops"), format!("(func (param i32) (local{locals}) {body})"));
+        let locals = " i64".repeat(held);
+        add(
+            &format!("{targets} targets, {depth} loops, {held} locals"),
+            format!("(func (param i32) (local{locals}) {body})"),
+        );
     }
     // Values that all live at once.
     let deep = format!("{}{}", "(local.get 1)".repeat(4_000), "(i64.mul)".repeat(3_999));
@@ -164,9 +176,12 @@ fn bodies() -> Vec<(String, String)> {
     add("divisions by a local", format!("(local.set $x (i64.const 3)) (loop i64.const -1 {chain} drop br 0)"));
     add("square roots", forever(&"(local.set $y (f64.sqrt (local.get $y)))".repeat(50)));
     let chain = "f64.sqrt ".repeat(100);
-    add("square roots, without more", format!("(local.set $y (f64.const 2)) (loop local.get $y {chain} drop br 0)"));
+    add(
+        "square roots, without more",
+        format!("(local.set $y (f64.const 2)) (loop local.get $y {chain} local.set $y br 0)"),
+    );
     let chain = "f64.nearest ".repeat(100);
-    add("roundings", format!("(local.set $y (f64.const 2.5)) (loop local.get $y {chain} drop br 0)"));
+    add("roundings", format!("(local.set $y (f64.const 2.5)) (loop local.get $y {chain} local.set $y br 0)"));
     add(
         "calls by the table",
         forever(&"(drop (call_indirect (param i32) (result i32) (i32.const 1) (i32.const 0)))".repeat(20)),

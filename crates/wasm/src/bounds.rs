@@ -14,8 +14,14 @@ pub const MAX_PARAMETERS: usize = 32;
 pub const MAX_RESULTS: usize = 1;
 /// Locals of a function besides its parameters.
 pub const MAX_LOCALS: u32 = 512;
-/// Instructions of a function, each target of a `br_table` counting as one.
+/// Instructions of a function.
 pub const MAX_INSTRUCTIONS: usize = 16_384;
+/// What a module may cost a compiler, by the count of `docs/spec/wasm.md`.
+pub const MAX_LABOUR: u64 = 1 << 19;
+/// Of a function, for a compiler.
+pub(crate) const BODY: u64 = 32;
+/// What a compiler has to look after in every function, besides parameters and locals.
+pub(crate) const HELD: u64 = 8;
 /// Globals of a module.
 pub const MAX_GLOBALS: u32 = 256;
 /// Elements of a table.
@@ -57,6 +63,8 @@ pub const MAX_REASON: usize = 24;
 
 /// Of every instruction that is not free.
 pub(crate) const INSTRUCTION: u64 = 1;
+/// Of a division, a remainder or a square root.
+pub(crate) const DIVISION: u64 = 10;
 /// Of `memory.grow`, besides.
 pub(crate) const GROW: u64 = 1000;
 /// Of every call of the host.

@@ -10,7 +10,9 @@ use wasm_encoder::{
 use wasmparser::{BinaryReader, Operator};
 
 use crate::Refusal;
-use crate::bounds::{FRAME, GROW, INSTRUCTION, MAX_INSTRUCTIONS, MAX_LOCALS, MAX_STACK, SLOT};
+use crate::bounds::{
+    BODY, DIVISION, FRAME, GROW, HELD, INSTRUCTION, MAX_INSTRUCTIONS, MAX_LABOUR, MAX_LOCALS, MAX_STACK, SLOT,
+};
 use crate::check::{Survey, few, invalid};
 
 /// How names begin that a module's exports may not have.
@@ -33,8 +35,9 @@ pub(crate) const NO_MEMORY: i32 = 3;
 pub(crate) fn metered(survey: &Survey<'_>) -> Result<Vec<u8>, Refusal> {
     let meters = Meters { fuel: survey.globals, stack: survey.globals + 1, stopped: survey.globals + 2 };
     let mut code = CodeSection::new();
+    let mut labour = 0;
     for (ty, body) in &survey.functions {
-        code.function(&function(ty.params().len() as u32, body, survey, meters)?);
+        code.function(&function(ty.params().len() as u32, body, survey, (meters, &mut labour))?);
     }
     let globals = appended(survey.sections.get(&GLOBALS).copied(), survey.globals, 3, &meters.globals())?;
     let exports = appended(survey.sections.get(&EXPORTS).copied(), survey.exports, 2, &meters.exports())?;
@@ -142,7 +145,7 @@ fn function(
     parameters: u32,
     body: &wasmparser::FunctionBody<'_>,
     survey: &Survey<'_>,
-    meters: Meters,
+    (meters, labour): (Meters, &mut u64),
 ) -> Result<Function, Refusal> {
     let mut locals = Vec::new();
     let mut count = 0_u32;
@@ -156,17 +159,17 @@ fn function(
     locals.push((1, ValType::I32));
 
     let (bytes, base) = (body.as_bytes(), body.range().start);
-    let (mut operators, mut ways) = (Vec::new(), 0_usize);
+    let (mut operators, mut steps) = (Vec::new(), 0_u64);
     let mut reader = body.get_operators_reader().map_err(invalid)?;
     while !reader.eof() {
         let (operator, at) = reader.read_with_offset().map_err(invalid)?;
-        // Each is a way that the compiler has to follow.
-        if let Operator::BrTable { targets } = &operator {
-            ways = ways.saturating_add(targets.len() as usize);
-        }
+        steps = steps.saturating_add(compiled(&operator, survey.imported));
         operators.push((operator, at - base));
-        few("instructions in a function", (operators.len().saturating_add(ways)) as u64, MAX_INSTRUCTIONS as u64)?;
+        few("instructions in a function", operators.len() as u64, MAX_INSTRUCTIONS as u64)?;
     }
+    let held = u64::from(parameters + count) + HELD;
+    *labour = labour.saturating_add(steps.saturating_mul(held)).saturating_add(BODY);
+    few("units of labour for a compiler", *labour, MAX_LABOUR)?;
     let frame = FRAME + SLOT * (parameters + count + operators.len() as u32);
 
     let mut function = Function::new(locals);
@@ -232,6 +235,23 @@ fn ends_block(operator: &Operator<'_>) -> bool {
     )
 }
 
+/// What an instruction costs a compiler, which has to know at each what every local holds.
+fn compiled(operator: &Operator<'_>, imported: u32) -> u64 {
+    match operator {
+        Operator::BrTable { targets } => {
+            let targets = u64::from(targets.len());
+            1 + targets + targets * targets / 8
+        }
+        Operator::Call { function_index } if *function_index < imported => 1,
+        Operator::Call { .. }
+        | Operator::CallIndirect { .. }
+        | Operator::MemoryCopy { .. }
+        | Operator::MemoryFill { .. }
+        | Operator::MemoryGrow { .. } => 8,
+        operator => u64::from(ends_block(operator)),
+    }
+}
+
 fn cost(operator: &Operator<'_>) -> u64 {
     match operator {
         Operator::Nop
@@ -243,6 +263,18 @@ fn cost(operator: &Operator<'_>) -> u64 {
         | Operator::Return
         | Operator::Unreachable => 0,
         Operator::MemoryGrow { .. } => INSTRUCTION + GROW,
+        Operator::I32DivS
+        | Operator::I32DivU
+        | Operator::I32RemS
+        | Operator::I32RemU
+        | Operator::I64DivS
+        | Operator::I64DivU
+        | Operator::I64RemS
+        | Operator::I64RemU
+        | Operator::F32Div
+        | Operator::F64Div
+        | Operator::F32Sqrt
+        | Operator::F64Sqrt => DIVISION,
         _ => INSTRUCTION,
     }
 }

@@ -131,6 +131,12 @@ fn what_is_not_deterministic_or_not_bounded_is_refused() {
     };
     many("locals in a function", &format!("(func (local {}))", "i32 ".repeat(MAX_LOCALS as usize + 1)));
     many("instructions in a function", &format!("(func {})", "nop ".repeat(20_000)));
+    // What would take a compiler seconds: many targets, or many branches past many locals.
+    let targets = " 0".repeat(3_000);
+    many("units of labour for a compiler", &format!("(func (loop (br_table{targets} (i32.const 0))))"));
+    let locals = "i64 ".repeat(MAX_LOCALS as usize);
+    let branches = "(block (br_if 0 (i32.const 1)))".repeat(1_000);
+    many("units of labour for a compiler", &format!("(func (local {locals}) {branches})"));
     many("parameters", &format!("(func (param {}))", "i32 ".repeat(33)));
     many("functions", &"(func)".repeat(3000));
     many("elements in a table", "(table 5000 funcref)");
