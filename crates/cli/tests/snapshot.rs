@@ -145,7 +145,7 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     until("the request is known", || stage.try_run("dr-okafor", &["request", "show", &waiting]).is_ok());
     stage.run("dr-okafor", &["approve", &waiting]);
     let path = |name: &str| stage.directory.path().join(name).to_str().unwrap().to_owned();
-    stage.run("m-lind", &["fetch", &waiting, "--out", &path("received.csv")]);
+    stage.run("m-lind", &["fetch", &waiting, "--out", &path("received-late.csv")]);
     stage.run("m-lind", &["receipt", &waiting, "--out", &path("waiting.receipt")]);
     stage.run("st-anna", &["member", "export", "--out", &path("newest.toml")]);
     stage.run("m-lind", &["verify", &path("waiting.receipt"), "--consortium", &path("newest.toml")]);

@@ -7,9 +7,11 @@ use crypto::Digest;
 use redb::backends::InMemoryBackend;
 use wire::{Bytes, Fixed, Limits};
 
+use crate::snapshot::MANIFEST;
 use crate::{
-    AddCheckpoint, Application, Block, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Note,
-    ProvenState, Receipt, SignedTransaction, State, Tile, Validator, VerifiedTransaction, WitnessKey, Write,
+    AddCheckpoint, Application, Block, Certificate, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis,
+    Handover, Ledger, Manifest, Note, ProvenState, Receipt, SignedTransaction, State, Tile, Validator,
+    VerifiedTransaction, WitnessKey, Write,
 };
 
 /// Signed transactions, as anybody submits them.
@@ -93,6 +95,29 @@ pub fn receipt(bytes: &[u8]) {
     }
 }
 
+/// Manifests and certificates of snapshots, hand-overs of epochs, and parts, as nodes hand them on.
+pub fn snapshot(bytes: &[u8]) {
+    static LEDGER: LazyLock<Ledger> = LazyLock::new(ledger);
+    let mut trust = LEDGER.trust();
+    if let Ok(manifest) = wire::from_slice::<Manifest>(bytes, MANIFEST) {
+        assert_eq!(wire::to_vec(&manifest), bytes);
+        let _ = manifest.verify();
+        let none = |_| Err(std::io::ErrorKind::NotFound.into());
+        for part in manifest.parts().into_iter().take(8) {
+            let _ = Ledger::check_part(&manifest, part, bytes, &none);
+        }
+    }
+    if let Ok(certificate) = Certificate::parse(bytes)
+        && let Some(last) = certificate.headers.last()
+    {
+        let _ = trust.certify(last, &certificate);
+    }
+    if let Ok(handover) = wire::from_slice::<Handover>(bytes, Limits { bytes: 1 << 20, depth: 24 }) {
+        assert_eq!(wire::to_vec(&handover), bytes);
+        let _ = LEDGER.follow(&mut trust, handover);
+    }
+}
+
 /// Whose word is taken: four validators, whose keys anyone knows.
 fn consortium() -> Consortium {
     let validator =
@@ -143,7 +168,7 @@ mod tests {
     /// What reads bytes, and what is right.
     type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<Vec<u8>>);
 
-    const TARGETS: [Target; 8] = [
+    const TARGETS: [Target; 9] = [
         ("transaction", transaction, |samples| &samples.transactions),
         ("block", block, |samples| &samples.blocks),
         ("record", record, |samples| &samples.records),
@@ -152,6 +177,7 @@ mod tests {
         ("witness", witness, |samples| &samples.requests),
         ("state", state, |samples| &samples.proofs),
         ("receipt", receipt, |samples| &samples.receipts),
+        ("snapshot", snapshot, |samples| &samples.snapshots),
     ];
 
     struct Samples {
@@ -163,6 +189,7 @@ mod tests {
         requests: Vec<Vec<u8>>,
         proofs: Vec<Vec<u8>>,
         receipts: Vec<Vec<u8>>,
+        snapshots: Vec<Vec<u8>>,
     }
 
     static SAMPLES: LazyLock<Samples> = LazyLock::new(Samples::new);
@@ -202,6 +229,13 @@ mod tests {
             };
             let proof = |height, key: &[u8]| ledger.prove_state(height, key).unwrap().to_string();
             let blocks = ledger.blocks(1, 1 << 20).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let made = ledger.snapshot(3, &directory.path().join("made")).unwrap();
+            let certificate = ledger.certificate(1).unwrap();
+            let shown = ledger.view().unwrap().prove(&[1, 5]).unwrap();
+            let shown = crate::Shown { key: shown.key, value: shown.value, proof: shown.proof };
+            let header = ledger.header(3).unwrap().unwrap();
+            let handover = Handover { header, cosignatures: certificate.cosignatures.clone(), shown: vec![shown] };
             let texts = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
             Self {
                 transactions: blocks.iter().map(|block| block.transactions[0].to_bytes()).collect(),
@@ -214,6 +248,7 @@ mod tests {
                 requests: texts(&[request(0, &notes[0]), request(4, &notes[1]), request(4, &notes[2])]),
                 notes: texts(&notes.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 proofs: texts(&[proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])]),
+                snapshots: vec![wire::to_vec(made.manifest()), wire::to_vec(&certificate), wire::to_vec(&handover)],
                 receipts: texts(&[&ids[..], &ids[..1]].map(|ids| ledger.receipt(ids).unwrap().to_string())),
             }
         }

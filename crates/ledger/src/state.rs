@@ -303,7 +303,7 @@ pub(crate) fn join(children: &[Subtree]) -> Subtree {
     match (left.count, right.count) {
         (0, 0 | 1) => right,
         (1, 0) => left,
-        _ => Subtree { hash: inner_hash(&left.hash, &right.hash), count: left.count + right.count },
+        _ => Subtree { hash: inner_hash(&left.hash, &right.hash), count: left.count.saturating_add(right.count) },
     }
 }
 
@@ -342,7 +342,8 @@ pub(crate) fn inner_node(children: &[Subtree; 16]) -> StoredNode {
         (one.count > 0).then(|| StoredChild { hash: *one.hash.as_bytes(), version: 0, kind })
     };
     let present = children.iter().filter(|child| child.count > 0).count() as u64;
-    let leaves = children.iter().map(|child| child.count).sum();
+    // What others claim is not to overflow; it is compared with what comes.
+    let leaves = children.iter().fold(0, |sum: u64, child| sum.saturating_add(child.count));
     StoredNode::Inner { children: Box::new(children.map(child)), present, leaves }
 }
 

@@ -210,7 +210,7 @@ proptest! {
             ledger.apply(&block, u64::MAX - 1_000_000, false).unwrap();
         }
         for one in [&source, &ledger] {
-            cosign_ends_from(one, height + 1);
+            cosign_ends_from(one, 1);
         }
         let (third, top) = (directory.path().join("third"), ledger.head().height);
         let next = open(&third);
@@ -223,8 +223,10 @@ proptest! {
 
 fn cosign_ends_from(ledger: &Ledger, from: u64) {
     for height in from..=ledger.head().height {
-        let number = ledger.header(height).unwrap().unwrap().epoch;
-        cosign(ledger, height, &keys(number)[..3]);
+        // Before a snapshot's last hour there are the last headers of epochs alone.
+        if let Some(header) = ledger.header(height).unwrap() {
+            cosign(ledger, height, &keys(header.epoch)[..3]);
+        }
     }
 }
 
