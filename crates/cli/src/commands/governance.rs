@@ -404,8 +404,8 @@ fn standing(view: &ProposalView) -> String {
 
 fn span(milliseconds: u64) -> String {
     match milliseconds {
-        _ if milliseconds % DAY == 0 => format!("{} days", milliseconds / DAY),
-        _ if milliseconds % 3_600_000 == 0 => format!("{} hours", milliseconds / 3_600_000),
+        _ if milliseconds.is_multiple_of(DAY) => format!("{} days", milliseconds / DAY),
+        _ if milliseconds.is_multiple_of(3_600_000) => format!("{} hours", milliseconds / 3_600_000),
         _ => format!("{} seconds", milliseconds / 1_000),
     }
 }
