@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use wasm::bounds::{MAX_FUEL, MAX_FUNCTIONS, MAX_INSTRUCTIONS, MAX_LOCALS, MAX_MODULE};
 use wasm::{Call, Code, Error, Fault, Reads, Role, Sender};
 
+const BOOKINGS: &[u8] = include_bytes!("../../../samples/contracts/bookings/bookings-2.wasm");
+
 /// A state with one long value.
 struct State(HashMap<Vec<u8>, Vec<u8>>);
 
@@ -21,8 +23,9 @@ impl Reads for State {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("compiling: bytes, milliseconds to check, milliseconds to compile");
-    for (what, text) in modules() {
-        let bytes = wat::parse_str(text)?;
+    let made = modules().into_iter().map(|(what, text)| Ok((what, wat::parse_str(text)?)));
+    let example = ("the example".to_owned(), BOOKINGS.to_vec());
+    for (what, bytes) in made.chain([Ok(example)]).collect::<Result<Vec<_>, wat::Error>>()? {
         let (check, _) = timed(|| Code::check(&bytes));
         let (compile, end) = timed(|| Code::compile(&bytes));
         let end = match end {

@@ -65,6 +65,8 @@ pub const MAX_REASON: usize = 24;
 pub(crate) const INSTRUCTION: u64 = 1;
 /// Of a division, a remainder or a square root.
 pub(crate) const DIVISION: u64 = 10;
+/// Of what rounds a number of floating point, or chooses between two.
+pub(crate) const ROUNDING: u64 = 4;
 /// Of `memory.grow`, besides.
 pub(crate) const GROW: u64 = 1000;
 /// Of every call of the host.

@@ -11,7 +11,7 @@ use wasmparser::{BinaryReader, Operator};
 
 use crate::Refusal;
 use crate::bounds::{
-    BODY, DIVISION, FRAME, GROW, HELD, INSTRUCTION, MAX_INSTRUCTIONS, MAX_LABOUR, MAX_LOCALS, MAX_STACK, SLOT,
+    BODY, DIVISION, FRAME, GROW, HELD, INSTRUCTION, MAX_INSTRUCTIONS, MAX_LABOUR, MAX_LOCALS, MAX_STACK, ROUNDING, SLOT,
 };
 use crate::check::{Survey, few, invalid};
 
@@ -275,6 +275,20 @@ fn cost(operator: &Operator<'_>) -> u64 {
         | Operator::F64Div
         | Operator::F32Sqrt
         | Operator::F64Sqrt => DIVISION,
+        Operator::F32Ceil
+        | Operator::F32Floor
+        | Operator::F32Trunc
+        | Operator::F32Nearest
+        | Operator::F32Min
+        | Operator::F32Max
+        | Operator::F32DemoteF64
+        | Operator::F64Ceil
+        | Operator::F64Floor
+        | Operator::F64Trunc
+        | Operator::F64Nearest
+        | Operator::F64Min
+        | Operator::F64Max
+        | Operator::F64PromoteF32 => ROUNDING,
         _ => INSTRUCTION,
     }
 }

@@ -133,4 +133,4 @@ fn the_fuel_of_a_call_is_frozen() {
     assert_eq!((code.digest().to_string().as_str(), run.fuel), FROZEN);
 }
 
-const FROZEN: (&str, u64) = ("7230afc9f2d774e72cca437780bc32a2c2135eeeb98673637261da984bc7bc80", 41_080);
+const FROZEN: (&str, u64) = ("7230afc9f2d774e72cca437780bc32a2c2135eeeb98673637261da984bc7bc80", 41_089);
