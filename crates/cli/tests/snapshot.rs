@@ -22,12 +22,20 @@ fn configure(stage: &Stage, member: &str, section: &str) {
 
 /// Joins as [`Stage::join`] does, with a section of its own in the configuration.
 fn join(stage: &mut Stage, member: &str, section: &str) {
-    let invitation = stage.directory.path().join(format!("{member}.invitation"));
-    let invitation = invitation.to_str().unwrap().to_owned();
+    let invitation = invitation(stage, member);
     let fingerprint = stage.run(FOUNDER, &["invite", member, "--out", &invitation]);
+    join_with(stage, member, section, &invitation, &fingerprint);
+}
+
+/// Where a member's invitation is.
+fn invitation(stage: &Stage, member: &str) -> String {
+    stage.directory.path().join(format!("{member}.invitation")).to_str().unwrap().to_owned()
+}
+
+fn join_with(stage: &mut Stage, member: &str, section: &str, invitation: &str, fingerprint: &str) {
     let [listen, order] = [ports::free(), ports::free()];
-    let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", &fingerprint];
-    stage.run(member, &[&["join", &invitation], &place[..]].concat());
+    let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", fingerprint];
+    stage.run(member, &[&["join", invitation], &place[..]].concat());
     configure(stage, member, section);
     stage.start(member);
 }
@@ -151,7 +159,19 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     stage.run("m-lind", &["verify", &path("waiting.receipt"), "--consortium", &path("newest.toml")]);
 
     // Nobody has the first blocks any more: a newcomer begins from a snapshot, and asks others for what a receipt needs.
-    join(&mut stage, "eastfield", few);
+    let invitation = invitation(&stage, "eastfield");
+    let proposal = stage.run("st-anna", &["gov", "propose", "admit", "eastfield", "--out", &invitation]);
+    for voter in ["st-anna", "riverside", "northgate"] {
+        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
+        // Who proposes may have voted with that, and the last vote may not be needed.
+        let voted = stage.try_run(voter, &["gov", "vote", &proposal, "yes"]);
+        if let Err(told) = voted {
+            assert!(["proposal_closed", "already_voted"].iter().any(|code| told.contains(code)), "{told}");
+        }
+    }
+    until("it has passed", || stage.run("st-anna", &["gov", "show", &proposal]) == "passed");
+    let fingerprint = stage.run("st-anna", &["member", "export", "--out", &path("pinned.toml")]);
+    join_with(&mut stage, "eastfield", few, &invitation, &fingerprint);
     let kept = health(&runtime, &stage, "eastfield").kept;
     assert!(kept > 20, "{}", log(&stage, "eastfield"));
     runtime.block_on(add(&stage.client("eastfield"), "one-more")).unwrap();

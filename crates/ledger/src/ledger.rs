@@ -32,8 +32,10 @@ use crate::{
 
 /// One chain in one file. All methods take `&self`; one thread writes at a time, readers never wait for it.
 pub struct Ledger {
-    /// Changes once, at most, in a node's life: to one that begins from a snapshot.
+    /// Changes where the ledger begins from a snapshot.
     database: RwLock<Arc<Database>>,
+    /// The one before, for those who still read from it.
+    retired: Mutex<Option<Arc<Database>>>,
     application: Arc<dyn Application>,
     genesis: Genesis,
     chain: Digest,
@@ -146,6 +148,7 @@ impl Ledger {
         let header = tip.header.clone();
         let ledger = Self {
             database: RwLock::new(Arc::new(database)),
+            retired: Mutex::default(),
             application,
             genesis,
             chain,

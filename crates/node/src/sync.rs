@@ -250,6 +250,11 @@ impl Taking {
             self.fetch(&manifest, &stage, parts).await?;
         }
         let header = self.begin(manifest, certificate, &stage).await?;
+        let ledger = self.node.replica.copied().clone();
+        tokio::spawn(async move {
+            sleep(READERS).await;
+            ledger.release();
+        });
         if let Err(error) = std::fs::remove_dir_all(self.node.directory.join(STAGE)) {
             tracing::warn!(%error, "what a snapshot was staged in stays");
         }
@@ -463,6 +468,8 @@ const MAKING: Duration = Duration::from_secs(1200);
 const PAUSE: Duration = Duration::from_secs(2);
 /// While others fetch the last parts.
 const IDLE: Duration = Duration::from_millis(50);
+/// How long those who read from the old ledger's file may go on.
+const READERS: Duration = Duration::from_secs(120);
 /// Parts that a source may fail to give.
 const STRIKES: u32 = 3;
 /// Most nodes that are asked.

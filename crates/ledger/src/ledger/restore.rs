@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     /// Goes on with the ledger in the file `staged`, as [`Ledger::restore`] made it, which takes the place of the one at `path`: this
-    /// ledger's own. After a crash the one or the other is there, whole.
+    /// ledger's own. After a crash the one or the other is there, whole. Those who read from the old one go on until [`Ledger::release`].
     ///
     /// # Errors
     /// [`Error::Moved`] where this ledger has grown since `trust` began with it, [`Error::OtherChain`], [`Error::Damaged`], [`Error::Store`]:
@@ -116,7 +116,11 @@ impl Ledger {
             fs::rename(staged, path)?;
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent)?.sync_all()?;
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(database);
+            let old = {
+                let mut current = self.database.write().unwrap_or_else(PoisonError::into_inner);
+                std::mem::replace(&mut *current, Arc::new(database))
+            };
+            *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(old);
             *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
             *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
             self.durable.store(header.height, Ordering::Release);
@@ -124,6 +128,14 @@ impl Ledger {
         }
         self.announce(Some(&header));
         Ok(header)
+    }
+}
+
+impl Ledger {
+    /// Lets go of the file that [`Ledger::adopt`] took the place of, whose room the disk has back then: when nobody reads from it any more. Whoever
+    /// still does is refused.
+    pub fn release(&self) {
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
