@@ -143,10 +143,7 @@ fn modules() -> Vec<(String, String)> {
     }
     // Values that all live at once.
     let deep = format!("{}{}", "(local.get 1)".repeat(4_000), "(i64.mul)".repeat(3_999));
-    add(
-        "4,000 values on the stack",
-        format!("(func (result i64) (local i64 i64) {})", deep.replace('(', " ").replace(')', " ")),
-    );
+    add("4,000 values on the stack", format!("(func (result i64) (local i64 i64) {})", deep.replace(['(', ')'], " ")));
     made.retain(|(what, text)| match wat::parse_str(text) {
         Ok(bytes) if bytes.len() <= MAX_MODULE => true,
         Ok(bytes) => {
