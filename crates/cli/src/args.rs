@@ -1056,7 +1056,7 @@ pub(crate) struct StoreArgs {
     #[arg(long, value_name = "URL", requires = "to")]
     pub endpoint: Option<String>,
     /// Its region
-    #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "AWS_REGION")]
+    #[arg(long, value_name = "REGION", default_value = "us-east-1", env = "AWS_REGION", hide_env_values = true)]
     pub region: String,
     /// The only certificate authorities that may vouch for it, in PEM [default: those that browsers trust]
     #[arg(long, value_name = "FILE", requires = "to")]
