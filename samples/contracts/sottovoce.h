@@ -17,9 +17,11 @@ HOST(emit) void host_emit(const void *name, u32 name_length, const void *subject
 HOST(caller_member) int host_caller_member(void *into, u32 room);
 HOST(caller_role) int host_caller_role(void);
 HOST(block_time) u64 host_block_time(void);
+HOST(alarm_set) void host_alarm_set(const void *name, u32 length, u64 time);
+HOST(alarm_clear) void host_alarm_clear(const void *name, u32 length);
 HOST(refuse) _Noreturn void host_refuse(const void *reason, u32 length);
 
-enum { NOBODY = 0, OPERATOR = 1, NODE = 2, PRINCIPAL = 3 };
+enum { NOBODY = 0, OPERATOR = 1, NODE = 2, PRINCIPAL = 3, LEDGER = 4 };
 
 // A piece of text or bytes.
 typedef struct {
@@ -30,6 +32,11 @@ typedef struct {
 #define TEXT(literal) ((Text){(const u8 *)(literal), sizeof(literal) - 1})
 
 static _Noreturn void refuse(Text reason) { host_refuse(reason.at, reason.length); }
+
+// Has the ledger call `alarm` with this name, before the first block whose time is not before; a contract that sets any exports
+//   EXPORT(alarm) void alarm(const u8 *name, u32 length)
+static inline void set_alarm(Text name, u64 time) { host_alarm_set(name.at, name.length, time); }
+static inline void clear_alarm(Text name) { host_alarm_clear(name.at, name.length); }
 
 static int same(Text a, Text b) {
   if (a.length != b.length) return 0;

@@ -3,7 +3,7 @@
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
 use contracts::message::{Opening, Parameters};
-use contracts::record::{Installed, Kept, Notice, Proposal, Request, Tally};
+use contracts::record::{Alarm, Installed, Kept, Notice, Proposal, Request, Tally};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -90,6 +90,10 @@ pub struct ModuleView {
     /// How much it keeps.
     #[schema(value_type = Object)]
     pub kept: Kept,
+    /// When it is to be called by the ledger.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub alarms: Vec<Alarm>,
 }
 
 /// `GET /v1/modules/{name}/kept`: what a contract in WebAssembly kept under a key after a block.

@@ -97,8 +97,8 @@ impl Application for Contracts {
         Ok(world.effects())
     }
 
-    fn due(&self, state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
-        triggers::due(state, context)
+    fn due(&self, state: &dyn State, context: &Context, used: &mut u64) -> Result<Option<Effects>, Failure> {
+        triggers::due(state, context, used)
     }
 
     fn epoch(&self, state: &dyn State) -> Result<Epoch, Failure> {
@@ -118,11 +118,11 @@ pub(crate) struct World<'a> {
     sender: Option<PublicKey>,
     /// The transaction, and the identity of what it creates; of the ledger's own work, the subject.
     pub(crate) id: Digest,
-    /// What the block's transactions have used so far of [`modules::MAX_WORK`].
-    /// None for the ledger's own work, which runs no module.
+    /// What the block's transactions, or the alarms of its beginning, have used so far of [`modules::MAX_WORK`].
+    /// None for the ledger's own work that runs no module.
     used: Option<&'a Cell<u64>>,
     tries: bool,
-    writes: BTreeMap<String, Option<Vec<u8>>>,
+    pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
     events: Vec<Event>,
 }
 
@@ -142,6 +142,11 @@ impl<'a> World<'a> {
             writes: BTreeMap::new(),
             events: Vec::new(),
         }
+    }
+
+    /// The same, for work that runs a module.
+    pub(crate) fn with_work(self, used: &'a Cell<u64>) -> Self {
+        Self { used: Some(used), ..self }
     }
 
     /// Whether the ledger acts by itself.

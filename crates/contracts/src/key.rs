@@ -3,7 +3,7 @@
 use crypto::{Digest, PublicKey};
 
 use crate::message::ContractVersion;
-use crate::record::Trigger;
+use crate::record::{Alarm, Trigger};
 
 pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
@@ -26,6 +26,8 @@ pub(crate) const LONGER_DELAY: &str = "governance/delay";
 pub(crate) const VOID: &str = "governance/void";
 pub(crate) const RECOVERIES: &str = "recovery/";
 pub(crate) const DUE: &str = "due/";
+/// What contracts in WebAssembly are to be called for.
+pub(crate) const RINGING: &str = "alarm/";
 pub(crate) const PROPOSALS: &str = "proposal-by-time/";
 pub(crate) const OPEN_PROPOSALS: &str = "proposal-open/";
 
@@ -104,6 +106,17 @@ pub(crate) fn recovery(member: &str) -> String {
 pub(crate) fn due(trigger: &Trigger) -> String {
     let Trigger { at, kind, subject } = trigger;
     format!("{DUE}{at:016x}-{:02x}-{subject}", *kind as u8)
+}
+
+/// A contract's alarm where the ledger looks: by time first, so that the order of the keys is the order of calling.
+pub(crate) fn ringing(alarm: &Alarm) -> String {
+    let Alarm { at, contract, name } = alarm;
+    format!("{RINGING}{at:016x}/{contract}/{name}")
+}
+
+/// A contract's alarms where the contract's are found.
+pub(crate) fn alarms(contract: &str) -> String {
+    format!("module/alarm/{contract}/")
 }
 
 /// The module that a member has stored.

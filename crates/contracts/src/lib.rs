@@ -62,7 +62,7 @@ pub use assets::SEALED_OBJECT;
 pub use governance::{DEFAULT_PARAMETERS, MAX_REASON};
 pub use grants::{GRANT_SKEW, session};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
-pub use modules::{CEILING, MAX_INSTALLED, MAX_MIGRATION, MAX_WORK, PREFIX, SWEEP, prepare};
+pub use modules::{CEILING, MAX_ALARM_FUEL, MAX_INSTALLED, MAX_MIGRATION, MAX_SET, MAX_WORK, PREFIX, SWEEP, prepare};
 pub use oracles::MAX_ORACLES;
 pub use ordering::{MAX_CHANGES, MAX_EPOCHS, MIN_VALIDATORS, may_pass_on};
 pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};

@@ -2,6 +2,7 @@
 //!
 //! The format page is `docs/spec/modules.md`; what a module may do is in `docs/spec/wasm.md`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{Failure, State};
@@ -11,7 +12,7 @@ use wire::Bytes;
 
 use crate::application::World;
 use crate::message::{Callers, Install, ModuleState, ModuleStore, Room, Uninstall};
-use crate::record::{Course, Duty, Installed, Kept, MemberKey, Notice, PendingModule, Proposal, Role};
+use crate::record::{Alarm, Course, Duty, Installed, Kept, MemberKey, Notice, PendingModule, Proposal, Role};
 use crate::{code, governance, key, read};
 
 /// How the names of all contracts in WebAssembly begin, and of no others.
@@ -24,6 +25,10 @@ pub const CEILING: Room = Room { fuel: MAX_FUEL, records: 100_000, bytes: 64 << 
 pub const MAX_WORK: u64 = 20_000_000;
 /// Bytes of a migration's arguments, which a proposal keeps.
 pub const MAX_MIGRATION: usize = 4096;
+/// Fuel of a call by an alarm, where the contract's room has more.
+pub const MAX_ALARM_FUEL: u64 = 2_000_000;
+/// Alarms that a contract may have set.
+pub const MAX_SET: usize = 64;
 /// Records that one `modules.sweep` erases.
 pub const SWEEP: usize = 200;
 
@@ -148,6 +153,9 @@ pub(crate) fn uninstall(world: &mut World<'_>, uninstall: &Uninstall, proposal: 
     };
     let notice = Notice { detail: installed.version.to_string(), ..world.notice(name) };
     let course = if *erase { Course::Erasing } else { Course::Stopped };
+    for alarm in read::alarms(world.state, name)? {
+        take_off(world, &alarm);
+    }
     if *erase {
         world.remove(key::code(name));
     }
@@ -213,11 +221,68 @@ pub(crate) fn call(world: &mut World<'_>, name: &str, method: &str, arguments: &
     let (sender, _) = sender
         .ok_or_else(|| code::NOT_PERMITTED.refuse(format!("the members let {} call `{name}`", installed.callers)))?;
     world.reserve(most(&installed.room))?;
-    let code = match Code::kept(&installed.module) {
-        Some(code) => code,
-        None => ready(&read::need::<Bytes>(world.state, &key::code(name))?)?,
-    };
+    let code = compiled(world, &installed)?;
     run(world, &installed, &code, sender, (Entry::Method(method.into()), arguments.to_vec()))
+}
+
+/// Calls a contract because its alarm has come.
+pub(crate) fn ring(world: &mut World<'_>, alarm: &Alarm) -> Result<(), Failure> {
+    let name = &alarm.contract;
+    let installed: Option<Installed> = world.get(&key::installed(name))?;
+    // Who uninstalls a contract clears its alarms.
+    let installed = installed.filter(|installed| installed.course == Course::Running);
+    let mut installed = installed.ok_or_else(|| not_installed(name))?;
+    installed.room.fuel = installed.room.fuel.min(MAX_ALARM_FUEL);
+    world.reserve(most(&installed.room))?;
+    let code = compiled(world, &installed)?;
+    if !code.wakes() {
+        return Err(code::UNKNOWN_METHOD.refuse(format!("this version of `{name}` takes no alarms")));
+    }
+    run(world, &installed, &code, Sender::LEDGER, (Entry::Alarm(alarm.name.clone()), vec![]))
+}
+
+/// Takes an alarm off.
+pub(crate) fn take_off(world: &mut World<'_>, alarm: &Alarm) {
+    world.remove(key::ringing(alarm));
+    world.remove(format!("{}{}", key::alarms(&alarm.contract), alarm.name));
+}
+
+/// Sets and clears a contract's alarms as it wants.
+fn set_alarms(world: &mut World<'_>, contract: &str, alarms: BTreeMap<String, Option<u64>>) -> Result<(), Failure> {
+    if alarms.is_empty() {
+        return Ok(());
+    }
+    let own = key::alarms(contract);
+    let before = read::alarms(world.state, contract)?;
+    let mut names: BTreeSet<String> = before.iter().map(|alarm| alarm.name.clone()).collect();
+    // The one that has just come is off already.
+    names.retain(|name| !matches!(world.writes.get(&format!("{own}{name}")), Some(None)));
+    let then = names.len();
+    for (name, at) in alarms {
+        if let Some(old) = before.iter().find(|alarm| alarm.name == name) {
+            take_off(world, old);
+            names.remove(&name);
+        }
+        if let Some(at) = at {
+            // Never in this block: what is due now is done when the next begins.
+            let alarm = Alarm { at: at.max(world.now.saturating_add(1)), contract: contract.to_owned(), name };
+            world.put(key::ringing(&alarm), &alarm);
+            world.put(format!("{own}{}", alarm.name), &alarm);
+            names.insert(alarm.name);
+        }
+    }
+    match names.len() <= MAX_SET || names.len() <= then {
+        true => Ok(()),
+        false => Err(code::CONTRACT_FULL.refuse(format!("a contract has {MAX_SET} alarms at most"))),
+    }
+}
+
+/// A contract's code, made ready before or now.
+fn compiled(world: &World<'_>, installed: &Installed) -> Result<Arc<Code>, Failure> {
+    match Code::kept(&installed.module) {
+        Some(code) => Ok(code),
+        None => ready(&read::need::<Bytes>(world.state, &key::code(&installed.name))?),
+    }
 }
 
 /// Runs code over the contract's own keys.
@@ -234,7 +299,7 @@ fn run(
     let call = Call { entry, fuel: room.fuel, ..Call::method("", arguments, sender, world.height, world.now) };
     let Run { end, fuel, pages } = code.run(&own, call).map_err(fatal)?;
     world.spend(CALL + fuel + PAGE * pages);
-    let Effects { writes, events } = end.map_err(|stop| refuse(name, stop))?;
+    let Effects { writes, events, alarms } = end.map_err(|stop| refuse(name, stop))?;
     let written = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
     world.spend(WRITTEN * written as u64);
     let before: Kept = world.get(&key::usage(name))?.unwrap_or_default();
@@ -265,6 +330,7 @@ fn run(
     if kept != before {
         world.put(key::usage(name), &kept);
     }
+    set_alarms(world, name, alarms)?;
     for event in events {
         let notice = Notice { members: members.clone(), detail: event.detail, ..world.notice(event.subject) };
         world.emit(&format!("{name}.{}", event.name), notice);

@@ -6,9 +6,9 @@ use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
-    AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member, MemberKey,
-    OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet,
-    Version,
+    AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member,
+    MemberKey, OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger,
+    ValidatorSet, Version,
 };
 use crate::{assets, governance, key};
 
@@ -248,6 +248,16 @@ pub fn recoveries(state: &dyn State) -> Result<Vec<Recovering>, Error> {
 /// What the ledger does next by itself, due or not.
 pub fn next_trigger(state: &dyn State) -> Result<Option<Trigger>, Error> {
     Ok(page(state, key::DUE, None, 1)?.items.into_iter().next())
+}
+
+/// What contract in WebAssembly the ledger calls next, due or not.
+pub fn next_alarm(state: &dyn State) -> Result<Option<Alarm>, Error> {
+    Ok(page(state, key::RINGING, None, 1)?.items.into_iter().next())
+}
+
+/// The alarms that a contract in WebAssembly has set, by name: at most 64.
+pub fn alarms(state: &dyn State, contract: &str) -> Result<Vec<Alarm>, Error> {
+    all(state, &key::alarms(contract))
 }
 
 /// The group of oracles that a ballot decided, while it waits for its key.

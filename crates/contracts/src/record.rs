@@ -208,6 +208,21 @@ impl TriggerKind {
     }
 }
 
+/// That a contract in WebAssembly wants to be called at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Alarm {
+    /// The time, Unix milliseconds: it is called before the first block that is not before.
+    #[n(0)]
+    pub at: u64,
+    /// The contract.
+    #[n(1)]
+    pub contract: String,
+    /// The contract's name for it.
+    #[n(2)]
+    pub name: String,
+}
+
 /// What a member's key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

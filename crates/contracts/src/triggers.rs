@@ -3,12 +3,15 @@
 //! A rule that has something follow later puts a [`Trigger`] down with [`set`], due at a time or, by a time that has come, before the next
 //! block; and takes it off with [`unset`] where it shall not happen any more. The format page is `docs/spec/triggers.md`.
 
+use std::cell::Cell;
+
+use crypto::Digest;
 use ledger::{Context, Effects, Failure, State};
 
 use crate::application::World;
 use crate::message::Wake;
-use crate::record::{Notice, Trigger, TriggerKind};
-use crate::{governance, key, read, recovery};
+use crate::record::{Alarm, Notice, Trigger, TriggerKind};
+use crate::{code, governance, key, modules, read, recovery};
 
 /// Has the ledger do something.
 pub(crate) fn set(world: &mut World<'_>, trigger: &Trigger) {
@@ -24,14 +27,23 @@ pub(crate) fn unset(world: &mut World<'_>, trigger: &Trigger) -> Result<(), Fail
     Ok(())
 }
 
-/// Does the first of what is due in a block. It is off the list then, whatever comes of it.
-pub(crate) fn due(state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
-    let Some(trigger) = read::next_trigger(state)?.filter(|trigger| trigger.at <= context.time) else {
-        return Ok(None);
-    };
+/// Does the first of what is due in a block: the ledger's own work before contracts' alarms, so that none of these delays it. It is off
+/// the list then, whatever comes of it.
+pub(crate) fn due(state: &dyn State, context: &Context, used: &mut u64) -> Result<Option<Effects>, Failure> {
+    if let Some(trigger) = read::next_trigger(state)?.filter(|trigger| trigger.at <= context.time) {
+        return perform(state, context, &trigger).map(Some);
+    }
+    match read::next_alarm(state)?.filter(|alarm| alarm.at <= context.time) {
+        Some(alarm) => ring(state, context, &alarm, Cell::from_mut(used)),
+        None => Ok(None),
+    }
+}
+
+/// Does a piece of the ledger's own work.
+fn perform(state: &dyn State, context: &Context, trigger: &Trigger) -> Result<Effects, Failure> {
     let begin = || {
         let mut world = World::of_ledger(state, context, trigger.subject);
-        world.remove(key::due(&trigger));
+        world.remove(key::due(trigger));
         let notice = Notice { detail: trigger.kind.name().into(), ..world.notice(trigger.subject) };
         world.emit("trigger.ran", notice);
         world
@@ -41,17 +53,44 @@ pub(crate) fn due(state: &dyn State, context: &Context) -> Result<Option<Effects
         TriggerKind::Expire => governance::expire(&mut world, &trigger.subject),
         TriggerKind::Recover => recovery::take_effect(&mut world, &trigger.subject),
     };
+    end(world, done, begin, trigger.subject)
+}
+
+/// Calls a contract whose alarm has come; none where the block has no work left for it, and it waits for the next.
+fn ring(state: &dyn State, context: &Context, alarm: &Alarm, used: &Cell<u64>) -> Result<Option<Effects>, Failure> {
+    let begin = || {
+        // Nothing that a contract in WebAssembly does is known by the identity of what made it do so.
+        let mut world = World::of_ledger(state, context, Digest::from([0; 32])).with_work(used);
+        modules::take_off(&mut world, alarm);
+        let notice = Notice { detail: format!("alarm {}", alarm.name), ..world.notice(&alarm.contract) };
+        world.emit("trigger.ran", notice);
+        world
+    };
+    let mut world = begin();
+    match modules::ring(&mut world, alarm) {
+        Err(failure) if failure.code == code::BLOCK_FULL.code => Ok(None),
+        done => end(world, done, begin, &alarm.contract).map(Some),
+    }
+}
+
+/// What a piece of work changes and reports; where it was refused, no more than that it was begun, and why it came to nothing.
+fn end<'a>(
+    mut world: World<'a>,
+    done: Result<(), Failure>,
+    begin: impl FnOnce() -> World<'a>,
+    subject: impl ToString,
+) -> Result<Effects, Failure> {
     match done {
         Ok(()) => {}
         Err(failure) if failure.fatal => return Err(failure),
         Err(failure) => {
             // What it changed before it was refused is forgotten.
             world = begin();
-            let notice = Notice { detail: failure.code.into_owned(), ..world.notice(trigger.subject) };
+            let notice = Notice { detail: failure.code.into_owned(), ..world.notice(subject) };
             world.emit("trigger.failed", notice);
         }
     }
-    Ok(Some(world.effects()))
+    Ok(world.effects())
 }
 
 /// Makes a block on a ledger where nobody else does: what is due was done before.
@@ -66,7 +105,6 @@ pub(crate) fn wake(world: &mut World<'_>, wake: Wake) -> Result<(), Failure> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crypto::Digest;
     use ledger::{Pair, Unreadable};
     use wire::Limits;
 
@@ -93,8 +131,8 @@ mod tests {
             let place = key::due(&trigger).into_bytes();
             let state = Map([(place.clone(), wire::to_vec(&trigger))].into());
             let context = |time| Context { chain: Digest::from([1; 32]), height: 7, time, position: 0 };
-            assert_eq!(due(&state, &context(999)).unwrap(), None);
-            let Effects { writes, events } = due(&state, &context(1_000)).unwrap().unwrap();
+            assert_eq!(due(&state, &context(999), &mut 0).unwrap(), None);
+            let Effects { writes, events } = due(&state, &context(1_000), &mut 0).unwrap().unwrap();
             assert_eq!(writes, [ledger::Write::remove(place)]);
             let [ran, failed] = events.as_slice() else { panic!("{events:?}") };
             assert_eq!((ran.name.as_str(), failed.name.as_str()), ("trigger.ran", "trigger.failed"));

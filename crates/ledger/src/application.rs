@@ -29,13 +29,15 @@ pub trait Application: Send + Sync {
 
     /// The next piece of work that is due when a block begins, before its first transaction; none where nothing is. Asked again with
     /// its effects in the state, [`Limits::due`] times a block at most; so the effects must take the piece off whatever list it is on.
-    /// The events are recorded with the first transaction's, after its own. The position in `context` is 0.
+    /// The events are recorded with the first transaction's, after its own. The position in `context` is 0. `used` is what the
+    /// pieces before it in the block have used, in the application's own measure, and takes up what this one uses; it is counted apart from
+    /// what transactions use.
     ///
     /// # Errors
     /// A fatal [`Failure`] stops the block. Any other ends this block's work and changes nothing, and so does a piece beyond
     /// the bounds: the same would come again, so an application that means to go on refuses nothing here.
-    fn due(&self, state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
-        let _ = (state, context);
+    fn due(&self, state: &dyn State, context: &Context, used: &mut u64) -> Result<Option<Effects>, Failure> {
+        let _ = (state, context, used);
         Ok(None)
     }
 

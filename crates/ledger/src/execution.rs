@@ -30,9 +30,9 @@ impl<'a> Overlay<'a> {
     /// Fatal failures only.
     pub(crate) fn begin(&mut self, application: &dyn Application, context: &Context) -> Result<Vec<Event>, Failure> {
         let limits = Limits::V1;
-        let (mut reported, mut bytes) = (Vec::new(), 0);
+        let (mut reported, mut bytes, mut used) = (Vec::new(), 0, 0);
         for _ in 0..limits.due {
-            let Effects { writes, events } = match application.due(self, context) {
+            let Effects { writes, events } = match application.due(self, context, &mut used) {
                 Ok(None) => break,
                 Ok(Some(effects)) => match check(effects) {
                     Ok(effects) => effects,

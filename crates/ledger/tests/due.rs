@@ -23,7 +23,7 @@ impl Application for Working {
         Map.execute(state, context, call)
     }
 
-    fn due(&self, state: &dyn State, context: &Context) -> Result<Option<Effects>, Failure> {
+    fn due(&self, state: &dyn State, context: &Context, _: &mut u64) -> Result<Option<Effects>, Failure> {
         let Some((key, value)) = state.scan(b"map/due/", None, 1)?.into_iter().next() else { return Ok(None) };
         if NOW + u64::from(key[8]) * 1000 > context.time {
             return Ok(None);

@@ -30,8 +30,10 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// Sends a transaction that does nothing, where something has been due for as long as this node waits for others to.
 async fn wake(node: &Node) -> Result<bool, ApiError> {
     let view = node.replica.view()?;
-    let Some(trigger) = read::next_trigger(&*view)? else { return Ok(false) };
-    let waited = node.now().saturating_sub(trigger.at.max(node.replica.time()));
+    let (trigger, alarm) = (read::next_trigger(&*view)?, read::next_alarm(&*view)?);
+    let times = trigger.map(|trigger| trigger.at).into_iter().chain(alarm.map(|alarm| alarm.at));
+    let Some(at) = times.min() else { return Ok(false) };
+    let waited = node.now().saturating_sub(at.max(node.replica.time()));
     if waited < GRACE {
         return Ok(false);
     }

@@ -58,6 +58,10 @@ pub const MAX_EVENT_NAME: usize = 32;
 pub const MAX_SUBJECT: usize = 128;
 /// Bytes of an event's detail.
 pub const MAX_DETAIL: usize = 1024;
+/// Alarms that a call may set or clear.
+pub const MAX_ALARMS: usize = 16;
+/// Bytes of an alarm's name.
+pub const MAX_ALARM_NAME: usize = 32;
 /// Bytes of a contract's own code of a refusal.
 pub const MAX_REASON: usize = 24;
 
@@ -79,5 +83,7 @@ pub(crate) const READ: u64 = 10_000;
 pub(crate) const WRITE: u64 = 5_000;
 /// Of an event, besides.
 pub(crate) const EVENT: u64 = 1_000;
+/// Of an alarm that is set or cleared, besides.
+pub(crate) const ALARM: u64 = 20_000;
 /// Of a signature, besides.
 pub(crate) const VERIFY: u64 = 100_000;

@@ -1,6 +1,9 @@
 //! What a contract is asked, and what it did.
 
+use std::collections::BTreeMap;
+
 use crypto::PublicKey;
+use wire::Fixed;
 
 use crate::Fault;
 use crate::bounds::MAX_FUEL;
@@ -49,6 +52,8 @@ pub enum Entry {
         /// The earlier version.
         from: u32,
     },
+    /// An alarm that it has set, by its name. There are no arguments.
+    Alarm(String),
 }
 
 /// Who calls.
@@ -73,6 +78,13 @@ pub enum Role {
     Node,
     /// One of the member's principals.
     Principal,
+    /// No key: the ledger calls by itself.
+    Ledger,
+}
+
+impl Sender {
+    /// The ledger itself.
+    pub const LEDGER: Self = Self { key: PublicKey(Fixed([0; 32])), member: None, role: Role::Ledger };
 }
 
 /// How a call ended.
@@ -93,6 +105,8 @@ pub struct Effects {
     pub writes: Writes,
     /// Reports in their order.
     pub events: Vec<Event>,
+    /// The alarms that it sets, by name, each with its time in Unix milliseconds; none where it is cleared.
+    pub alarms: BTreeMap<String, Option<u64>>,
 }
 
 /// A report.

@@ -31,6 +31,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) pages: u64,
     /// Whether it can take over the state of an earlier version.
     pub(crate) migrates: bool,
+    /// Whether it can be called by an alarm.
+    pub(crate) wakes: bool,
 }
 
 impl<'a> Survey<'a> {
@@ -163,13 +165,13 @@ impl<'a> Parts<'a> {
                 return Err(Refusal::Export(needed.0));
             }
         }
-        let migrates = own(MIGRATE)?;
+        let (migrates, wakes) = (own(MIGRATE)?, own(ALARM)?);
         let defined = self.functions.iter().skip(self.imported as usize);
         let types = defined.filter_map(|index| self.types.get(*index as usize)).cloned();
         let functions: Vec<_> = types.zip(self.bodies).collect();
         let exports = self.exports.len() as u32;
         let Self { sections, imported, globals, .. } = self;
-        Ok(Survey { sections, functions, imported, globals, exports, pages, migrates })
+        Ok(Survey { sections, functions, imported, globals, exports, pages, migrates, wakes })
     }
 }
 
@@ -177,6 +179,7 @@ impl<'a> Parts<'a> {
 pub(crate) const ALLOCATE: (&str, usize, usize) = ("allocate", 1, 1);
 pub(crate) const CALL: (&str, usize, usize) = ("call", 4, 0);
 pub(crate) const MIGRATE: (&str, usize, usize) = ("migrate", 3, 0);
+pub(crate) const ALARM: (&str, usize, usize) = ("alarm", 2, 0);
 
 const CUSTOM: u8 = 0;
 

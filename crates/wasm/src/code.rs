@@ -9,14 +9,15 @@ use wasmparser::WasmFeatures;
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel, Store, Strategy, Trap, Val};
 
 use crate::bounds::{MAX_ARGUMENTS, MAX_METHOD};
-use crate::check::{ALLOCATE, CALL, FEATURES, MIGRATE, Survey};
+use crate::check::{ALARM, ALLOCATE, CALL, FEATURES, MIGRATE, Survey};
 use crate::host::{self, Answer, Frame, Halt, Meters, Question};
-use crate::{Call, Entry, Error, Fault, Reads, Refusal, Role, Run, Sender, Stop, meter};
+use crate::{Call, Entry, Error, Fault, Reads, Refusal, Run, Sender, Stop, meter};
 
 /// Code that was checked and compiled.
 pub struct Code {
     digest: Digest,
     migrates: bool,
+    wakes: bool,
     ready: InstancePre<Frame>,
 }
 
@@ -39,7 +40,7 @@ impl Code {
         let Machine { engine, linker } = MACHINE.as_ref().map_err(Clone::clone)?;
         let module = Module::new(engine, &metered).map_err(fault)?;
         let ready = linker.instantiate_pre(&module).map_err(fault)?;
-        let code = Self { digest: digest(bytes), migrates: survey.migrates, ready };
+        let code = Self { digest: digest(bytes), migrates: survey.migrates, wakes: survey.wakes, ready };
         code.try_out()?;
         Ok(code)
     }
@@ -80,6 +81,11 @@ impl Code {
     /// Whether it can take over the state of an earlier version.
     pub const fn migrates(&self) -> bool {
         self.migrates
+    }
+
+    /// Whether it can be called by an alarm.
+    pub const fn wakes(&self) -> bool {
+        self.wakes
     }
 
     /// Runs one call, on a thread of its own whose stack is large enough.
@@ -129,15 +135,20 @@ impl Code {
     /// Gives the contract its arguments and control.
     fn enter(&self, store: &mut Store<Frame>, instance: &wasmtime::Instance) -> wasmtime::Result<()> {
         let Call { entry, arguments, .. } = store.data().call().clone();
-        let (name, from) = match &entry {
-            Entry::Method(name) => (name.as_bytes(), None),
-            Entry::Migrate { from } => (&[][..], Some(*from)),
+        let name = match &entry {
+            Entry::Method(name) | Entry::Alarm(name) => name.as_bytes(),
+            Entry::Migrate { .. } => &[],
         };
         if name.len() > MAX_METHOD || arguments.len() > MAX_ARGUMENTS {
             return Err(Halt::Stop(Stop::Trap("the method's name or arguments are too long".into())).into());
         }
-        if from.is_some() && !self.migrates {
-            return Err(Halt::Stop(Stop::Trap("the contract takes over no state".into())).into());
+        let lacks = match entry {
+            Entry::Migrate { .. } if !self.migrates => Some("the contract takes over no state"),
+            Entry::Alarm(_) if !self.wakes => Some("the contract takes no alarms"),
+            _ => None,
+        };
+        if let Some(why) = lacks {
+            return Err(Halt::Stop(Stop::Trap(why.into())).into());
         }
         let allocate = instance.get_typed_func::<u32, u32>(&mut *store, ALLOCATE.0)?;
         let input = [name, &arguments].concat();
@@ -147,14 +158,18 @@ impl Code {
         let outside = || Halt::Stop(Stop::Trap("it points outside of its memory".into()));
         let memory = instance.get_memory(&mut *store, "memory").ok_or_else(outside)?;
         memory.write(&mut *store, at as usize, &input).map_err(|_| outside())?;
-        match from {
-            None => {
+        match entry {
+            Entry::Method(_) => {
                 let call = instance.get_typed_func::<(u32, u32, u32, u32), ()>(&mut *store, CALL.0)?;
                 call.call(store, (at, named, at + named, length))
             }
-            Some(from) => {
+            Entry::Migrate { from } => {
                 let migrate = instance.get_typed_func::<(u32, u32, u32), ()>(&mut *store, MIGRATE.0)?;
                 migrate.call(store, (from, at, length))
+            }
+            Entry::Alarm(_) => {
+                let alarm = instance.get_typed_func::<(u32, u32), ()>(&mut *store, ALARM.0)?;
+                alarm.call(store, (at, named))
             }
         }
     }
@@ -163,8 +178,7 @@ impl Code {
     fn try_out(&self) -> Result<(), Error> {
         let (ask, _questions) = sync_channel(0);
         let (_answer, answers) = sync_channel(0);
-        let nobody = Sender { key: crypto::PublicKey(wire::Fixed([0; 32])), member: None, role: Role::Nobody };
-        let frame = Frame::new(Call::method("", Vec::new(), nobody, 0, 0), ask, answers);
+        let frame = Frame::new(Call::method("", Vec::new(), Sender::LEDGER, 0, 0), ask, answers);
         let mut store = Store::new(self.ready.module().engine(), frame);
         match self.ready.instantiate(&mut store) {
             Ok(_) => Ok(()),

@@ -14,7 +14,7 @@ pub fn module(bytes: &[u8]) {
         Err(fault) => panic!("{fault}"),
     };
     assert_eq!(Code::check(bytes), Ok(()));
-    for entry in [Entry::Method("add".into()), Entry::Migrate { from: 1 }] {
+    for entry in [Entry::Method("add".into()), Entry::Migrate { from: 1 }, Entry::Alarm("noon".into())] {
         let run = || run(&code, entry.clone());
         let first = run();
         assert!(first.fuel <= FUEL);

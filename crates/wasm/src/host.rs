@@ -9,8 +9,8 @@ use wasmtime::{Caller, Global, Linker, Memory, Val};
 use wire::Fixed;
 
 use crate::bounds::{
-    BYTE, EVENT, HOST, MAX_DETAIL, MAX_EVENT_NAME, MAX_EVENTS, MAX_KEY, MAX_REASON, MAX_SUBJECT, MAX_VALUE, MAX_WRITES,
-    MAX_WRITTEN, READ, VERIFY, WRITE,
+    ALARM, BYTE, EVENT, HOST, MAX_ALARM_NAME, MAX_ALARMS, MAX_DETAIL, MAX_EVENT_NAME, MAX_EVENTS, MAX_KEY, MAX_REASON,
+    MAX_SUBJECT, MAX_VALUE, MAX_WRITES, MAX_WRITTEN, READ, VERIFY, WRITE,
 };
 use crate::{Call, Effects, Event, Fault, Role, Stop};
 
@@ -23,7 +23,7 @@ const N: ValType = ValType::I32;
 const L: ValType = ValType::I64;
 
 /// Name, parameters, results.
-const OFFERS: [(&str, &[ValType], &[ValType]); 12] = [
+const OFFERS: [(&str, &[ValType], &[ValType]); 14] = [
     ("state_get", &[N, N, N, N], &[N]),
     ("state_put", &[N, N, N, N], &[]),
     ("state_delete", &[N, N], &[]),
@@ -36,6 +36,8 @@ const OFFERS: [(&str, &[ValType], &[ValType]); 12] = [
     ("sha256", &[N, N, N], &[]),
     ("ed25519_verify", &[N, N, N, N], &[N]),
     ("refuse", &[N, N], &[]),
+    ("alarm_set", &[N, N, L], &[]),
+    ("alarm_clear", &[N, N], &[]),
 ];
 
 /// Whether there is such a function.
@@ -57,6 +59,8 @@ pub(crate) fn define(linker: &mut Linker<Frame>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "sha256", sha256)?;
     linker.func_wrap(MODULE, "ed25519_verify", ed25519_verify)?;
     linker.func_wrap(MODULE, "refuse", refuse)?;
+    linker.func_wrap(MODULE, "alarm_set", alarm_set)?;
+    linker.func_wrap(MODULE, "alarm_clear", alarm_clear)?;
     Ok(())
 }
 
@@ -210,6 +214,7 @@ fn caller_role(mut host: Host<'_>) -> Done<i32> {
         Role::Operator => 1,
         Role::Node => 2,
         Role::Principal => 3,
+        Role::Ledger => 4,
     })
 }
 
@@ -245,6 +250,25 @@ fn refuse(mut host: Host<'_>, reason: u32, length: u32) -> Done<()> {
     match reason.contains('-') {
         true => Ok(trap("a code has other characters than `a-z 0-9 _`")?),
         false => Err(Halt::Stop(Stop::Refused(reason)).into()),
+    }
+}
+
+fn alarm_set(mut host: Host<'_>, name: u32, length: u32, at: u64) -> Done<()> {
+    alarm(&mut host, (name, length), Some(at))
+}
+
+fn alarm_clear(mut host: Host<'_>, name: u32, length: u32) -> Done<()> {
+    alarm(&mut host, (name, length), None)
+}
+
+fn alarm(host: &mut Host<'_>, (name, length): (u32, u32), at: Option<u64>) -> Done<()> {
+    pay(host, ALARM, length)?;
+    let name = read_name(host, name, length, MAX_ALARM_NAME)?;
+    let alarms = &mut host.data_mut().effects.alarms;
+    alarms.insert(name, at);
+    match alarms.len() <= MAX_ALARMS {
+        true => Ok(()),
+        false => Ok(trap(format!("a call sets and clears {MAX_ALARMS} alarms at most"))?),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use client::api::{KeptValue, ModuleView};
 use contracts::message::{ModuleState, Room};
-use contracts::record::Kept;
+use contracts::record::{Alarm, Kept};
 use minicbor::Decoder;
 use minicbor::data::Type;
 use serde_json::json;
@@ -40,6 +40,7 @@ pub(super) async fn run(command: ModuleCommand, surroundings: &Surroundings, out
                 ("called by", one.callers.to_string()),
                 ("fuel of a call", one.room.fuel.to_string()),
                 ("keeps", keeps(&view)),
+                ("alarms", alarms(&view)),
                 ("proposal", one.proposal.to_string()),
             ]);
             output.result(&view, &one.module.to_string(), &text);
@@ -120,6 +121,14 @@ fn row(view: &ModuleView) -> Vec<String> {
 fn keeps(view: &ModuleView) -> String {
     let (Kept { records, bytes }, Room { records: most, bytes: size, .. }) = (view.kept, view.installed.room);
     format!("{records} of {most} records, {bytes} of {size} bytes")
+}
+
+fn alarms(view: &ModuleView) -> String {
+    let one = |alarm: &Alarm| format!("{} at {}", alarm.name, moment(alarm.at));
+    match view.alarms.as_slice() {
+        [] => "none".to_owned(),
+        alarms => alarms.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// What CBOR says, in the notation of RFC 8949 §8; none where it is no CBOR, or of a kind that contracts hardly use.

@@ -420,3 +420,203 @@ fn writer() -> Vec<u8> {
                 (else (call 1 (local.get 0) (local.get 1))))))"#;
     wat::parse_str(text).unwrap()
 }
+
+/// A contract that sets an alarm called like its method for the time in its arguments (8 bytes, little end first), or clears it where there
+/// are none. An alarm keeps, under its name, who called; then it does as its first letter says.
+fn clock() -> Vec<u8> {
+    let text = r#"(module
+        (import "sottovoce" "state_put" (func $put (param i32 i32 i32 i32)))
+        (import "sottovoce" "emit" (func $emit (param i32 i32 i32 i32 i32 i32)))
+        (import "sottovoce" "caller_role" (func $role (result i32)))
+        (import "sottovoce" "refuse" (func $refuse (param i32 i32)))
+        (import "sottovoce" "alarm_set" (func $set (param i32 i32 i64)))
+        (import "sottovoce" "alarm_clear" (func $clear (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "late")
+        (func (export "allocate") (param i32) (result i32) i32.const 1024)
+        (func (export "call") (param i32 i32 i32 i32)
+            (if (local.get 3)
+                (then (call $set (local.get 0) (local.get 1) (i64.load (local.get 2))))
+                (else (call $clear (local.get 0) (local.get 1)))))
+        (func (export "alarm") (param $name i32) (param $length i32) (local $first i32)
+            (i32.store8 (i32.const 16) (call $role))
+            (call $put (local.get $name) (local.get $length) (i32.const 16) (i32.const 1))
+            (call $emit (local.get $name) (local.get $length) (local.get $name) (local.get $length) (i32.const 0) (i32.const 0))
+            (local.set $first (i32.load8_u (local.get $name)))
+            (if (i32.eq (local.get $first) (i32.const 97)) ;; a: again, as soon as may be
+                (then (call $set (local.get $name) (local.get $length) (i64.const 0))))
+            (if (i32.eq (local.get $first) (i32.const 114)) ;; r: refuses
+                (then (call $refuse (i32.const 0) (i32.const 4))))
+            (if (i32.eq (local.get $first) (i32.const 108)) ;; l: loops
+                (then (loop $on (br $on))))))"#;
+    wat::parse_str(text).unwrap()
+}
+
+fn set(world: &mut World, name: &str, at: u64) -> String {
+    code(world.send_bytes(&keys("st-anna").node, &format!("{NAME}.{name}"), at.to_le_bytes().to_vec()))
+}
+
+fn clear(world: &mut World, name: &str) -> String {
+    code(world.send_bytes(&keys("st-anna").node, &format!("{NAME}.{name}"), vec![]))
+}
+
+/// A block in which nobody does anything that is recorded; what the ledger did by itself, as events' names and details.
+fn tick(world: &mut World) -> Vec<(String, String)> {
+    assert_eq!(code(world.send_bytes(&key("stranger"), "nothing.nothing", vec![])), "unknown_method");
+    let told = |event: &ledger::Event| {
+        let notice: contracts::record::Notice = wire::from_slice(&event.data, wire::Limits::small()).unwrap();
+        (event.name.clone(), notice.detail)
+    };
+    world.log.last().unwrap().outcome.events.iter().map(told).collect()
+}
+
+fn told(events: &[(&str, &str)]) -> Vec<(String, String)> {
+    events.iter().map(|(name, detail)| ((*name).to_owned(), (*detail).to_owned())).collect()
+}
+
+fn with_clock() -> World {
+    let mut world = governed();
+    assert_eq!(take(&mut world, &clock(), install(&clock())), "ok");
+    world
+}
+
+fn names(world: &World) -> Vec<String> {
+    read::alarms(&world.state, NAME).unwrap().into_iter().map(|alarm| alarm.name).collect()
+}
+
+#[test]
+fn the_ledger_calls_a_contract_at_the_time_that_it_set() {
+    let mut world = with_clock();
+    let noon = world.now + HOUR;
+    assert_eq!(set(&mut world, "noon", noon), "ok");
+    assert_eq!(names(&world), ["noon"]);
+    world.now = noon - 1;
+    assert!(tick(&mut world).is_empty());
+    world.now = noon;
+    assert_eq!(tick(&mut world), told(&[("trigger.ran", "alarm noon"), ("x-bookings.noon", "")]));
+    // The ledger is no key's member: role 4.
+    assert_eq!(read::kept(&world.state, NAME, "noon").unwrap(), Some(vec![4]));
+    assert!(names(&world).is_empty());
+    assert_eq!(read::next_alarm(&world.state).unwrap(), None);
+    assert!(tick(&mut world).is_empty());
+
+    // Set anew, it is at the later time only; cleared, at none.
+    let (sooner, later) = (world.now + 10, world.now + 20);
+    assert_eq!(set(&mut world, "noon", sooner), "ok");
+    assert_eq!(set(&mut world, "noon", later), "ok");
+    assert_eq!(set(&mut world, "never", sooner), "ok");
+    assert_eq!(clear(&mut world, "never"), "ok");
+    assert_eq!(clear(&mut world, "never"), "ok");
+    world.now = sooner;
+    assert!(tick(&mut world).is_empty());
+    world.now = later + 5;
+    assert_eq!(tick(&mut world).len(), 2);
+    assert_eq!(read::next_alarm(&world.state).unwrap(), None);
+}
+
+#[test]
+fn an_alarm_that_fails_changes_nothing_and_does_not_come_again() {
+    let mut world = with_clock();
+    for (name, expected) in [("refuses", "x-bookings.late"), ("loops", "out_of_fuel")] {
+        let soon = world.now + 1;
+        assert_eq!(set(&mut world, name, soon), "ok");
+        world.now = soon;
+        let ran = format!("alarm {name}");
+        assert_eq!(tick(&mut world), told(&[("trigger.ran", &ran), ("trigger.failed", expected)]));
+        assert_eq!(read::kept(&world.state, NAME, name).unwrap(), None);
+        assert!(tick(&mut world).is_empty());
+    }
+    // A later version that takes no alarms is not called.
+    let soon = world.now + 1;
+    assert_eq!(set(&mut world, "noon", soon), "ok");
+    assert_eq!(take(&mut world, &writer(), install(&writer())), "ok");
+    world.now = soon;
+    assert_eq!(tick(&mut world), told(&[("trigger.ran", "alarm noon"), ("trigger.failed", "unknown_method")]));
+}
+
+#[test]
+fn a_state_that_was_reached_has_consequences_at_the_start_of_the_next_block() {
+    let mut world = with_clock();
+    // A time that has gone by: not within the block that sets it.
+    assert_eq!(set(&mut world, "again", 0), "ok");
+    assert_eq!(events(&world), Vec::<String>::new());
+    for _ in 0..3 {
+        world.now += 1;
+        assert_eq!(tick(&mut world), told(&[("trigger.ran", "alarm again"), ("x-bookings.again", "")]));
+    }
+    assert_eq!(pass(&mut world, uninstall(false)), "ok");
+    assert!(names(&world).is_empty());
+    world.now += 1;
+    assert!(tick(&mut world).is_empty());
+}
+
+#[test]
+fn alarms_are_bounded_and_wait_for_each_other() {
+    let mut world = with_clock();
+    let soon = world.now + 1;
+    for n in 0..contracts::MAX_SET {
+        assert_eq!(set(&mut world, &format!("n{n:02}"), soon), "ok");
+    }
+    assert_eq!(set(&mut world, "one-more", soon), "contract_full");
+    assert_eq!(set(&mut world, "n00", soon), "ok");
+    assert_eq!(clear(&mut world, "n00"), "ok");
+    assert_eq!(set(&mut world, "one-more", soon), "ok");
+    world.now = soon;
+    // Sixteen a block, by name where the time is the same.
+    for block in 0..4 {
+        let ran: Vec<_> = tick(&mut world).into_iter().filter(|(name, _)| name == "trigger.ran").collect();
+        assert_eq!(ran.len(), 16);
+        assert_eq!(ran[0].1, format!("alarm n{:02}", 1 + 16 * block));
+    }
+    assert!(tick(&mut world).is_empty());
+
+    // Those that use all their fuel: as many as the block has work for, and the others in the next ones.
+    let soon = world.now + 1;
+    for n in 0..12 {
+        assert_eq!(set(&mut world, &format!("loops-{n:02}"), soon), "ok");
+    }
+    world.now = soon;
+    let failed = |world: &mut World| tick(world).into_iter().filter(|(name, _)| name == "trigger.failed").count();
+    assert_eq!([0; 4].map(|_| failed(&mut world)), [5, 5, 2, 0]);
+}
+
+/// Alarms are no part of what transactions may use, nor the other way round; and every ledger comes to the same.
+#[test]
+fn every_replica_calls_alike() {
+    let mut world = with_clock();
+    let soon = world.now + 1;
+    for name in ["again", "loops-1", "loops-2", "noon", "refuses"] {
+        assert_eq!(set(&mut world, name, soon), "ok");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let ledgers = ["one", "other"]
+        .map(|name| Ledger::open(&directory.path().join(name), Arc::new(Contracts), genesis()).unwrap());
+    let [one, other] = &ledgers;
+    let follow = |verified: Vec<VerifiedTransaction>, now: u64| {
+        let proposed = one.propose(verified, now).unwrap();
+        other.apply(&proposed.block.unwrap(), now, true).unwrap();
+        assert_eq!(one.head(), other.head());
+        proposed.results
+    };
+    for expected in &world.log {
+        let verified = VerifiedTransaction::verify(expected.transaction.clone(), &world.chain).unwrap();
+        let results = follow(vec![verified], world.now);
+        assert_eq!(results[0].as_ref().unwrap().outcome.code, expected.outcome.code);
+    }
+    for round in 0..3_u8 {
+        let sender = operator("riverside");
+        let transaction = Transaction {
+            chain: world.chain,
+            sender: sender.public(),
+            nonce: Fixed([round; 16]),
+            expires: world.now + HOUR,
+            contract: NAME.into(),
+            method: "later".into(),
+            arguments: (soon + HOUR).to_le_bytes().to_vec().into(),
+        };
+        let verified = VerifiedTransaction::verify(transaction.sign(&sender), &world.chain).unwrap();
+        let results = follow(vec![verified], soon + u64::from(round));
+        let outcome = &results[0].as_ref().unwrap().outcome;
+        let ran = outcome.events.iter().filter(|event| event.name == "trigger.ran").count();
+        assert_eq!((outcome.code.as_str(), ran), ("ok", if round == 0 { 5 } else { 1 }));
+    }
+}

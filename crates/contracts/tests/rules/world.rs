@@ -144,9 +144,10 @@ impl World {
 
     /// What the ledger does by itself before a block.
     fn due(&mut self, context: &Context) -> Vec<ledger::Event> {
+        let mut used = 0;
         let mut events = Vec::new();
         for _ in 0..ledger::Limits::V1.due {
-            let Some(effects) = Contracts.due(&self.state, context).unwrap() else { break };
+            let Some(effects) = Contracts.due(&self.state, context, &mut used).unwrap() else { break };
             assert_eq!(effects.events[0].name, "trigger.ran");
             self.state.apply(effects.writes);
             events.extend(effects.events);

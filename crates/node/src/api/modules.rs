@@ -68,6 +68,7 @@ pub(crate) async fn kept(
 }
 
 fn view(node: &Node, installed: Installed) -> Result<ModuleView, ApiError> {
-    let kept = read::usage(&node.replica.view()?, &installed.name)?;
-    Ok(ModuleView { installed, kept })
+    let view = node.replica.view()?;
+    let (kept, alarms) = (read::usage(&view, &installed.name)?, read::alarms(&view, &installed.name)?);
+    Ok(ModuleView { installed, kept, alarms })
 }
