@@ -217,6 +217,9 @@ pub(crate) enum NodeCommand {
         /// Stop when stdin ends, so that the node does not outlive what started it
         #[arg(long)]
         stop_with_stdin: bool,
+        /// Serve another consortium's ledger, too: that of this home, with a passphrase of its own where a file is named; may be given again
+        #[arg(long = "with", value_name = "HOME[=FILE]")]
+        with: Vec<Beside>,
     },
     /// Look for faults in the configuration and its surroundings
     Check,
@@ -244,6 +247,27 @@ pub(crate) enum NodeCommand {
         #[arg(long)]
         no_later_block: bool,
     },
+}
+
+/// A home that a node serves besides its first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// The home.
+    pub home: PathBuf,
+    /// Its passphrase's file [default: the first home's passphrase].
+    pub passphrase_file: Option<PathBuf>,
+}
+
+impl FromStr for Beside {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (home, file) = text.split_once('=').map_or((text, None), |(home, file)| (home, Some(file)));
+        match home.is_empty() || file == Some("") {
+            true => Err("name a home, and after `=` a file where it has a passphrase of its own"),
+            false => Ok(Self { home: home.into(), passphrase_file: file.map(PathBuf::from) }),
+        }
+    }
 }
 
 /// `sotto member`.

@@ -1,7 +1,9 @@
 //! A member's node: run, checked, asked.
 
 use std::io::Write as _;
+use std::iter;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use client::Client;
@@ -10,29 +12,103 @@ use crypto::Secret;
 use node::config::NodeConfig;
 use node::setup::CONFIG_FILE;
 use serde_json::json;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::{Surroundings, backup};
-use crate::args::NodeCommand;
+use crate::args::{Beside, NodeCommand};
 use crate::error::Failure;
 use crate::home::Home;
-use crate::log;
 use crate::output::{Output, fields};
+use crate::{log, passphrase};
 
-/// Runs a home's node until `shutdown` is done; `ready` is told where it listens.
-///
-/// # Errors
-/// Why it does not start.
-pub(crate) async fn serve(
+/// Runs a home's node until `shutdown` is done; it says where it listens.
+async fn serve(
     home: &Home,
     passphrase: Secret<Vec<u8>>,
     shutdown: impl Future<Output = ()> + Send,
-    ready: impl FnOnce(SocketAddr) + Send,
+    together: bool,
 ) -> Result<(), Failure> {
     let config = configuration(home)?;
-    log::install(&config.log)?;
-    Ok(node::run(config, passphrase, shutdown, ready).await?)
+    log::install(&config.log, together)?;
+    Ok(node::run(config, passphrase, shutdown, announce).await?)
+}
+
+/// The homes whose nodes are to run in this process, each with its passphrase.
+fn together(with: &[Beside], surroundings: &Surroundings) -> Result<Vec<(Home, Secret<Vec<u8>>)>, Failure> {
+    let homes = iter::once(surroundings.home.clone()).chain(with.iter().map(|beside| Home::at(&beside.home)));
+    let homes: Vec<Home> = homes.collect();
+    if homes.len() > MAX_TOGETHER {
+        return Err(Failure::new(format!("one process serves {MAX_TOGETHER} homes at most"))
+            .hint("run the others by a process of their own"));
+    }
+    let configs = homes.iter().map(configuration).collect::<Result<Vec<_>, _>>()?;
+    for (at, one) in configs.iter().enumerate() {
+        for (before, other) in configs[..at].iter().enumerate() {
+            let orders = |config: &NodeConfig| config.validator.as_ref().map(|validator| validator.listen);
+            let shared = match () {
+                () if one.data_dir == other.data_dir => Some("data_dir"),
+                () if one.listen == other.listen => Some("listen"),
+                () if orders(one).is_some() && orders(one) == orders(other) => Some("validator.listen"),
+                () => None,
+            };
+            if let Some(shared) = shared {
+                let [one, other] = [&homes[at], &homes[before]].map(|home| home.directory().display());
+                return Err(Failure::new(format!("{other} and {one} have the same `{shared}`")).hint(
+                    "give each its own in its node/node.toml, and none of them by the environment, which counts for all",
+                ));
+            }
+        }
+    }
+    let files = iter::once(None).chain(with.iter().map(|beside| beside.passphrase_file.as_deref()));
+    let passphrase = |file: Option<&Path>| match file {
+        Some(_) => passphrase::existing(file),
+        None => surroundings.passphrase(),
+    };
+    homes.into_iter().zip(files).map(|(home, file)| Ok((home, passphrase(file)?))).collect()
+}
+
+/// Runs the nodes of several homes side by side, each on threads of its own, until `shutdown` is done. Where one ends before, all do: who
+/// started the process sees it, and starts it again.
+///
+/// # Errors
+/// Why one of them does not start, or has ended.
+async fn serve_all(
+    homes: Vec<(Home, Secret<Vec<u8>>)>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Failure> {
+    let (stop, stopping) = watch::channel(false);
+    let mut nodes = JoinSet::new();
+    for (home, passphrase) in homes {
+        let mut stopping = stopping.clone();
+        nodes.spawn_blocking(move || {
+            let place = home.directory().display().to_string();
+            let runtime = Builder::new_multi_thread().thread_name(place.clone()).enable_all().build();
+            let node = async move {
+                // An error is that nobody can say so any more.
+                let shutdown = async move { _ = stopping.wait_for(|stop| *stop).await };
+                serve(&home, passphrase, shutdown, true).await
+            };
+            let done = match runtime {
+                // On the threads that have the name.
+                Ok(runtime) => runtime.block_on(runtime.spawn(node)).unwrap_or_else(|error| Err(Failure::of(&error))),
+                Err(error) => Err(Failure::of(&error)),
+            };
+            done.map_err(|failure| failure.stops(format!("the node of {place} cannot run")))
+        });
+    }
+    let mut ends = Vec::new();
+    tokio::select! {
+        () = shutdown => {}
+        Some(end) = nodes.join_next() => ends.push(end.unwrap_or_else(|error| Err(Failure::of(&error)))),
+    }
+    stop.send_replace(true);
+    while let Some(end) = nodes.join_next().await {
+        ends.push(end.unwrap_or_else(|error| Err(Failure::of(&error))));
+    }
+    ends.into_iter().collect()
 }
 
 /// Asks a node how it is; waits up to `patience` until it is ready and its copy of the ledger knows its own member.
@@ -64,14 +140,17 @@ async fn once(client: &Client) -> Result<Health, Failure> {
 
 pub(super) async fn run(command: NodeCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     match command {
-        NodeCommand::Run { stop_with_stdin } => {
+        NodeCommand::Run { stop_with_stdin, with } => {
             configuration(&surroundings.home)?;
             // A node's many small allocations come and go: huge pages are zeroed for a few of their kilobytes. Where the
             // kernel has no such switch, it is only slower.
             #[cfg(target_os = "linux")]
             let _ = rustix::thread::disable_transparent_huge_pages(true);
+            if !with.is_empty() {
+                return serve_all(together(&with, surroundings)?, stop(stop_with_stdin)?).await;
+            }
             let passphrase = surroundings.passphrase()?;
-            serve(&surroundings.home, passphrase, stop(stop_with_stdin)?, announce).await
+            serve(&surroundings.home, passphrase, stop(stop_with_stdin)?, false).await
         }
         NodeCommand::Check => {
             let config = configuration(&surroundings.home)?;
@@ -162,3 +241,6 @@ pub(super) fn announce(address: SocketAddr) {
     let _ = writeln!(stdout, "{}", json!({ "ready": address.to_string() }));
     let _ = stdout.flush();
 }
+
+/// Homes whose nodes one process serves.
+const MAX_TOGETHER: usize = 16;

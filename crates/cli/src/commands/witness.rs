@@ -43,7 +43,7 @@ pub(super) async fn run(command: WitnessCommand, surroundings: &Surroundings, ou
             show(&card, "Readers demand it: sotto log check --witness KEY.", output);
         }
         WitnessCommand::Run { stop_with_stdin } => {
-            log::install(&Log::default())?;
+            log::install(&Log::default(), false)?;
             let passphrase = surroundings.passphrase()?;
             witness::run(directory, passphrase, stop(stop_with_stdin)?, announce).await?;
         }
