@@ -333,7 +333,9 @@ impl Drop for Stage {
         if std::thread::panicking() {
             for member in MEMBERS {
                 let log = fs::read_to_string(self.home(member).join("node.log")).unwrap_or_default();
-                let last = log.lines().rev().take(15).collect::<Vec<_>>();
+                // The engine tells much of what it opens.
+                let telling = |line: &&str| !line.contains("marshal::core::cache");
+                let last = log.lines().rev().filter(telling).take(8).collect::<Vec<_>>();
                 eprintln!("--- {member}'s node, the newest first\n{}", last.join("\n"));
             }
         }
