@@ -3,6 +3,7 @@
 //! Which [`part`] the node has in the ordering the ledger itself says: one node orders and the others follow it, or the
 //! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
+mod arming;
 mod log;
 mod part;
 
@@ -28,6 +29,7 @@ use crate::problem::ApiError;
 use crate::service::Node;
 
 pub(crate) use log::LogPath;
+pub(crate) use arming::{arm, register};
 pub(crate) use part::{Own, cosigns, run, take_seat};
 
 /// A copy of the ledger and this node's part in its ordering.
@@ -511,7 +513,7 @@ impl Replica {
             self.ledger.epoch(checkpoint.epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
         let signatures = self.ledger.cosignatures(height)?;
         Ok(checkpoint
-            .note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
+            .note(signatures.into_iter().filter_map(|(name, cosignature)| Some((epoch.validator(&name)?.1, cosignature)))))
     }
 }
 
