@@ -85,7 +85,12 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
     let parameters: Parameters = DEFAULT_PARAMETERS;
     let first = [
         (&founder, "members", "invite", wire::to_vec(&invite)),
-        (&key("other", "operator"), "members", "join", wire::to_vec(&Join { card: card("other"), token, ml_dsa: None })),
+        (
+            &key("other", "operator"),
+            "members",
+            "join",
+            wire::to_vec(&Join { card: card("other"), token, ml_dsa: None }),
+        ),
         (&founder, "governance", "begin", wire::to_vec(&parameters)),
         (&founder, "governance", "propose", wire::to_vec(&proposal())),
     ];

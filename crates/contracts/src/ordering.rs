@@ -148,8 +148,7 @@ pub(crate) fn armed(world: &World<'_>, mut validators: Vec<Validator>) -> Result
     let asked = asks_ml_dsa(world)?;
     let mut missing = Vec::new();
     for validator in &mut validators {
-        let key: Option<mldsa::PublicKey> =
-            if asked { world.written(&key::ml_dsa(&validator.name))? } else { None };
+        let key: Option<mldsa::PublicKey> = if asked { world.written(&key::ml_dsa(&validator.name))? } else { None };
         if key.is_none() {
             missing.push(validator.name.clone());
         }

@@ -144,7 +144,8 @@ macro_rules! long {
         impl<'b, C> Decode<'b, C> for $type {
             fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
                 let bytes = d.bytes()?;
-                let message = || decode::Error::message(format!("{} bytes where {} are expected", bytes.len(), $length));
+                let message =
+                    || decode::Error::message(format!("{} bytes where {} are expected", bytes.len(), $length));
                 Self::from_slice(bytes).ok_or_else(message)
             }
         }

@@ -255,8 +255,7 @@ mod tests {
     #[test]
     fn the_note_has_the_documented_bytes() {
         let validator = Validator::new("st-anna".into(), SigningKey::from_seed(&[5; 32]).public());
-        let cosignature =
-            Cosignature { time: 1_679_315_147, signature: Signature(wire::Fixed([9; 64])), ml_dsa: None };
+        let cosignature = Cosignature { time: 1_679_315_147, signature: Signature(wire::Fixed([9; 64])), ml_dsa: None };
         let note = sample().note([(&validator, cosignature)]);
         let lines: Vec<&str> = note.split('\n').collect();
         assert_eq!(lines[0], "sottovoce/".to_owned() + &"01".repeat(32));

@@ -190,7 +190,9 @@ pub enum ReceiptError {
     },
     /// The epoch demands ML-DSA-65 beside Ed25519, and too few cosigned with both: the lines were left out on the way, or made by who has
     /// not the keys.
-    #[error("{found} ML-DSA-65 cosignatures where {expected} make a quorum: epoch {epoch} demands them beside Ed25519's")]
+    #[error(
+        "{found} ML-DSA-65 cosignatures where {expected} make a quorum: epoch {epoch} demands them beside Ed25519's"
+    )]
     MlDsa {
         /// The epoch.
         epoch: u64,

@@ -329,10 +329,12 @@ fn both_readers_agree_where_an_epoch_demands_ml_dsa() {
         let ours = read.and_then(|note| note.verify(&consortium).ok()).map(|note| note.checkpoint.size.to_string());
         assert_eq!(&ours, theirs, "note {at}");
     }
-    assert_eq!(theirs[..10].iter().map(Option::is_some).collect::<Vec<_>>(), [
-        true, true, true, true, true, false, false, false, false, true
-    ]);
-    let mut proofs = vec![proof.clone().into_bytes(), ledger.prove_state(2, b"map/old").unwrap().to_string().into_bytes()];
+    assert_eq!(
+        theirs[..10].iter().map(Option::is_some).collect::<Vec<_>>(),
+        [true, true, true, true, true, false, false, false, false, true]
+    );
+    let mut proofs =
+        vec![proof.clone().into_bytes(), ledger.prove_state(2, b"map/old").unwrap().to_string().into_bytes()];
     for places in [&[1][..], &[0], &[1, 3, 5], &[0, 2, 4], &[4, 5]] {
         proofs.push(without(&proof, places));
     }

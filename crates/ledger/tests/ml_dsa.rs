@@ -217,7 +217,10 @@ fn a_note_needs_a_quorum_by_both_keys() {
     let mut two = seven.clone();
     two.remove(5);
     let few = verify(&two);
-    assert!(matches!(few, Err(NoteError::Unproven(ReceiptError::MlDsa { epoch: 1, found: 2, expected: 3 }))), "{few:?}");
+    assert!(
+        matches!(few, Err(NoteError::Unproven(ReceiptError::MlDsa { epoch: 1, found: 2, expected: 3 }))),
+        "{few:?}"
+    );
     let mut crossed = lines.clone();
     crossed.remove(7);
     crossed.remove(0);

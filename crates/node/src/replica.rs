@@ -28,8 +28,8 @@ use crate::metrics::Histogram;
 use crate::problem::ApiError;
 use crate::service::Node;
 
-pub(crate) use log::LogPath;
 pub(crate) use arming::{arm, register};
+pub(crate) use log::LogPath;
 pub(crate) use part::{Own, cosigns, run, take_seat};
 
 /// A copy of the ledger and this node's part in its ordering.
@@ -512,8 +512,9 @@ impl Replica {
         let epoch =
             self.ledger.epoch(checkpoint.epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
         let signatures = self.ledger.cosignatures(height)?;
-        Ok(checkpoint
-            .note(signatures.into_iter().filter_map(|(name, cosignature)| Some((epoch.validator(&name)?.1, cosignature)))))
+        Ok(checkpoint.note(
+            signatures.into_iter().filter_map(|(name, cosignature)| Some((epoch.validator(&name)?.1, cosignature))),
+        ))
     }
 }
 

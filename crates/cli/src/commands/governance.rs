@@ -5,8 +5,8 @@ use std::path::Path;
 use client::Client;
 use client::api::{Governance, ProposalView};
 use contracts::message::{
-    Action, Ballot, Callers, Cosigning, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose, Recovery,
-    Room, Uninstall,
+    Action, Ballot, Callers, Cosigning, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose,
+    Recovery, Room, Uninstall,
 };
 use contracts::record::{ProposalPhase, Recovering, Role};
 use contracts::{DEFAULT_PARAMETERS, code};
@@ -16,7 +16,8 @@ use serde_json::json;
 use super::call::Arguments;
 use super::{Surroundings, find, members, modules, setup};
 use crate::args::{
-    ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, Switch, VoteName,
+    ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, Switch,
+    VoteName,
 };
 use crate::error::Failure;
 use crate::home::{Session, now};

@@ -302,7 +302,9 @@ fn a_removed_member_never_signs_again() {
     let (contract, request, grant) = world.granted();
     let other = world.apply(&[contract]).unwrap();
     let rotated = key("northgate, newly");
-    world.send(&keys("northgate").node, "ordering.rotate", &OrderingRotate { key: rotated.public(), ml_dsa: None }).unwrap();
+    world
+        .send(&keys("northgate").node, "ordering.rotate", &OrderingRotate { key: rotated.public(), ml_dsa: None })
+        .unwrap();
     pass(&mut world, Action::Suspend("northgate".into()));
     assert_eq!(
         events(&world),

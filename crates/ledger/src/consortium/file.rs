@@ -52,11 +52,8 @@ impl From<Consortium> for File {
             });
             id
         };
-        let mut validator = |Validator { name, key, ml_dsa }: Validator| FileValidator {
-            name,
-            key,
-            ml_dsa_65: ml_dsa.map(&mut named),
-        };
+        let mut validator =
+            |Validator { name, key, ml_dsa }: Validator| FileValidator { name, key, ml_dsa_65: ml_dsa.map(&mut named) };
         let mut epoch = |PinnedEpoch { number, start, validators }: PinnedEpoch| FileEpoch {
             number,
             start,

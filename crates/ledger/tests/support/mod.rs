@@ -61,7 +61,8 @@ pub(crate) fn validators() -> Vec<(String, SigningKey)> {
 }
 
 pub(crate) fn epoch(number: u64, keys: &[(String, SigningKey)]) -> Epoch {
-    let validators = keys.iter().map(|(name, key)| Validator { name: name.clone(), key: key.public(), ml_dsa: None }).collect();
+    let validators =
+        keys.iter().map(|(name, key)| Validator { name: name.clone(), key: key.public(), ml_dsa: None }).collect();
     Epoch { number, validators }
 }
 

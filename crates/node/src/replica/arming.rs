@@ -30,7 +30,12 @@ impl Own {
 }
 
 /// What registers the key with this handle as a member's; makes the key where there is none.
-pub(crate) fn arm(keys: &FileKeys, handle: &str, chain: &Digest, member: &str) -> Result<Registration, keystore::Error> {
+pub(crate) fn arm(
+    keys: &FileKeys,
+    handle: &str,
+    chain: &Digest,
+    member: &str,
+) -> Result<Registration, keystore::Error> {
     let key = match keys.ml_dsa(handle) {
         Err(keystore::Error::Unknown { .. }) => keys.generate_ml_dsa(handle)?,
         key => key?,
