@@ -151,7 +151,7 @@ fn a_witness_cosigns_what_continues_and_nothing_else() {
         (validator, other_header.cosign(1, |bytes| Ok::<_, ()>(key.sign_raw(bytes))).unwrap())
     };
     let lines: Vec<_> = keys.iter().map(line).collect();
-    let note = Note::parse(&other_header.note(lines.iter().map(|(name, line)| (name, *line)))).unwrap();
+    let note = Note::parse(&other_header.note(lines.iter().map(|(name, line)| (name, line.clone())))).unwrap();
     let forged = AddCheckpoint { old: large.size, proof: vec![], note };
     assert_eq!(decide(&forged, Some(&large)), Err(Unwitnessed::Fork { size: large.size }));
 

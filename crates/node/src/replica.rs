@@ -154,6 +154,12 @@ impl Replica {
         self.delay.load(Relaxed) as f64 / 1000.0
     }
 
+    /// Least time between two heights that are cosigned without anybody's need. A quorum's cosignatures are kept of each, and with ML-DSA they
+    /// are fifty times as long.
+    pub(crate) fn gather_pause(&self) -> Duration {
+        if self.ledger.trust().demands_ml_dsa() { part::GATHER_PAUSE_ML_DSA } else { part::GATHER_PAUSE }
+    }
+
     /// When the chain was founded: Unix milliseconds.
     pub(crate) fn founded(&self) -> u64 {
         self.ledger.genesis().created

@@ -612,9 +612,7 @@ async fn have_newest_cosigned(node: &Arc<Node>) {
             sleep(LAST_PAUSE).await;
             continue;
         }
-        // A quorum's ML-DSA signatures are kept of each height that is cosigned, and each is fifty times as long as an Ed25519 one.
-        let demands = replica.ledger.trust().demands_ml_dsa();
-        sleep(if demands { GATHER_PAUSE_ML_DSA } else { GATHER_PAUSE }).await;
+        sleep(replica.gather_pause()).await;
         if heights.changed().await.is_err() {
             return;
         }
@@ -779,9 +777,9 @@ const RELEASE: Duration = Duration::from_millis(10);
 /// Least time between two heights to cosign.
 const COSIGN_PAUSE: Duration = Duration::from_millis(400);
 /// The same among validators, each of whom asks all others. Receipts do not wait for it.
-const GATHER_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const GATHER_PAUSE: Duration = Duration::from_secs(1);
 /// The same where the epoch demands ML-DSA.
-const GATHER_PAUSE_ML_DSA: Duration = Duration::from_secs(5);
+pub(super) const GATHER_PAUSE_ML_DSA: Duration = Duration::from_secs(5);
 /// Between two attempts to have the last block of an epoch cosigned.
 const END_PAUSE: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
