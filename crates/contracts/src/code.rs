@@ -190,7 +190,7 @@ codes! {
         "Nothing, or decide it first: `sotto gov propose parameters --ml-dsa on`."
     ML_DSA_MISSING "ml_dsa_missing"
         "Validators cosign with ML-DSA here, and this member's node has registered no such key."
-        "Keep its node running, which registers one by itself; who joins does so with this version: `sotto member join`."
+        "Keep its node running, which registers one by itself; who joins does so with a version that makes one: `sotto join`."
     VALIDATORS_MISSING "validators_missing"
         "There are too few validators to order the ledger together, or the nodes of some have not said where they take part."
         "Have four members join at least, each with a `[validator]` section in its node's configuration, and their nodes running."
