@@ -10,20 +10,27 @@ import tomllib
 import unicodedata
 
 import cbor
-from strict import Refused, check, labelled_hash
+from strict import ML_DSA_KEY, Refused, check, labelled_hash, unbase64
 
 NAME, HEX, TITLE = re.compile(r"[a-z0-9.-]{1,64}"), re.compile(r"[0-9a-f]{64}"), re.compile(r".{1,64}", re.DOTALL)
 NUMBER, LIMIT = range(1 << 63), 4 << 20
+BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # Tables with exactly these keys; (x, least, most) is a list of so many x.
-EPOCH = {"number": NUMBER, "start": NUMBER, "validators": ({"name": NAME, "key": HEX}, 1, 128)}
+PLAIN = {"name": NAME, "key": HEX}
+VALIDATOR = PLAIN | {"ml_dsa_65": HEX}
+EPOCH = {"number": NUMBER, "start": NUMBER, "validators": (VALIDATOR, 1, 128)}
 ORACLES = {"epoch": NUMBER, "threshold": range(1, 129), "participants": (NAME, 1, 128), "key": HEX}
 FORM = {"format": re.compile("sottovoce-consortium/v1"), "name": TITLE, "chain": HEX, "epochs": (EPOCH, 1, 1024),
-        "oracles": (ORACLES, 0, 1024)}
+        "oracles": (ORACLES, 0, 1024), "ml_dsa_65": (BASE64, 0, 128 << 10)}
+# Keys that may be absent, and are then read as this.
+ABSENT = {"oracles": [], "ml_dsa_65": []}
 
 
 def listed(value, form, what: str):
     """`value` if it has the form: tables as lists in the order of the form, hexadecimal as bytes."""
     if isinstance(form, dict):
+        if form is VALIDATOR and isinstance(value, dict) and "ml_dsa_65" not in value:
+            form = PLAIN
         check(isinstance(value, dict) and set(value) == set(form), f"{what} has not exactly the keys {', '.join(form)}")
         return [listed(value[key], part, key) for key, part in form.items()]
     if isinstance(form, tuple):
@@ -36,17 +43,37 @@ def listed(value, form, what: str):
     return bytes.fromhex(value) if form is HEX else value
 
 
+def with_keys(epochs: list, listed_keys: list) -> None:
+    """Puts each ML-DSA key, which stands in the file once, in the place of the identifiers that name it."""
+    keys = {}
+    for text in listed_keys:
+        key = unbase64(text, "an ML-DSA key")
+        identity = labelled_hash("ml-dsa-key", key)
+        check(len(key) == ML_DSA_KEY and identity not in keys, "an ML-DSA key is not of its length, or stands there twice")
+        keys[identity] = key
+    used = set()
+    for number, _, validators in epochs:
+        check(len({len(validator) for validator in validators}) == 1, f"in epoch {number} some have ML-DSA keys and some none")
+        for validator in validators:
+            for identity in validator[2:]:
+                check(identity in keys, "a validator's ML-DSA key is not in the file")
+                used.add(identity)
+                validator[2] = keys[identity]
+    check(len(used) == len(keys), "an ML-DSA key in the file is no validator's")
+
+
 def read(path: str) -> list:
-    """[format, name, chain, epochs, oracles]: what the fingerprint covers."""
+    """[format, name, chain, epochs, oracles]: what the fingerprint covers. A validator is [name, key] or [name, key, ML-DSA key]."""
     with open(path, "rb") as file:
         data = file.read(LIMIT + 1)
     check(len(data) <= LIMIT, "the consortium file is too long")
     try:
-        value = {"oracles": []} | tomllib.loads(data.decode())
+        value = ABSENT | tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise Refused(f"the consortium file is not TOML: {error}") from error
-    content = listed(value, FORM, "the consortium file")
+    *content, keys = listed(value, FORM, "the consortium file")
     _, name, _, epochs, oracles = content
+    with_keys(epochs, keys)
     check(len(name.encode()) <= 64 and all(unicodedata.category(c) != "Cc" for c in name), "the name is malformed")
     check(all(threshold <= len(participants) for _, threshold, participants, _ in oracles), "a threshold above its group")
     for numbered in (epochs, oracles):

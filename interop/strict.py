@@ -1,4 +1,4 @@
-"""What the readers of signed files share: refusals, shapes of CBOR values, labelled hashes, base64, strict Ed25519.
+"""What the readers of signed files share: refusals, shapes of CBOR values, labelled hashes, base64, strict Ed25519, ML-DSA-65.
 
 Pages: docs/spec/wire.md, labels.md, keys.md.
 """
@@ -9,10 +9,15 @@ import hashlib
 from contextlib import suppress
 from types import SimpleNamespace
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import cbor
+
+try:
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
+except ImportError:
+    MLDSA65PublicKey = None
 
 
 class Refused(Exception):
@@ -117,3 +122,22 @@ def verify(key: bytes, message: bytes, signature: bytes, what: str) -> None:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except InvalidSignature as error:
         raise Refused(f"{what} does not verify") from error
+
+
+ML_DSA_KEY, ML_DSA_SIGNATURE = 1952, 3309
+
+
+def verify_ml_dsa(key: bytes, label: str, message: bytes, signature: bytes, what: str) -> None:
+    """ML-DSA-65 (keys.md): pure, with an empty context, under a label.
+
+    Where this Python cannot verify it, what depends on it is refused: half of what an epoch demands proves nothing.
+    """
+    able = "this Python cannot verify ML-DSA-65: install `cryptography` 48 or newer, with an OpenSSL that has it"
+    check(MLDSA65PublicKey is not None, f"{what}: {able}")
+    check(len(key) == ML_DSA_KEY and len(signature) == ML_DSA_SIGNATURE, f"{what} is not of its length")
+    try:
+        MLDSA65PublicKey.from_public_bytes(key).verify(signature, prefix(label) + message)
+    except InvalidSignature as error:
+        raise Refused(f"{what} does not verify") from error
+    except UnsupportedAlgorithm as error:
+        raise Refused(f"{what}: {able}") from error

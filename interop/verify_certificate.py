@@ -35,7 +35,7 @@ def certified(data: bytes, content: list):
     check(header.chain == chain, "the certificate is of another chain")
     groups = [validators for number, _, validators in epochs if number == header.epoch]
     check(len(groups) == 1, f"the consortium file has no epoch {header.epoch}")
-    keys = sorted(key for _, key in groups[0])
+    keys = sorted(key for _, key, *_ in groups[0])
     places = [place for place, _ in votes]
     check(all(a < b for a, b in zip(places, places[1:])), "the votes are not by increasing place")
     check(all(place < len(keys) for place in places), "a vote is by nobody")

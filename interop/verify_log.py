@@ -20,18 +20,14 @@ from types import SimpleNamespace
 
 import fingerprint
 from cbor import dumps
-from strict import Refused, check, decoded, labelled_hash, prefix, unbase64, verify
-from verify_receipt import ENTRY, NAME, after, decimal, digest, included, shown
+from strict import ML_DSA_SIGNATURE, Refused, check, decoded, labelled_hash, prefix, unbase64, verify
+from verify_receipt import (ENTRY, NAME, after, check_ml_dsa, decimal, digest, included, key_id, ml_dsa_key_id, shown)
 
 WIDTH = 256
 
 
 def sha256(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
-
-
-def key_id(name: str, key: bytes) -> bytes:
-    return sha256(name.encode(), b"\n\x04", key)[:4]
 
 
 def witness_key(text: str):
@@ -65,7 +61,7 @@ def cosigned(checkpoint, key: bytes, blob: bytes, what: str) -> int:
 
 def note(data: bytes, consortium: list, witnesses=()):
     """The checkpoint of a note that a quorum, at least, and these witnesses cosigned."""
-    check(len(data) <= 64 << 10, "the note is too long")
+    check(len(data) <= 1 << 20, "the note is too long")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -74,7 +70,7 @@ def note(data: bytes, consortium: list, witnesses=()):
     checkpoint = read_checkpoint(body)
     check(signatures.endswith("\n"), "the note does not end with a line")
     lines = signatures[:-1].split("\n")
-    check(len(lines) <= 256, "too many signature lines")
+    check(len(lines) <= 512, "too many signature lines")
     _, _, chain, epochs, _ = consortium
     check(checkpoint.chain == chain, "the checkpoint is of another chain")
     at = next((at for at, epoch in enumerate(epochs) if epoch[0] == checkpoint.epoch), None)
@@ -82,20 +78,29 @@ def note(data: bytes, consortium: list, witnesses=()):
     _, start, validators = epochs[at]
     within = start < checkpoint.size and (at + 1 == len(epochs) or checkpoint.size <= epochs[at + 1][1])
     check(within, "a log of this size is not of the epoch")
-    keys, signers, seen = dict(validators), set(), {}
+    keys, signers, also, seen = {name: keys for name, *keys in validators}, set(), set(), {}
     for line in lines:
         name, space, blob = after("\u2014 ", line).partition(" ")
         blob = unbase64(blob, "a signature line")
         proper = name != "" and space and len(blob) > 4 and not re.search(r"[\s+\x00-\x1f\x7f-\x9f]", name)
         check(bool(proper), "a signature line is malformed")
-        if name in keys and blob[:4] == key_id(name, keys[name]):
-            cosigned(checkpoint, keys[name], blob[4:], f"the cosignature of {name}")
-            signers.add(name)
+        if name in keys:
+            key, *ml_dsa = keys[name]
+            second = [key for key in ml_dsa if blob[:4] == ml_dsa_key_id(name, key)]
+            # Where both ids are one, the length tells.
+            if second and (len(blob) == 12 + ML_DSA_SIGNATURE or blob[:4] != key_id(name, key)):
+                check_ml_dsa(name, second[0], checkpoint.body, blob[4:], f"the ML-DSA cosignature of {name}")
+                also.add(name)
+            elif blob[:4] == key_id(name, key):
+                cosigned(checkpoint, key, blob[4:], f"the cosignature of {name}")
+                signers.add(name)
         for witness in witnesses:
             if (name, blob[:4]) == (witness[0], key_id(*witness)):
                 seen[witness[0]] = cosigned(checkpoint, witness[1], blob[4:], f"the cosignature of {name}")
     quorum = len(validators) - (len(validators) - 1) // 3
     check(len(signers) >= quorum, f"{len(signers)} cosignatures where {quorum} are a quorum")
+    if len(validators[0]) > 2:
+        check(len(signers & also) >= quorum, f"{len(signers & also)} with ML-DSA-65 where the epoch demands {quorum}")
     missing = [name for name, _ in witnesses if name not in seen]
     check(not missing, f"the witness {missing[:1]} has not cosigned")
     return checkpoint

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import chain
 import fingerprint
-from strict import Refused, check, decoded, labelled_hash, prefix, unbase64, verify
+from strict import ML_DSA_SIGNATURE, Refused, check, decoded, labelled_hash, prefix, unbase64, verify, verify_ml_dsa
 from cbor import dumps
 
 ENTRY = (({"chain": 32, "sender": 32, "nonce": 16, "expires": int, "contract": str, "method": str, "arguments": bytes}, 64),
@@ -76,20 +76,47 @@ def read(data: bytes):
     return list(zip(lines[::2], lines[1::2])), checkpoint, cosignatures
 
 
+def key_id(name: str, key: bytes) -> bytes:
+    """C2SP's, of a validator's or witness's Ed25519 key."""
+    return sha256(name.encode(), b"\n\x04", key)[:4]
+
+
+def ml_dsa_key_id(name: str, key: bytes) -> bytes:
+    """Of a validator's ML-DSA key: C2SP's type for others, 0xff, and the name of this one."""
+    return sha256(name.encode(), b"\n\xffsottovoce/ml-dsa-65", key)[:4]
+
+
+def check_ml_dsa(name: str, key: bytes, body: str, blob: bytes, what: str) -> None:
+    """`blob` is the time and the signature: over the validator's name, the time and the checkpoint."""
+    check(len(blob) == 8 + ML_DSA_SIGNATURE, f"{what} is not of its length")
+    claim = dumps([name, int.from_bytes(blob[:8], "big"), body])
+    verify_ml_dsa(key, "cosignature", claim, blob[8:], what)
+
+
 def check_cosignatures(lines: list, checkpoint: list, validators: list) -> None:
     """Step 4."""
     quorum = len(validators) - (len(validators) - 1) // 3
-    check(len(lines) == quorum, f"{len(lines)} cosignatures where exactly {quorum} make a quorum")
-    keys, places = dict(validators), [name for name, _ in validators]
-    for line in lines:
+    each = len(validators[0]) - 1
+    check(each == 1 or len(lines) != quorum, "the epoch demands ML-DSA-65 beside Ed25519, and the cosignatures are without it")
+    check(len(lines) == quorum * each, f"{len(lines)} cosignatures where exactly {quorum * each} make a quorum")
+    keys, places = {name: keys for name, *keys in validators}, [name for name, *_ in validators]
+    body = "".join(line + "\n" for line in checkpoint)
+    for line, *also in zip(*[iter(lines)] * each):
         name, _, blob = after("\u2014 ", line).partition(" ")
         check(name in places, f"{name!r} is no validator of the epoch, or repeated, or out of order")
         del places[:places.index(name) + 1]
+        key, *ml_dsa = keys[name]
         blob = unbase64(blob, f"the cosignature of {name}")
-        key_id = sha256(name.encode(), b"\n\x04", keys[name])[:4]
-        check(len(blob) == 76 and blob[:4] == key_id, f"the cosignature of {name} is of another key")
-        signed = f"cosignature/v1\ntime {int.from_bytes(blob[4:12], 'big')}\n" + "".join(line + "\n" for line in checkpoint)
-        verify(keys[name], signed.encode(), blob[12:], f"the cosignature of {name}")
+        check(len(blob) == 76 and blob[:4] == key_id(name, key), f"the cosignature of {name} is of another key")
+        signed = f"cosignature/v1\ntime {int.from_bytes(blob[4:12], 'big')}\n" + body
+        verify(key, signed.encode(), blob[12:], f"the cosignature of {name}")
+        for key, line in zip(ml_dsa, also):
+            what = f"the ML-DSA cosignature of {name}"
+            other, _, second = after("\u2014 ", line).partition(" ")
+            second = unbase64(second, what)
+            same = other == name and second[:4] == ml_dsa_key_id(name, key) and second[4:12] == blob[4:12]
+            check(same, f"{what} is of another name, key or time")
+            check_ml_dsa(name, key, body, second[4:], what)
 
 
 def read_entry(line: str, path: str, root: bytes, size: int, chain_id: bytes):

@@ -712,6 +712,18 @@ pub(crate) struct ParameterArgs {
     /// Members' keys are not recovered at all
     #[arg(long, conflicts_with_all = ["recovery", "recovery_delay"])]
     pub no_recovery: bool,
+    /// Whether validators cosign with ML-DSA-65 beside Ed25519, once the nodes of all have registered a key [to begin with: off]
+    #[arg(long, value_name = "ON|OFF")]
+    pub ml_dsa: Option<Switch>,
+}
+
+/// Whether something is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is
+    On,
+    /// It is not
+    Off,
 }
 
 /// Reads a time of whole seconds, minutes, hours or days, as milliseconds.

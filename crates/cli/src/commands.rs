@@ -64,6 +64,11 @@ impl Surroundings {
     }
 }
 
+/// Who cosigned, and with what.
+fn cosigned_by(cosigners: &[String], ml_dsa: bool) -> String {
+    format!("{}{}", cosigners.join(", "), if ml_dsa { ", with Ed25519 and ML-DSA-65" } else { "" })
+}
+
 /// Does what was asked.
 ///
 /// # Errors

@@ -216,8 +216,11 @@ mod tests {
             application: Vec::new().into(),
             nonce: wire::Fixed([1; 16]),
         };
-        let validator =
-            |name: &str| ledger::Validator { name: name.into(), key: crypto::SigningKey::generate().public() };
+        let validator = |name: &str| ledger::Validator {
+            name: name.into(),
+            key: crypto::SigningKey::generate().public(),
+            ml_dsa: None,
+        };
         let mut pinned = Consortium::new(&genesis);
         pinned.epochs.push(ledger::Epoch { number: 1, validators: vec![validator("a")] }.pinned(0));
         let mut later = pinned.clone();

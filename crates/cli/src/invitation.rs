@@ -216,7 +216,8 @@ mod tests {
             Err(Error::Contradiction(what)) => what,
             other => panic!("{other:?}"),
         };
-        let other_key = ledger::Validator { name: "health-authority".into(), key: SigningKey::generate().public() };
+        let other_key =
+            ledger::Validator { name: "health-authority".into(), key: SigningKey::generate().public(), ml_dsa: None };
         let mut consortium = honest.consortium.clone();
         consortium.epochs[0].validators[0] = other_key;
         refused(Invitation { consortium, ..honest.clone() });

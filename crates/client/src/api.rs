@@ -64,6 +64,9 @@ pub struct Governance {
     /// The parameters; absent where ballots do not govern.
     #[schema(value_type = Object)]
     pub parameters: Option<Parameters>,
+    /// Validators whose nodes have registered no ML-DSA key, where the parameters ask for them and checkpoints are not yet cosigned with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ml_dsa_missing: Vec<String>,
 }
 
 /// `GET /v1/governance`, `GET /v1/governance/{id}`: a proposal, and how it stands.

@@ -45,6 +45,8 @@ pub struct Checked {
     pub checkpoint: Checkpoint,
     /// Who cosigned, in the epoch's order.
     pub cosigners: Vec<String>,
+    /// Whether they cosigned with ML-DSA-65 as well, as the epoch demands.
+    pub ml_dsa: bool,
     /// Names of the witnesses that were demanded, and when each cosigned, Unix seconds.
     pub witnesses: Vec<(String, u64)>,
     /// Tiles of hashes that were recomputed.
@@ -456,8 +458,8 @@ fn proven(note: Note, consortium: &Consortium, demanded: &[WitnessKey]) -> Resul
         let time = note.witnessed(key).ok_or_else(|| Error::Unwitnessed(key.name().to_owned()))?;
         witnesses.push((key.name().to_owned(), time));
     }
-    let (checkpoint, cosigners) = (verified.checkpoint, verified.cosigners);
-    Ok(Checked { note, checkpoint, cosigners, witnesses, tiles: 0, records: 0 })
+    let ledger::VerifiedNote { checkpoint, cosigners, ml_dsa } = verified;
+    Ok(Checked { note, checkpoint, cosigners, ml_dsa, witnesses, tiles: 0, records: 0 })
 }
 
 /// A directory of static files.

@@ -28,7 +28,7 @@ fn signer(at: u8) -> SigningKey {
 }
 
 fn epoch() -> Epoch {
-    let validator = |at| Validator { name: format!("v{at}"), key: signer(at).public() };
+    let validator = |at| Validator { name: format!("v{at}"), key: signer(at).public(), ml_dsa: None };
     Epoch { number: 0, validators: (1..=4).map(validator).collect() }
 }
 

@@ -63,6 +63,7 @@ impl Application for Contracts {
             ("ordering", "begin") => ordering::begin(w, &decode(bytes)?),
             ("ordering", "enter") => ordering::enter(w, &decode(bytes)?),
             ("ordering", "leave") => ordering::leave(w, &decode(bytes)?),
+            ("ordering", "register") => ordering::register(w, &decode(bytes)?),
             ("ordering", "rotate") => ordering::rotate(w, &decode(bytes)?),
             ("governance", "begin") => governance::begin(w, &decode(bytes)?),
             ("governance", "propose") => governance::propose(w, decode(bytes)?),
@@ -164,6 +165,17 @@ impl<'a> World<'a> {
         T: Encode<()> + for<'b> Decode<'b, ()>,
     {
         Ok(read::get(self.state, key)?)
+    }
+
+    /// As [`World::get`], with what this has written so far.
+    pub(crate) fn written<T>(&self, key: &str) -> Result<Option<T>, Failure>
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()>,
+    {
+        match self.writes.get(key) {
+            Some(written) => Ok(written.as_deref().map(|bytes| read::decode(key, bytes)).transpose()?),
+            None => self.get(key),
+        }
     }
 
     pub(crate) fn put<T: Encode<()>>(&mut self, key: String, value: &T) {

@@ -12,8 +12,8 @@ use ledger::{
 use wire::Fixed;
 
 use crate::message::{
-    Action, Ballot, Callers, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters, Propose, Room,
-    Uninstall,
+    Action, Ballot, Callers, Cosigning, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters, Propose,
+    Room, Uninstall,
 };
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 27] = [
+const METHODS: [(&str, &str); 28] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -62,6 +62,7 @@ const METHODS: [(&str, &str); 27] = [
     ("x-a", "book"),
     ("x-b", "add"),
     ("x-c", "add"),
+    ("ordering", "register"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -82,10 +83,15 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         regulator: false,
     };
     let founder = key("founder", "operator");
-    let parameters: Parameters = DEFAULT_PARAMETERS;
+    let parameters = Parameters { cosigning: Some(Cosigning::MlDsa65), ..DEFAULT_PARAMETERS };
     let first = [
         (&founder, "members", "invite", wire::to_vec(&invite)),
-        (&key("other", "operator"), "members", "join", wire::to_vec(&Join { card: card("other"), token })),
+        (
+            &key("other", "operator"),
+            "members",
+            "join",
+            wire::to_vec(&Join { card: card("other"), token, ml_dsa: None }),
+        ),
         (&founder, "governance", "begin", wire::to_vec(&parameters)),
         (&founder, "governance", "propose", wire::to_vec(&proposal())),
     ];
@@ -199,10 +205,14 @@ const NOW: u64 = 1_795_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use crypto::{Secret, mldsa};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, ProposalState, Recover, Wake, recovery};
+    use crate::message::{
+        Issuer, ModuleDrop, ModuleState, OraclePlan, OrderingRotate, ProposalState, Recover, Registration, Wake,
+        recovery, registration,
+    };
     use crate::record::Role;
 
     /// Well-formed arguments, by method and sender.
@@ -252,6 +262,14 @@ mod tests {
         ] {
             seeds.push([&[method, 0][..], &arguments].concat());
         }
+        let ml_dsa = |member: &str| {
+            let key = mldsa::SigningKey::from_seed(Secret::new(*hash(Label::KEY_ID, &[member.as_bytes()]).as_bytes()));
+            let possession = key.sign(Label::COSIGNER, &registration(&CHAIN, member, &key.public()));
+            Registration { key: key.public(), possession }
+        };
+        seeds.push([&[27, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
+        let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
+        seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds
     }
 
@@ -267,12 +285,13 @@ mod tests {
         // The other's vote decides, for or against; the proposer withdraws.
         let done = |seed: &[u8]| {
             let (contract, method) = METHODS[usize::from(seed[0])];
-            let sender = key(["founder", "other"][usize::from(seed[1])], "operator");
+            let (member, duty) = (usize::from(seed[1]) % 2, usize::from(seed[1]) / 2);
+            let sender = key(["founder", "other"][member], ["operator", "node"][duty]);
             CONSORTIUM.clone().execute(&sender, contract, method, seed[2..].to_vec()).is_ok()
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
-        assert!(seeds.iter().filter(|seed| seed[0] == 1).all(|seed| done(seed)));
+        assert!(seeds.iter().filter(|seed| [1, 11, 27].contains(&seed[0])).all(|seed| done(seed)));
         seeds.iter().for_each(|seed| arguments(seed));
     }
 

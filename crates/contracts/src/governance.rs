@@ -31,6 +31,7 @@ pub const DEFAULT_PARAMETERS: Parameters = {
         longest: 30 * DAY,
         open: 8,
         recovery: Some(Recovery { share: thirds, delay: 7 * DAY }),
+        cosigning: None,
     }
 };
 
@@ -124,9 +125,9 @@ pub(crate) fn begin(world: &mut World<'_>, parameters: &Parameters) -> Result<()
     check_parameters(parameters)?;
     world.put(key::PARAMETERS.into(), parameters);
     let member = world.operator()?;
-    let notice = Notice { members: vec![member.clone()], ..world.notice(member) };
+    let notice = Notice { members: vec![member.clone()], ..world.notice(&member) };
     world.emit("governance.begun", notice);
-    Ok(())
+    ordering::arm(world, &member)
 }
 
 /// Takes a proposal, with its proposer's vote for it.
@@ -308,9 +309,9 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
             check_parameters(parameters)?;
             recovery::shorten(world, parameters)?;
             world.put(key::PARAMETERS.into(), parameters);
-            let notice = Notice { members: vec![by], ..world.notice(proposal.id) };
+            let notice = Notice { members: vec![by.clone()], ..world.notice(proposal.id) };
             world.emit("governance.parameters", notice);
-            Ok(())
+            ordering::arm(world, &by)
         }
         Action::Recover(recover) => recovery::begin(world, recover, proposal),
     }
@@ -402,7 +403,8 @@ pub(crate) fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
 }
 
 fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
-    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery } = parameters;
+    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery, cosigning: _ } =
+        parameters;
     if ![members, validators, issuers, oracles, own].into_iter().all(Share::is_fair) {
         let message = format!("a share is a fraction from 1/2 to 1/1 with at most {MAX_DENOMINATOR} below the line");
         return Err(code::MALFORMED.refuse(message));

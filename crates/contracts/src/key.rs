@@ -59,6 +59,16 @@ pub(crate) fn seat(member: &str) -> String {
     format!("ordering/seat/{member}")
 }
 
+/// The ML-DSA key that a member's node has registered last.
+pub(crate) fn ml_dsa(member: &str) -> String {
+    format!("ordering/ml-dsa/{member}")
+}
+
+/// Whose an ML-DSA key is, or was.
+pub(crate) fn ml_dsa_key(id: &Digest) -> String {
+    format!("ml-dsa-key/{id}")
+}
+
 /// How often a member's place among the validators, or its key there, has changed.
 pub(crate) fn changes(member: &str) -> String {
     format!("ordering/changes/{member}")

@@ -70,7 +70,7 @@ pub(crate) fn admit(
 }
 
 pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
-    let Join { card, token } = join;
+    let Join { card, token, ml_dsa } = join;
     if world.sender()? != card.operator {
         return Err(code::NOT_PERMITTED.refuse("the newcomer's operator key signs the joining"));
     }
@@ -96,6 +96,9 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
     if world.get::<String>(&key::tls(&card.tls))?.is_some() {
         return Err(code::KEY_TAKEN.refuse("the TLS key belongs to another member"));
     }
+    if let Some(registration) = &ml_dsa {
+        ordering::keep_ml_dsa(world, &card.name, registration)?;
+    }
     let mut epoch = read::epoch(world.state)?;
     let removed = |member: &Member| member.barred.as_ref().is_some_and(|barred| barred.standing == Bar::Removed);
     if read::members(world.state)?.iter().filter(|member| !removed(member)).count() >= MAX_MEMBERS {
@@ -103,7 +106,8 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
     }
     epoch.validators.push(validator(&card));
     epoch.number = ordering::next(epoch.number, true)?;
-    world.put(key::epoch(epoch.number), &ValidatorSet { validators: epoch.validators });
+    let validators = ordering::armed(world, epoch.validators)?;
+    world.put(key::epoch(epoch.number), &ValidatorSet { validators });
     world.put(key::EPOCH.into(), &epoch.number);
     world.remove(token);
     let member = Member { card, regulator: invitation.regulator, joined: world.now, barred: None };
@@ -244,7 +248,7 @@ fn records(member: &Member) -> Vec<(String, Vec<u8>)> {
 }
 
 pub(crate) fn validator(card: &MemberCard) -> Validator {
-    Validator { name: card.name.clone(), key: card.cosigner }
+    Validator::new(card.name.clone(), card.cosigner)
 }
 
 /// No member and no principal, past or present, has the key.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crypto::kem::{RecipientKey, Suite};
-use crypto::{Digest, Label, PublicKey, Signature, hash};
+use crypto::{Digest, Label, PublicKey, Signature, hash, mldsa};
 use minicbor::{Decode, Encode};
 use policy::Terms;
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,10 @@ pub struct Join {
     /// The invitation's token.
     #[n(1)]
     pub token: Fixed<32>,
+    /// Its ML-DSA key, as by `ordering.register`, where validators cosign with such keys.
+    #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Registration>,
 }
 
 /// `members.principal_add`, by the member's operator.
@@ -160,6 +164,32 @@ pub struct OrderingPlace {
     pub member: String,
 }
 
+/// `ordering.register`, by a member's node key, where the [parameters](Parameters) ask for ML-DSA: the key with which it cosigns beside
+/// its Ed25519 key, from the block on after which all validators have one.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    /// Registered by nobody so far.
+    #[n(0)]
+    pub key: mldsa::PublicKey,
+    /// The key's signature under [`Label::COSIGNER`] over [`registration`].
+    #[n(1)]
+    pub possession: mldsa::Signature,
+}
+
+impl Registration {
+    /// Whether the key has signed that it is this member's, for this chain.
+    pub fn is_signed(&self, chain: &Digest, member: &str) -> bool {
+        self.key.verify(Label::COSIGNER, &registration(chain, member, &self.key), &self.possession).is_ok()
+    }
+}
+
+/// What a member's ML-DSA key signs to show that it is held: canonical CBOR of `[chain, member, key]`.
+pub fn registration(chain: &Digest, member: &str, key: &mldsa::PublicKey) -> Vec<u8> {
+    wire::to_vec(&(chain, member, key))
+}
+
 /// `ordering.rotate`, by a member's node key: the key that it cosigns with from the next block on, and votes with once the new
 /// epoch that this makes begins.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -168,6 +198,10 @@ pub struct OrderingRotate {
     /// Used by nobody so far.
     #[n(0)]
     pub key: PublicKey,
+    /// A new ML-DSA key with it, as by `ordering.register`.
+    #[n(1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Registration>,
 }
 
 /// `ordering.begin`, by the operator of a regulator or of the founder: from the next block on, the validators of the
@@ -210,6 +244,20 @@ pub struct Parameters {
     #[n(7)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// What validators cosign with beside Ed25519, once all of them have registered a key for it; absent where nothing.
+    #[n(8)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosigning: Option<Cosigning>,
+}
+
+/// A signature scheme that validators cosign with beside Ed25519.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(index_only)]
+pub enum Cosigning {
+    /// ML-DSA-65 of FIPS 204.
+    #[n(0)]
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
 }
 
 /// How members give another one a new operator key.

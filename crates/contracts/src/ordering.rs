@@ -1,11 +1,12 @@
 //! How the ledger is ordered: by one node at first, then by the validators of an epoch together, and after them by those of a later
 //! one: members take their place among the validators, leave it and change their keys while the ledger goes on.
 
+use crypto::mldsa;
 use ledger::{Epoch, Failure, Validator};
 
 use crate::application::World;
 use crate::members::{check_active, check_unused, find, validator};
-use crate::message::{OrderingBegin, OrderingPlace, OrderingRotate, OrderingSeat};
+use crate::message::{OrderingBegin, OrderingPlace, OrderingRotate, OrderingSeat, Parameters, Registration};
 use crate::record::{Duty, MemberKey, Notice, Quorum, ValidatorSet};
 use crate::{code, governance, key, read};
 
@@ -93,11 +94,84 @@ pub(crate) fn rotate(world: &mut World<'_>, rotate: &OrderingRotate) -> Result<(
     for own in validators.iter_mut().filter(|validator| validator.name == name) {
         own.key = rotate.key;
     }
+    if let Some(registration) = &rotate.ml_dsa {
+        keep_ml_dsa(world, &name, registration)?;
+    }
     // The old key stays taken.
     world.put(key::member_key(&rotate.key), &MemberKey { member: name.clone(), duty: Duty::Cosigner, void: None });
     world.put(key::member(&name), &member);
     count(world, &name)?;
     turn(world, &name, "ordering.rotated", validators, true).map(drop)
+}
+
+/// A member's node has an ML-DSA key to cosign with, its first or a new one.
+pub(crate) fn register(world: &mut World<'_>, registration: &Registration) -> Result<(), Failure> {
+    let name = world.node()?;
+    // A first key changes nothing that could be undone by another.
+    let rotates = read::ml_dsa(world.state, &name)?.is_some();
+    keep_ml_dsa(world, &name, registration)?;
+    if rotates {
+        count(world, &name)?;
+    }
+    let detail = registration.key.id().to_string();
+    let notice = Notice { members: vec![name.clone()], detail, ..world.notice(&name) };
+    world.emit("ordering.registered", notice);
+    arm(world, &name)
+}
+
+/// Takes a member's ML-DSA key for good.
+pub(crate) fn keep_ml_dsa(world: &mut World<'_>, member: &str, registration: &Registration) -> Result<(), Failure> {
+    if !asks_ml_dsa(world)? {
+        return Err(code::ML_DSA_OFF.refuse("the parameters do not ask for ML-DSA"));
+    }
+    let taken = key::ml_dsa_key(&registration.key.id());
+    if world.get::<String>(&taken)?.is_some() {
+        return Err(code::KEY_TAKEN.refuse("the ML-DSA key was registered before"));
+    }
+    if !registration.is_signed(&world.chain, member) {
+        return Err(code::BAD_SIGNATURE.refuse("the ML-DSA key has not signed that it is this member's"));
+    }
+    world.put(taken, &member.to_owned());
+    world.put(key::ml_dsa(member), &registration.key);
+    Ok(())
+}
+
+/// Whether the parameters ask validators to cosign with ML-DSA, as this transaction leaves them.
+fn asks_ml_dsa(world: &World<'_>) -> Result<bool, Failure> {
+    let parameters: Option<Parameters> = world.written(key::PARAMETERS)?;
+    Ok(parameters.is_some_and(|parameters| parameters.cosigning.is_some()))
+}
+
+/// These validators with the ML-DSA keys that their nodes have registered, where the parameters ask for them and all have one; else
+/// without. An epoch that demands them is followed by none that does not, unless the parameters say so: nobody comes in without.
+pub(crate) fn armed(world: &World<'_>, mut validators: Vec<Validator>) -> Result<Vec<Validator>, Failure> {
+    let asked = asks_ml_dsa(world)?;
+    let mut missing = Vec::new();
+    for validator in &mut validators {
+        let key: Option<mldsa::PublicKey> = if asked { world.written(&key::ml_dsa(&validator.name))? } else { None };
+        if key.is_none() {
+            missing.push(validator.name.clone());
+        }
+        validator.ml_dsa = key;
+    }
+    if !missing.is_empty() {
+        if asked && read::epoch(world.state)?.demands_ml_dsa() {
+            let message = format!("these nodes have not registered an ML-DSA key: {}", missing.join(", "));
+            return Err(code::ML_DSA_MISSING.refuse(message));
+        }
+        validators.iter_mut().for_each(|validator| validator.ml_dsa = None);
+    }
+    Ok(validators)
+}
+
+/// Has the ledger go on in a new epoch where the parameters, or the keys that are registered now, demand another one of its validators.
+pub(crate) fn arm(world: &mut World<'_>, member: &str) -> Result<(), Failure> {
+    let epoch = read::epoch(world.state)?;
+    let validators = armed(world, epoch.validators.clone())?;
+    match validators == epoch.validators {
+        true => Ok(()),
+        false => turn(world, member, "ordering.cosigning", validators, true).map(drop),
+    }
 }
 
 /// Refuses whoever is not the operator of a regulator or of the founder.
@@ -136,7 +210,7 @@ pub(crate) fn turn(
     keep: bool,
 ) -> Result<Epoch, Failure> {
     let number = next(read::epoch(world.state)?.number, keep)?;
-    let set = ValidatorSet { validators };
+    let set = ValidatorSet { validators: armed(world, validators)? };
     world.put(key::epoch(number), &set);
     world.put(key::EPOCH.into(), &number);
     let notice = Notice { members: vec![member.to_owned()], detail: number.to_string(), ..world.notice(member) };

@@ -1,6 +1,6 @@
 //! Typed reads of the world state, for nodes and for the rules themselves.
 
-use crypto::{Digest, PublicKey};
+use crypto::{Digest, PublicKey, mldsa};
 use ledger::{Consortium, Epoch, Failure, State, Unreadable};
 use minicbor::{Decode, Encode};
 
@@ -313,6 +313,34 @@ pub fn quorum(state: &dyn State) -> Result<Option<Quorum>, Error> {
     get(state, key::QUORUM)
 }
 
+/// The ML-DSA key that a member's node has registered.
+pub fn ml_dsa(state: &dyn State, member: &str) -> Result<Option<mldsa::PublicKey>, Error> {
+    get(state, &key::ml_dsa(member))
+}
+
+/// Whose an ML-DSA key of this [identifier](mldsa::PublicKey::id) is, or was.
+pub fn ml_dsa_holder(state: &dyn State, id: &Digest) -> Result<Option<String>, Error> {
+    get(state, &key::ml_dsa_key(id))
+}
+
+/// Whether members' nodes are to register ML-DSA keys, so that validators cosign with them.
+pub fn asks_ml_dsa(state: &dyn State) -> Result<bool, Error> {
+    Ok(parameters(state)?.is_some_and(|parameters| parameters.cosigning.is_some()))
+}
+
+/// The validators whose nodes have registered no ML-DSA key where the parameters ask for one; as long as there are any, no epoch demands it.
+pub fn ml_dsa_missing(state: &dyn State) -> Result<Vec<String>, Error> {
+    let mut missing = Vec::new();
+    if asks_ml_dsa(state)? {
+        for validator in epoch(state)?.validators {
+            if ml_dsa(state, &validator.name)?.is_none() {
+                missing.push(validator.name);
+            }
+        }
+    }
+    Ok(missing)
+}
+
 /// Where a member's node takes part in the ordering, as `host:port`.
 pub fn seat(state: &dyn State, member: &str) -> Result<Option<String>, Error> {
     get(state, &key::seat(member))
@@ -396,7 +424,7 @@ pub(crate) fn need<T: for<'b> Decode<'b, ()>>(state: &dyn State, key: &str) -> R
     get(state, key)?.ok_or_else(|| Error::Damaged { key: key.into(), detail: "it is absent".into() })
 }
 
-fn decode<T: for<'b> Decode<'b, ()>>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(key: &str, bytes: &[u8]) -> Result<T, Error> {
     minicbor::decode(bytes).map_err(|error| Error::Damaged { key: key.into(), detail: error.to_string() })
 }
 

@@ -89,6 +89,12 @@ impl Label {
     pub const CHECKPOINT_KEY: Self = Self("sottovoce/v1/checkpoint-key");
     /// A member's new operator key, which the members are to put in the lost one's place.
     pub const RECOVERY: Self = Self("sottovoce/v1/recovery");
+    /// What a validator's ML-DSA key signs of a checkpoint.
+    pub const COSIGNATURE: Self = Self("sottovoce/v1/cosignature");
+    /// Proof that a validator's node holds the ML-DSA key that it registers.
+    pub const COSIGNER: Self = Self("sottovoce/v1/cosigner");
+    /// Identifier of an ML-DSA key.
+    pub const ML_DSA_KEY: Self = Self("sottovoce/v1/ml-dsa-key");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
     /// What a backup of a node holds.

@@ -23,6 +23,7 @@ pub mod kem;
 pub mod keystore;
 mod label;
 pub mod merkle;
+pub mod mldsa;
 mod secret;
 mod sign;
 pub mod stream;

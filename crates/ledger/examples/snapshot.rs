@@ -43,7 +43,7 @@ fn main() -> Result<(), Failed> {
     let genesis =
         Genesis { name: "snapshot".into(), created: 0, application: Bytes::default(), nonce: Fixed(crypto::random()) };
     let open = |name: &str| {
-        let validator = Validator { name: "one".into(), key: key.public() };
+        let validator = Validator { name: "one".into(), key: key.public(), ml_dsa: None };
         Ledger::open(&directory.join(name), Arc::new(Records(validator)), genesis.clone())
     };
     let source = open("source")?;

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-use crypto::{Digest, PublicKey, Signature, sha256};
+use crypto::{Digest, InvalidSignature, Label, PublicKey, Signature, mldsa, sha256};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wire::text;
 
-use crate::note::timed;
+use crate::note::{timed, timed_ml_dsa};
 use crate::{Consortium, Epoch, Header, ReceiptError, Validator};
 
 /// What validators cosign about a block: size and root of the log, header, epoch.
@@ -40,15 +40,20 @@ impl Checkpoint {
         format!("{ORIGIN}{chain}\n{size}\n{root}\nheader {header}\nepoch {epoch}\n")
     }
 
-    /// The signed note: body, a blank line, one signature line for each `(name, key)` and its cosignature.
+    /// The signed note: body, a blank line, one signature line for each validator and its cosignature, and after it one with its ML-DSA
+    /// signature where it has such a key.
     pub fn note<'a>(&self, cosignatures: impl IntoIterator<Item = (&'a Validator, Cosignature)>) -> String {
         let mut note = self.body();
         note.push('\n');
-        for (Validator { name, key }, cosignature) in cosignatures {
-            let mut blob = key_id(name, COSIGNATURE_V1, key.0.as_ref()).to_vec();
-            blob.extend_from_slice(&cosignature.time.to_be_bytes());
-            blob.extend_from_slice(cosignature.signature.0.as_ref());
+        let mut line = |name: &str, id: [u8; 4], time: u64, signature: &[u8]| {
+            let blob = [&id, &time.to_be_bytes()[..], signature].concat();
             writeln!(note, "\u{2014} {name} {}", text::to_base64(&blob)).expect("writing to a String cannot fail");
+        };
+        for (Validator { name, key, ml_dsa }, Cosignature { time, signature, ml_dsa: also }) in cosignatures {
+            line(name, key_id(name, COSIGNATURE_V1, key.0.as_ref()), time, signature.0.as_ref());
+            if let (Some(key), Some(also)) = (ml_dsa, also) {
+                line(name, ml_dsa_key_id(name, key), time, also.as_ref());
+            }
         }
         note
     }
@@ -58,15 +63,40 @@ impl Checkpoint {
     /// # Errors
     /// Those of `signer`.
     pub fn cosign<E>(&self, time: u64, signer: impl FnOnce(&[u8]) -> Result<Signature, E>) -> Result<Cosignature, E> {
-        Ok(Cosignature { time, signature: signer(self.cosigned(time).as_bytes())? })
+        Ok(Cosignature { time, signature: signer(self.cosigned(time).as_bytes())?, ml_dsa: None })
     }
 
-    /// Verifies a validator's cosignature.
+    /// Adds to a validator's cosignature what its ML-DSA key says: `signer` signs the bytes it is given under the label.
+    ///
+    /// # Errors
+    /// Those of `signer`.
+    pub fn cosign_ml_dsa<E>(
+        &self,
+        name: &str,
+        cosignature: Cosignature,
+        signer: impl FnOnce(Label, &[u8]) -> Result<mldsa::Signature, E>,
+    ) -> Result<Cosignature, E> {
+        let signature = signer(Label::COSIGNATURE, &self.claimed(name, cosignature.time))?;
+        Ok(Cosignature { ml_dsa: Some(signature), ..cosignature })
+    }
+
+    /// Verifies the Ed25519 signature of a cosignature, and no other: what a validator's is worth says [`Validator::verify`].
     ///
     /// # Errors
     /// [`crypto::InvalidSignature`].
     pub fn verify(&self, key: &PublicKey, cosignature: &Cosignature) -> Result<(), crypto::InvalidSignature> {
         key.verify_raw(self.cosigned(cosignature.time).as_bytes(), &cosignature.signature)
+    }
+
+    /// Verifies what a validator's ML-DSA key says of this checkpoint.
+    pub(crate) fn verify_ml_dsa(
+        &self,
+        name: &str,
+        key: &mldsa::PublicKey,
+        time: u64,
+        signature: &mldsa::Signature,
+    ) -> Result<(), InvalidSignature> {
+        key.verify(Label::COSIGNATURE, &self.claimed(name, time), signature)
     }
 
     /// Reads a body written by [`Checkpoint::body`]; any other spelling is refused.
@@ -82,14 +112,42 @@ impl Checkpoint {
         (checkpoint.body() == body).then_some(checkpoint)
     }
 
-    /// Reads a note's signature lines against the epoch: name and key id must be a validator's.
-    pub(crate) fn parse_signature<'a>(line: &str, epoch: &'a Epoch) -> Option<(usize, &'a Validator, Cosignature)> {
-        let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+    /// Reads a validator's signature lines against the epoch, one, or two where the epoch demands ML-DSA: names and key ids must be the
+    /// validator's, and both lines say one time.
+    fn parse_signature<'a>(lines: &[String], epoch: &'a Epoch) -> Option<(usize, &'a Validator, Cosignature)> {
+        let (first, also) = lines.split_first()?;
+        let (name, id, rest) = signature_line(first)?;
         let (place, validator) = epoch.validator(name)?;
-        let blob = text::base64(blob).ok()?;
-        let (id, rest) = blob.split_first_chunk::<4>()?;
-        let expected = key_id(name, COSIGNATURE_V1, validator.key.0.as_ref());
-        if *id == expected { Some((place, validator, timed(rest)?)) } else { None }
+        let of_key = id == key_id(name, COSIGNATURE_V1, validator.key.0.as_ref());
+        let mut cosignature = timed(&rest).filter(|_| of_key)?;
+        match (&validator.ml_dsa, also) {
+            (None, []) => {}
+            (Some(key), [also]) => {
+                let (other, id, rest) = signature_line(also)?;
+                let (time, signature) = timed_ml_dsa(&rest)?;
+                if (other, id, time) != (name, ml_dsa_key_id(name, key), cosignature.time) {
+                    return None;
+                }
+                cosignature.ml_dsa = Some(signature);
+            }
+            _ => return None,
+        }
+        Some((place, validator, cosignature))
+    }
+
+    /// What a validator's ML-DSA key signs under its label: its name too, unlike version 1 of C2SP's cosignatures.
+    fn claimed(&self, name: &str, time: u64) -> Vec<u8> {
+        #[derive(Encode)]
+        #[cbor(array)]
+        struct Claim<'a> {
+            #[n(0)]
+            name: &'a str,
+            #[n(1)]
+            time: u64,
+            #[n(2)]
+            body: &'a str,
+        }
+        wire::to_vec(&Claim { name, time, body: &self.body() })
     }
 
     fn cosigned(&self, time: u64) -> String {
@@ -98,7 +156,7 @@ impl Checkpoint {
 }
 
 /// A validator's signature over a checkpoint at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
 pub struct Cosignature {
     /// When, Unix seconds.
@@ -107,12 +165,30 @@ pub struct Cosignature {
     /// Ed25519 over `cosignature/v1\ntime <time>\n<body>`.
     #[n(1)]
     pub signature: Signature,
+    /// ML-DSA-65 over the validator's name, the time and the body, where its epoch demands it.
+    #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<mldsa::Signature>,
 }
 
 /// A note key's id (C2SP `signed-note`): the first four bytes of `SHA-256(name ‖ 0x0A ‖ kind ‖ key)`.
 pub fn key_id(name: &str, kind: u8, key: &[u8]) -> [u8; 4] {
     let digest = sha256(&[name.as_bytes(), b"\n", &[kind], key]);
     *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
+}
+
+/// The note key id of a validator's ML-DSA key: type `0xff`, which C2SP leaves to others, and the name of this one.
+pub fn ml_dsa_key_id(name: &str, key: &mldsa::PublicKey) -> [u8; 4] {
+    let digest = sha256(&[name.as_bytes(), b"\n", ML_DSA_TYPE, key.as_ref()]);
+    *digest.as_bytes().first_chunk().expect("a digest has 32 bytes")
+}
+
+/// Name, key id and signature of a line; the last as its algorithm has it.
+fn signature_line(line: &str) -> Option<(&str, [u8; 4], Vec<u8>)> {
+    let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+    let blob = text::base64(blob).ok()?;
+    let (id, rest) = blob.split_first_chunk::<4>()?;
+    Some((name, *id, rest.to_vec()))
 }
 
 fn digest(base64: &str) -> Option<Digest> {
@@ -124,6 +200,9 @@ const ORIGIN: &str = "sottovoce/";
 /// The note signature type of `tlog-cosignature` v1 with Ed25519.
 pub(crate) const COSIGNATURE_V1: u8 = 4;
 
+/// The note signature type of [`ml_dsa_key_id`].
+const ML_DSA_TYPE: &[u8] = b"\xffsottovoce/ml-dsa-65";
+
 /// What stands after the key id in a signature line, verified under `key`: when it was cosigned.
 pub(crate) fn verify_cosigned(checkpoint: &Checkpoint, key: &PublicKey, rest: &[u8]) -> Option<u64> {
     let cosignature = timed(rest)?;
@@ -132,30 +211,34 @@ pub(crate) fn verify_cosigned(checkpoint: &Checkpoint, key: &PublicKey, rest: &[
 }
 
 /// Verifies that exactly a quorum of the validators that answer for a checkpoint cosigned it, in their epoch's order;
-/// their names.
+/// their names, and whether they did with ML-DSA as well, as their epoch demands or not.
 pub(crate) fn verify_quorum(
     checkpoint: &Checkpoint,
     lines: &[String],
     consortium: &Consortium,
-) -> Result<Vec<String>, ReceiptError> {
+) -> Result<(Vec<String>, bool), ReceiptError> {
     let epoch = &consortium.accountable(checkpoint)?.epoch();
-    let quorum = epoch.quorum();
-    if lines.len() != quorum {
-        return Err(ReceiptError::Quorum { found: lines.len(), expected: quorum });
+    let (quorum, demands) = (epoch.quorum(), epoch.demands_ml_dsa());
+    let each = if demands { 2 } else { 1 };
+    if demands && lines.len() == quorum {
+        return Err(ReceiptError::MlDsa { epoch: epoch.number, found: 0, expected: quorum });
+    }
+    if lines.len() != quorum * each {
+        return Err(ReceiptError::Quorum { found: lines.len(), expected: quorum * each });
     }
     let mut cosigners = Vec::new();
     let mut next = 0;
-    for (at, line) in lines.iter().enumerate() {
+    for (at, lines) in lines.chunks(each).enumerate() {
         let refused = ReceiptError::Cosignature { at };
-        let (place, validator, cosignature) = Checkpoint::parse_signature(line, epoch).ok_or(refused.clone())?;
+        let (place, validator, cosignature) = Checkpoint::parse_signature(lines, epoch).ok_or(refused.clone())?;
         if place < next {
             return Err(ReceiptError::CosignatureOrder { at });
         }
-        checkpoint.verify(&validator.key, &cosignature).map_err(|_| refused)?;
+        validator.verify(checkpoint, &cosignature).map_err(|_| refused)?;
         next = place + 1;
         cosigners.push(validator.name.clone());
     }
-    Ok(cosigners)
+    Ok((cosigners, demands))
 }
 
 #[cfg(test)]
@@ -171,8 +254,8 @@ mod tests {
 
     #[test]
     fn the_note_has_the_documented_bytes() {
-        let validator = Validator { name: "st-anna".into(), key: SigningKey::from_seed(&[5; 32]).public() };
-        let cosignature = Cosignature { time: 1_679_315_147, signature: Signature(wire::Fixed([9; 64])) };
+        let validator = Validator::new("st-anna".into(), SigningKey::from_seed(&[5; 32]).public());
+        let cosignature = Cosignature { time: 1_679_315_147, signature: Signature(wire::Fixed([9; 64])), ml_dsa: None };
         let note = sample().note([(&validator, cosignature)]);
         let lines: Vec<&str> = note.split('\n').collect();
         assert_eq!(lines[0], "sottovoce/".to_owned() + &"01".repeat(32));
@@ -237,7 +320,7 @@ mod tests {
         let key = SigningKey::generate();
         let cosignature = sample().cosign(5, |message| Ok::<_, ()>(key.sign_raw(message))).unwrap();
         assert!(sample().verify(&key.public(), &cosignature).is_ok());
-        assert!(sample().verify(&key.public(), &Cosignature { time: 6, ..cosignature }).is_err());
+        assert!(sample().verify(&key.public(), &Cosignature { time: 6, ..cosignature.clone() }).is_err());
         assert!(Checkpoint { epoch: 8, ..sample() }.verify(&key.public(), &cosignature).is_err());
         assert!(sample().verify(&SigningKey::generate().public(), &cosignature).is_err());
     }

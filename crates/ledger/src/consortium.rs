@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crypto::{Digest, Label, PublicKey, hash};
+use crypto::{Digest, InvalidSignature, Label, PublicKey, hash, mldsa};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::{Checkpoint, Genesis, ReceiptError};
+use crate::{Checkpoint, Cosignature, Genesis, ReceiptError};
+
+mod file;
 
 /// One that orders and cosigns.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
-#[serde(deny_unknown_fields)]
 pub struct Validator {
     /// The member's name: 1–64 characters of `a-z 0-9 . -`; also its C2SP key name.
     #[n(0)]
@@ -19,12 +20,34 @@ pub struct Validator {
     /// Its cosigning key.
     #[n(1)]
     pub key: PublicKey,
+    /// The key with which it cosigns as well, where its epoch demands that.
+    #[n(2)]
+    pub ml_dsa: Option<mldsa::PublicKey>,
+}
+
+impl Validator {
+    /// One that cosigns with Ed25519 alone.
+    pub const fn new(name: String, key: PublicKey) -> Self {
+        Self { name, key, ml_dsa: None }
+    }
+
+    /// Verifies its cosignature: under each key that it has, and under no other.
+    ///
+    /// # Errors
+    /// [`InvalidSignature`].
+    pub fn verify(&self, checkpoint: &Checkpoint, cosignature: &Cosignature) -> Result<(), InvalidSignature> {
+        checkpoint.verify(&self.key, cosignature)?;
+        match (&self.ml_dsa, &cosignature.ml_dsa) {
+            (None, None) => Ok(()),
+            (Some(key), Some(signature)) => checkpoint.verify_ml_dsa(&self.name, key, cosignature.time, signature),
+            _ => Err(InvalidSignature),
+        }
+    }
 }
 
 /// The validators of a stretch of the chain, in their agreed order.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
-#[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Number; grows with every change of validators.
     #[n(0)]
@@ -41,6 +64,11 @@ impl Epoch {
         n - n.saturating_sub(1) / 3
     }
 
+    /// Whether its checkpoints are cosigned with ML-DSA-65 beside Ed25519: all its validators have such keys, or none has.
+    pub fn demands_ml_dsa(&self) -> bool {
+        self.validators.iter().any(|validator| validator.ml_dsa.is_some())
+    }
+
     /// The validator of this name and its place.
     pub fn validator(&self, name: &str) -> Option<(usize, &Validator)> {
         self.validators.iter().enumerate().find(|(_, validator)| validator.name == name)
@@ -52,7 +80,7 @@ impl Epoch {
         PinnedEpoch { number, start, validators }
     }
 
-    /// Whether there is a validator, and names and keys are well-formed and distinct.
+    /// Whether there is a validator, names and keys are well-formed and distinct, and all have ML-DSA keys or none has.
     pub(crate) fn check(&self) -> Result<(), ConsortiumError> {
         let count = self.validators.len();
         if !(1..=MAX_VALIDATORS).contains(&count) {
@@ -60,15 +88,19 @@ impl Epoch {
         }
         distinct(self.validators.iter().map(|validator| validator.name.as_str()))?;
         distinct(self.validators.iter().map(|validator| validator.key))?;
+        let ml_dsa = || self.validators.iter().filter_map(|validator| validator.ml_dsa.as_ref());
+        if ![0, count].contains(&ml_dsa().count()) {
+            return Err(ConsortiumError::Mixed { epoch: self.number });
+        }
+        distinct(ml_dsa().map(mldsa::PublicKey::id))?;
         self.validators.iter().try_for_each(|validator| check_name(&validator.name))
     }
 }
 
 /// An epoch and where in the log it began. Its validators' keys outlive it: without its bounds, the few that founded a
 /// chain could sign a checkpoint of their epoch over any later log.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
-#[serde(deny_unknown_fields)]
 pub struct PinnedEpoch {
     /// Number; grows with every change of validators.
     #[n(0)]
@@ -91,7 +123,7 @@ impl PinnedEpoch {
 /// The pinned file: what an offline reader must know, from a source it trusts, before it can verify anything.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "file::File", into = "file::File")]
 pub struct Consortium {
     /// [`Consortium::FORMAT`].
     #[n(0)]
@@ -108,7 +140,6 @@ pub struct Consortium {
     pub epochs: Vec<PinnedEpoch>,
     /// Every oracle group whose verdicts are to be accepted, by increasing epoch.
     #[n(4)]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub oracles: Vec<Oracles>,
 }
 
@@ -279,6 +310,18 @@ pub enum ConsortiumError {
         /// What is repeated.
         found: String,
     },
+    /// Some of an epoch's validators have ML-DSA keys and others have none.
+    #[error("in epoch {epoch} some validators have ML-DSA keys and others have none")]
+    Mixed {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// A validator's ML-DSA key is not in the file's list, or one of the list is no validator's or stands there twice.
+    #[error("the ML-DSA key {id} is not both in the list of keys, once, and a validator's")]
+    MlDsaKey {
+        /// The key's identifier.
+        id: Digest,
+    },
     /// Numbers do not increase.
     #[error("the numbers of the {what} do not increase at {found}")]
     Order {
@@ -338,10 +381,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Consortium {
-        let validator = |name: &str, seed| Validator {
-            name: name.into(),
-            key: crypto::SigningKey::from_seed(&[seed; 32]).public(),
-        };
+        let validator =
+            |name: &str, seed| Validator::new(name.into(), crypto::SigningKey::from_seed(&[seed; 32]).public());
         Consortium {
             format: Consortium::FORMAT.into(),
             name: "Trial".into(),
@@ -420,10 +461,59 @@ mod tests {
         }
     }
 
+    /// The sample, whose last epoch demands ML-DSA, and one more with one of the keys.
+    fn demanding() -> Consortium {
+        let mut consortium = sample();
+        let key = |seed| mldsa::SigningKey::from_seed(crypto::Secret::new([seed; 32])).public();
+        for (validator, seed) in consortium.epochs[1].validators.iter_mut().zip(1..) {
+            validator.ml_dsa = Some(key(seed));
+        }
+        let mut last = consortium.epochs[1].clone();
+        (last.number, last.start, last.validators[0].ml_dsa) = (4, 9, Some(key(9)));
+        consortium.epochs.push(last);
+        consortium
+    }
+
+    #[test]
+    fn ml_dsa_keys_are_pinned_each_once() {
+        let (plain, consortium) = (sample(), demanding());
+        let text = consortium.to_toml();
+        assert_eq!(Consortium::parse(&text).unwrap(), consortium);
+        let demands = |at: usize| consortium.epochs[at].epoch().demands_ml_dsa();
+        assert_eq!([demands(0), demands(1), demands(2)], [false, true, true]);
+        assert_ne!(plain.fingerprint(), consortium.fingerprint());
+        // Three keys, though four places.
+        let ids: Vec<_> = consortium.epochs[1..].iter().flat_map(|epoch| &epoch.validators).collect();
+        let keys: Vec<_> = ids.iter().filter_map(|validator| validator.ml_dsa.clone()).collect();
+        assert!(keys.len() == 4 && keys.iter().all(|key| text.matches(&key.to_string()).count() == 1));
+        let (first, third) = (&keys[0], &keys[2]);
+        for refused in [
+            // A key for another, one that is not listed, one that nobody has, one twice, one of another length.
+            text.replace(&first.to_string(), &third.to_string()),
+            text.replacen(&first.id().to_string(), &Digest::from([7; 32]).to_string(), 1),
+            text.replace(&third.id().to_string(), &first.id().to_string()),
+            text.replacen(&format!("\"{first}\""), &format!("\"{first}\", \"{first}\""), 1),
+            text.replacen(&format!("\"{first}\""), "\"AAAA\"", 1),
+            // Some have keys and some have none.
+            text.replacen(&format!("ml_dsa_65 = \"{}\"\n", third.id()), "", 1),
+            // One key for two.
+            text.replacen(&keys[1].id().to_string(), &first.id().to_string(), 1),
+        ] {
+            assert_ne!(refused, text);
+            assert!(Consortium::parse(&refused).is_err(), "{refused}");
+        }
+        // Without any it is a file as it always was.
+        assert!(!plain.to_toml().contains("ml_dsa"));
+        let mut swapped = consortium.clone();
+        let (left, right) = swapped.epochs[1].validators.split_at_mut(1);
+        std::mem::swap(&mut left[0].ml_dsa, &mut right[0].ml_dsa);
+        assert_ne!(swapped.fingerprint(), consortium.fingerprint());
+    }
+
     #[test]
     fn quorums() {
         for (validators, quorum) in [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (10, 7), (100, 67)] {
-            let validator = Validator { name: "a".into(), key: sample().oracles[0].key };
+            let validator = Validator::new("a".into(), sample().oracles[0].key);
             assert_eq!(Epoch { number: 0, validators: vec![validator; validators] }.quorum(), quorum);
         }
     }

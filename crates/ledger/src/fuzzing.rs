@@ -120,8 +120,11 @@ pub fn snapshot(bytes: &[u8]) {
 
 /// Whose word is taken: four validators, whose keys anyone knows.
 fn consortium() -> Consortium {
-    let validator =
-        |at: u8| Validator { name: format!("v{at}"), key: crypto::SigningKey::from_seed(&[at; 32]).public() };
+    let validator = |at: u8| Validator {
+        name: format!("v{at}"),
+        key: crypto::SigningKey::from_seed(&[at; 32]).public(),
+        ml_dsa: None,
+    };
     let epochs = vec![Epoch { number: 0, validators: (1..=4).map(validator).collect() }.pinned(0)];
     let chain = Digest::from([0; 32]);
     Consortium { format: Consortium::FORMAT.into(), name: "t".into(), chain, epochs, oracles: vec![] }

@@ -56,7 +56,7 @@ mod witness;
 
 pub use application::{Application, Context, Effects, Failure, Limits, Pair, State, Unreadable, Write};
 pub use block::{Block, Committed, Event, Header, OK, Outcome};
-pub use checkpoint::{Checkpoint, Cosignature, key_id};
+pub use checkpoint::{Checkpoint, Cosignature, key_id, ml_dsa_key_id};
 pub use consortium::{Consortium, ConsortiumError, Epoch, Oracles, PinnedEpoch, Validator};
 pub use error::Error;
 pub use ledger::{

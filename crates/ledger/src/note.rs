@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crypto::{PublicKey, Signature};
+use crypto::{PublicKey, Signature, mldsa};
 use wire::{Fixed, text};
 
 use crate::checkpoint::{COSIGNATURE_V1, verify_cosigned};
-use crate::{Checkpoint, Consortium, Cosignature, ReceiptError, key_id};
+use crate::{Checkpoint, Consortium, Cosignature, ReceiptError, key_id, ml_dsa_key_id};
 
 /// A checkpoint with signature lines (C2SP `signed-note`), read but not verified: nothing in it can be believed yet.
 ///
@@ -29,7 +29,7 @@ struct Line {
 }
 
 impl Note {
-    /// Reads a note of at most 64 KiB and 256 signature lines.
+    /// Reads a note of at most 1 MiB and 512 signature lines.
     ///
     /// # Errors
     /// [`NoteError::Form`].
@@ -63,27 +63,47 @@ impl Note {
     }
 
     /// Verifies against the pinned consortium: chain, that the log's size lies within the epoch, and cosignatures of a quorum
-    /// of its validators at least. Lines of others are ignored; a line under a validator's name and key id that does not
-    /// verify refuses the whole note.
+    /// of its validators at least, each by both its keys where the epoch demands ML-DSA. Lines of others are ignored; a line under a
+    /// validator's name and a key id of its that does not verify refuses the whole note.
     ///
     /// # Errors
     /// [`NoteError::Unproven`].
     pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedNote, NoteError> {
         let epoch = consortium.accountable(&self.checkpoint)?.epoch();
-        let mut cosigners = BTreeSet::new();
+        let (mut cosigners, mut ml_dsa) = (BTreeSet::new(), BTreeSet::new());
         for (at, line) in self.lines.iter().enumerate() {
             let Some((place, validator)) = epoch.validator(&line.name) else { continue };
-            if line.id != key_id(&validator.name, COSIGNATURE_V1, validator.key.0.as_ref()) {
-                continue;
+            let name = &validator.name;
+            let first = line.id == key_id(name, COSIGNATURE_V1, validator.key.0.as_ref());
+            let second = validator.ml_dsa.as_ref().filter(|key| line.id == ml_dsa_key_id(name, key));
+            let refused = ReceiptError::Cosignature { at };
+            // Where both ids are one, the length tells.
+            match (second.zip(timed_ml_dsa(&line.rest)), first) {
+                (Some((key, (time, signature))), _) => {
+                    self.checkpoint.verify_ml_dsa(name, key, time, &signature).map_err(|_| refused)?;
+                    ml_dsa.insert(place);
+                }
+                (None, true) => {
+                    verify_cosigned(&self.checkpoint, &validator.key, &line.rest).ok_or(refused)?;
+                    cosigners.insert(place);
+                }
+                (None, false) if second.is_some() => return Err(refused.into()),
+                (None, false) => {}
             }
-            verify_cosigned(&self.checkpoint, &validator.key, &line.rest).ok_or(ReceiptError::Cosignature { at })?;
-            cosigners.insert(place);
         }
-        if cosigners.len() < epoch.quorum() {
-            return Err(ReceiptError::Quorum { found: cosigners.len(), expected: epoch.quorum() }.into());
+        let expected = epoch.quorum();
+        if cosigners.len() < expected {
+            return Err(ReceiptError::Quorum { found: cosigners.len(), expected }.into());
+        }
+        if epoch.demands_ml_dsa() {
+            cosigners.retain(|place| ml_dsa.contains(place));
+            if cosigners.len() < expected {
+                let (epoch, found) = (epoch.number, cosigners.len());
+                return Err(ReceiptError::MlDsa { epoch, found, expected }.into());
+            }
         }
         let cosigners = cosigners.into_iter().map(|place| epoch.validators[place].name.clone()).collect();
-        Ok(VerifiedNote { checkpoint: self.checkpoint, cosigners })
+        Ok(VerifiedNote { checkpoint: self.checkpoint, cosigners, ml_dsa: epoch.demands_ml_dsa() })
     }
 
     /// When a witness cosigned this checkpoint, Unix seconds; none where it has not, or its line does not verify.
@@ -119,6 +139,8 @@ pub struct VerifiedNote {
     pub checkpoint: Checkpoint,
     /// Who cosigned, in the epoch's order.
     pub cosigners: Vec<String>,
+    /// Whether they cosigned with ML-DSA-65 as well, as the epoch demands.
+    pub ml_dsa: bool,
 }
 
 /// A witness as others name it: C2SP's verifier key, `<name>+<key id>+<base64 of 0x04 and the Ed25519 key>`.
@@ -154,7 +176,7 @@ impl WitnessKey {
 
     /// The line that carries its cosignature, without a line end.
     pub fn line(&self, cosignature: &Cosignature) -> String {
-        let Cosignature { time, signature } = cosignature;
+        let Cosignature { time, signature, ml_dsa: _ } = cosignature;
         let blob = [self.id().as_slice(), &time.to_be_bytes(), signature.0.as_ref()].concat();
         format!("\u{2014} {} {}", self.name, text::to_base64(&blob))
     }
@@ -205,7 +227,14 @@ pub enum NoteError {
 /// Signature over a checkpoint: what stands after the key id.
 pub(crate) fn timed(rest: &[u8]) -> Option<Cosignature> {
     let (time, signature) = rest.split_first_chunk::<8>()?;
-    Some(Cosignature { time: u64::from_be_bytes(*time), signature: Signature(Fixed::from_slice(signature)?) })
+    let signature = Signature(Fixed::from_slice(signature)?);
+    Some(Cosignature { time: u64::from_be_bytes(*time), signature, ml_dsa: None })
+}
+
+/// The same of an ML-DSA line.
+pub(crate) fn timed_ml_dsa(rest: &[u8]) -> Option<(u64, mldsa::Signature)> {
+    let (time, signature) = rest.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*time), mldsa::Signature::from_slice(signature)?))
 }
 
 /// A name of a note key: not empty, no spaces, no control characters, no plus sign.
@@ -213,11 +242,11 @@ fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|one| one.is_whitespace() || one.is_control() || one == '+')
 }
 
-/// Longest note: 64 KiB.
-pub const MAX_NOTE: usize = 64 << 10;
+/// Longest note: 1 MiB. An ML-DSA line has 4.5 KiB, and an epoch up to 128 validators.
+pub const MAX_NOTE: usize = 1 << 20;
 
-/// Most signature lines: twice as many as an epoch may have validators.
-const MAX_LINES: usize = 256;
+/// Most signature lines: four times as many as an epoch may have validators.
+const MAX_LINES: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -232,7 +261,7 @@ mod tests {
 
     fn validators() -> Vec<Validator> {
         let named = ["a", "b", "c", "d"].into_iter().zip(keys());
-        named.map(|(name, key)| Validator { name: name.into(), key: key.public() }).collect()
+        named.map(|(name, key)| Validator::new(name.into(), key.public())).collect()
     }
 
     fn consortium() -> Consortium {

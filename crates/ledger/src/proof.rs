@@ -70,7 +70,7 @@ impl ProvenState {
     /// # Errors
     /// [`ReceiptError`].
     pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedState, ReceiptError> {
-        let cosigners = verify_quorum(&self.checkpoint, &self.signatures, consortium)?;
+        let (cosigners, ml_dsa) = verify_quorum(&self.checkpoint, &self.signatures, consortium)?;
         let mut last = &self.proven.header;
         for header in &self.headers {
             if header.previous != last.digest() || header.chain != self.checkpoint.chain {
@@ -87,7 +87,8 @@ impl ProvenState {
             return Err(ReceiptError::State { height: header.height });
         }
         let value = value.as_ref().map(|value| value.to_vec());
-        Ok(VerifiedState { header: header.clone(), key: key.to_vec(), value, checkpoint: self.checkpoint, cosigners })
+        let (header, key, checkpoint) = (header.clone(), key.to_vec(), self.checkpoint);
+        Ok(VerifiedState { header, key, value, checkpoint, cosigners, ml_dsa })
     }
 }
 
@@ -123,6 +124,8 @@ pub struct VerifiedState {
     pub checkpoint: Checkpoint,
     /// Who cosigned it, in the epoch's order.
     pub cosigners: Vec<String>,
+    /// Whether they cosigned it with ML-DSA-65 as well, as the epoch demands.
+    pub ml_dsa: bool,
 }
 
 /// A value of at most 1 MiB and 256 siblings.

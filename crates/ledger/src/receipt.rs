@@ -78,7 +78,7 @@ impl Receipt {
     /// [`ReceiptError`].
     pub fn verify(&self, consortium: &Consortium) -> Result<VerifiedReceipt, ReceiptError> {
         let checkpoint = self.checkpoint;
-        let cosigners = verify_quorum(&checkpoint, &self.signatures, consortium)?;
+        let (cosigners, ml_dsa) = verify_quorum(&checkpoint, &self.signatures, consortium)?;
         let mut last = None;
         for (committed, path) in &self.entries {
             let index = committed.index;
@@ -93,7 +93,7 @@ impl Receipt {
                 .map_err(|source| ReceiptError::Transaction { index, source })?;
         }
         let entries = self.entries.iter().map(|(committed, _)| committed.clone()).collect();
-        Ok(VerifiedReceipt { entries, checkpoint, epoch: checkpoint.epoch, cosigners })
+        Ok(VerifiedReceipt { entries, checkpoint, epoch: checkpoint.epoch, cosigners, ml_dsa })
     }
 
     /// What it claims, unverified: for showing a receipt that was refused.
@@ -139,6 +139,8 @@ pub struct VerifiedReceipt {
     pub epoch: u64,
     /// Who cosigned, in the epoch's order.
     pub cosigners: Vec<String>,
+    /// Whether they cosigned with ML-DSA-65 as well, as the epoch demands.
+    pub ml_dsa: bool,
 }
 
 /// Why a receipt was refused.
@@ -182,6 +184,19 @@ pub enum ReceiptError {
     #[error("{found} cosignatures where exactly {expected} make a quorum")]
     Quorum {
         /// Cosignatures found.
+        found: usize,
+        /// The quorum.
+        expected: usize,
+    },
+    /// The epoch demands ML-DSA-65 beside Ed25519, and too few cosigned with both: the lines were left out on the way, or made by who has
+    /// not the keys.
+    #[error(
+        "{found} ML-DSA-65 cosignatures where {expected} make a quorum: epoch {epoch} demands them beside Ed25519's"
+    )]
+    MlDsa {
+        /// The epoch.
+        epoch: u64,
+        /// Validators that cosigned with both.
         found: usize,
         /// The quorum.
         expected: usize,

@@ -393,6 +393,11 @@ impl Trust {
         Self { chain: head.chain, head, known: vec![(epoch, size)], handovers: vec![] }
     }
 
+    /// Whether the checkpoints of the newest known epoch are cosigned with ML-DSA.
+    pub fn demands_ml_dsa(&self) -> bool {
+        self.last().0.demands_ml_dsa()
+    }
+
     /// The newest known epoch.
     pub fn newest(&self) -> u64 {
         self.last().0.number
@@ -475,7 +480,7 @@ impl Certificate {
 fn check_quorum(checkpoint: &Checkpoint, epoch: &Epoch, cosignatures: &[CosignedBy]) -> Result<(), SnapshotError> {
     let names: BTreeSet<&str> = cosignatures.iter().map(|one| one.name.as_str()).collect();
     let good = |CosignedBy { name, cosignature }: &CosignedBy| {
-        epoch.validator(name).is_some_and(|(_, validator)| checkpoint.verify(&validator.key, cosignature).is_ok())
+        epoch.validator(name).is_some_and(|(_, validator)| validator.verify(checkpoint, cosignature).is_ok())
     };
     match names.len() == cosignatures.len() && names.len() >= epoch.quorum() && cosignatures.iter().all(good) {
         true => Ok(()),

@@ -300,3 +300,58 @@ fn both_readers_agree_about_proofs_of_state() {
     // Only where a proof of absence came to be about another absent key.
     assert!(theirs[whole..].iter().flatten().all(|told| told.ends_with(" absent") && !told.contains(" map/none ")));
 }
+
+#[test]
+fn both_readers_agree_where_an_epoch_demands_ml_dsa() {
+    let ((ledger, _), python) = (turned_on(), Python::new());
+    let consortium = turning();
+    fs::write(python.file("consortium.toml"), consortium.to_toml()).unwrap();
+    let checkpoint = ledger.checkpoint(4).unwrap();
+    ledger.add_cosignatures(4, &[cosign_both(&checkpoint, 0, 9)]).unwrap();
+    let note = ledger.note(4).unwrap().to_string();
+    let proof = ledger.prove_state(4, b"map/new").unwrap().to_string();
+    let lines: Vec<&str> = note.lines().collect();
+    let with = |lines: &[&str]| (lines.join("\n") + "\n").into_bytes();
+    let without = |text: &str, places: &[usize]| {
+        let first = text.lines().position(|line| line.starts_with('\u{2014}')).unwrap();
+        let kept = text.lines().enumerate().filter(|(at, _)| !places.contains(&at.wrapping_sub(first)));
+        (kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n") + "\n").into_bytes()
+    };
+    let turned: Vec<&str> = lines[..6].iter().chain(lines[6..].iter().rev()).copied().collect();
+    let mut notes = vec![note.clone().into_bytes(), with(&turned), ledger.note(2).unwrap().to_string().into_bytes()];
+    for places in [&[1][..], &[0], &[1, 3], &[0, 3], &[1, 3, 5, 7], &[0, 2, 4, 6], &[6, 7]] {
+        notes.push(without(&note, places));
+    }
+    notes.extend(changed(note.as_bytes()));
+    let theirs = python.answers("verify_log.py", &notes, &[]);
+    for (at, (file, theirs)) in notes.iter().zip(&theirs).enumerate() {
+        let read = std::str::from_utf8(file).ok().and_then(|text| Note::parse(text).ok());
+        let ours = read.and_then(|note| note.verify(&consortium).ok()).map(|note| note.checkpoint.size.to_string());
+        assert_eq!(&ours, theirs, "note {at}");
+    }
+    assert_eq!(
+        theirs[..10].iter().map(Option::is_some).collect::<Vec<_>>(),
+        [true, true, true, true, true, false, false, false, false, true]
+    );
+    let mut proofs =
+        vec![proof.clone().into_bytes(), ledger.prove_state(2, b"map/old").unwrap().to_string().into_bytes()];
+    for places in [&[1][..], &[0], &[1, 3, 5], &[0, 2, 4], &[4, 5]] {
+        proofs.push(without(&proof, places));
+    }
+    proofs.extend(changed(proof.as_bytes()));
+    let theirs = python.answers("verify_state.py", &proofs, &[]);
+    for (at, (file, theirs)) in proofs.iter().zip(&theirs).enumerate() {
+        let read = std::str::from_utf8(file).ok().and_then(|text| ProvenState::parse(text).ok());
+        let ours = read.is_some_and(|proof| proof.verify(&consortium).is_ok());
+        assert_eq!(ours, theirs.is_some(), "proof {at}");
+    }
+    assert!(theirs[..2].iter().all(Option::is_some) && theirs[2..7].iter().all(Option::is_none));
+    // And about the file that says what is demanded.
+    let told = Command::new(std::env::var("SOTTO_PYTHON").unwrap_or_else(|_| "python3".into()))
+        .arg("-B")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/fingerprint.py"))
+        .arg(python.file("consortium.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&told.stdout).trim(), consortium.fingerprint());
+}

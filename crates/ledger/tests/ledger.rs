@@ -259,7 +259,7 @@ fn an_epoch_takes_effect_one_block_later() {
     assert_eq!(cosign(&ledger, 2, &validators()[1..3]), (2, false));
     let checkpoint = ledger.checkpoint(2).unwrap();
     let outsider = checkpoint.cosign(1, |message| Ok::<_, ()>(validators()[3].1.sign_raw(message))).unwrap();
-    assert!(matches!(ledger.add_cosignatures(2, &[("d".into(), outsider)]), Err(Error::Cosignature { .. })));
+    assert!(matches!(ledger.add_cosignatures(2, &[("d".into(), outsider.clone())]), Err(Error::Cosignature { .. })));
     assert!(matches!(ledger.add_cosignatures(2, &[("a".into(), outsider)]), Err(Error::Cosignature { .. })));
     assert_eq!(ledger.cosigned_height().unwrap(), Some(1));
     assert_eq!(cosign(&ledger, 2, &validators()[..1]), (3, true));

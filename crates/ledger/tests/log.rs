@@ -147,11 +147,11 @@ fn a_witness_cosigns_what_continues_and_nothing_else() {
     let other_header = Checkpoint { header: small.root, ..large };
     let keys = validators();
     let line = |(name, key): &(String, SigningKey)| {
-        let validator = ledger::Validator { name: name.clone(), key: key.public() };
+        let validator = ledger::Validator { name: name.clone(), key: key.public(), ml_dsa: None };
         (validator, other_header.cosign(1, |bytes| Ok::<_, ()>(key.sign_raw(bytes))).unwrap())
     };
     let lines: Vec<_> = keys.iter().map(line).collect();
-    let note = Note::parse(&other_header.note(lines.iter().map(|(name, line)| (name, *line)))).unwrap();
+    let note = Note::parse(&other_header.note(lines.iter().map(|(name, line)| (name, line.clone())))).unwrap();
     let forged = AddCheckpoint { old: large.size, proof: vec![], note };
     assert_eq!(decide(&forged, Some(&large)), Err(Unwitnessed::Fork { size: large.size }));
 

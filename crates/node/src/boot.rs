@@ -132,6 +132,7 @@ pub async fn run(
     }
     let ordering = tokio::spawn(replica::run(node.clone()));
     let seating = tokio::spawn(replica::take_seat(node.clone()));
+    let registering = tokio::spawn(replica::register(node.clone()));
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
     let waking = tokio::spawn(waking::run(node.clone()));
@@ -149,6 +150,7 @@ pub async fn run(
     node.tunnels.close();
     ordering.abort();
     seating.abort();
+    registering.abort();
     keeping.abort();
     publishing.abort();
     waking.abort();

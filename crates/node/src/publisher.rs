@@ -71,7 +71,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         if !node.publisher.witnesses.is_empty() {
             complete &= publish(&node).await;
         }
-        sleep(PAUSE).await;
+        sleep(node.replica.gather_pause()).await;
         tokio::select! {
             () = sleep(RETRY), if !complete => {}
             changed = heights.changed() => if changed.is_err() { return },
@@ -158,8 +158,6 @@ fn is_size(headers: &HeaderMap) -> bool {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Before a checkpoint is asked for again that nobody, or not every witness, has cosigned.
 const RETRY: Duration = Duration::from_secs(10);
-/// Between two published checkpoints.
-const PAUSE: Duration = Duration::from_secs(1);
 /// Questions to one witness about one checkpoint.
 const ATTEMPTS: usize = 4;
 /// Longest answer of a witness, bytes.

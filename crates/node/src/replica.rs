@@ -3,6 +3,7 @@
 //! Which [`part`] the node has in the ordering the ledger itself says: one node orders and the others follow it, or the
 //! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
+mod arming;
 mod log;
 mod part;
 
@@ -27,6 +28,7 @@ use crate::metrics::Histogram;
 use crate::problem::ApiError;
 use crate::service::Node;
 
+pub(crate) use arming::{arm, register};
 pub(crate) use log::LogPath;
 pub(crate) use part::{Own, cosigns, run, take_seat};
 
@@ -150,6 +152,12 @@ impl Replica {
     /// This node's clock less the newest block's time when it came, in seconds.
     pub(crate) fn delay(&self) -> f64 {
         self.delay.load(Relaxed) as f64 / 1000.0
+    }
+
+    /// Least time between two heights that are cosigned without anybody's need. A quorum's cosignatures are kept of each, and with ML-DSA they
+    /// are fifty times as long.
+    pub(crate) fn gather_pause(&self) -> Duration {
+        if self.ledger.trust().demands_ml_dsa() { part::GATHER_PAUSE_ML_DSA } else { part::GATHER_PAUSE }
     }
 
     /// When the chain was founded: Unix milliseconds.
@@ -510,8 +518,9 @@ impl Replica {
         let epoch =
             self.ledger.epoch(checkpoint.epoch)?.ok_or_else(|| ApiError::internal("a checkpoint's epoch is kept"))?;
         let signatures = self.ledger.cosignatures(height)?;
-        Ok(checkpoint
-            .note(signatures.iter().filter_map(|(name, cosignature)| Some((epoch.validator(name)?.1, *cosignature)))))
+        Ok(checkpoint.note(
+            signatures.into_iter().filter_map(|(name, cosignature)| Some((epoch.validator(&name)?.1, cosignature))),
+        ))
     }
 }
 

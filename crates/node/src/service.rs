@@ -153,6 +153,8 @@ impl Node {
 pub(crate) const NODE: &str = "node";
 /// Cosigns checkpoints.
 pub(crate) const COSIGNER: &str = "cosigner";
+/// Cosigns checkpoints beside it, where the members have decided on ML-DSA.
+pub(crate) const COSIGNER_ML_DSA: &str = "cosigner-ml-dsa";
 /// Receives sealed objects and messages.
 pub(crate) const RECIPIENT: &str = "recipient";
 /// Root of the grant tokens.

@@ -5,14 +5,15 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use contracts::message::{Founding, MemberCard};
+use contracts::message::{Founding, MemberCard, Registration};
 use crypto::kem::Suite;
 use crypto::keystore::{self, FileKeys, Keys as _};
-use crypto::{PublicKey, Secret};
+use crypto::{Digest, PublicKey, Secret};
 use ledger::Genesis;
 use wire::Fixed;
 
-use crate::service::{COSIGNER, MINT, NODE, RECIPIENT, TLS};
+use crate::replica;
+use crate::service::{COSIGNER, COSIGNER_ML_DSA, MINT, NODE, RECIPIENT, TLS};
 use crate::tls::{self, TlsError};
 
 /// Where a node takes part once the validators order the ledger together.
@@ -100,6 +101,20 @@ pub fn prepare(
     let card = keys(directory, newcomer, passphrase)?;
     files(directory, newcomer, genesis, leader)?;
     Ok(card)
+}
+
+/// Makes a newcomer's ML-DSA key, where there is none yet, for a consortium whose validators cosign with such keys.
+///
+/// # Errors
+/// [`SetupError::Keys`].
+pub fn arm(
+    directory: &Path,
+    chain: &Digest,
+    member: &str,
+    passphrase: &Secret<Vec<u8>>,
+) -> Result<Registration, SetupError> {
+    let keys = FileKeys::open(directory.join(KEYS_FILE), passphrase)?;
+    Ok(replica::arm(&keys, COSIGNER_ML_DSA, chain, member)?)
 }
 
 /// Makes the key store; its public side is the member's card.

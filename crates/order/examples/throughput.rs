@@ -202,8 +202,11 @@ impl Drop for Process {
 
 /// One validator with its clients.
 fn validate(options: &Options, place: u8) -> Result<(), Box<dyn Error>> {
-    let validators = (0..options.validators)
-        .map(|at| Validator { name: format!("v{at}"), key: SigningKey::from_seed(&[at + 1; 32]).public() });
+    let validators = (0..options.validators).map(|at| Validator {
+        name: format!("v{at}"),
+        key: SigningKey::from_seed(&[at + 1; 32]).public(),
+        ml_dsa: None,
+    });
     let epoch = Epoch { number: 0, validators: validators.collect() };
     let application = Bytes(wire::to_vec(&epoch));
     let genesis = Genesis { name: "bench".into(), created: 0, application, nonce: Fixed([7; 16]) };

@@ -36,7 +36,7 @@ pub fn page(bytes: &[u8]) {
 
 /// Four validators, whose keys anyone knows.
 fn committee() -> Committee {
-    let validator = |at: u8| Validator { name: format!("v{at}"), key: key(at).public() };
+    let validator = |at: u8| Validator { name: format!("v{at}"), key: key(at).public(), ml_dsa: None };
     Committee::new(chain(), &Epoch { number: 3, validators: (1..=4).map(validator).collect() })
 }
 

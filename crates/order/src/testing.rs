@@ -50,7 +50,7 @@ pub(crate) fn who(validator: &Validator) -> (u8, u8) {
 }
 
 pub(crate) fn validator(at: u8, generation: u8) -> Validator {
-    Validator { name: format!("v{at}"), key: key(at, generation).public() }
+    Validator { name: format!("v{at}"), key: key(at, generation).public(), ml_dsa: None }
 }
 
 pub(crate) fn key(at: u8, generation: u8) -> SigningKey {

@@ -42,7 +42,8 @@ struct Network {
 
 impl Network {
     fn new() -> Self {
-        let validators = (0..4).map(|at| Validator { name: format!("v{at}"), key: key(at).public() }).collect();
+        let validators =
+            (0..4).map(|at| Validator { name: format!("v{at}"), key: key(at).public(), ml_dsa: None }).collect();
         let epoch = Epoch { number: 3, validators };
         let application = Bytes(wire::to_vec(&epoch));
         let genesis = Genesis { name: "loopback".into(), created: 0, application, nonce: Fixed(crypto::random()) };

@@ -87,6 +87,7 @@ pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<
         ledger(&session.client, &consortium, &mut findings).await;
         peers(members, &own, &mut findings).await;
         recoveries(&session.client, &own, &mut findings).await;
+        ml_dsa(&session.client, &mut findings).await;
         match session.client.oracles().await {
             Ok(oracles) => findings.ok(
                 "oracles",
@@ -327,6 +328,22 @@ struct Word {
     ready: bool,
     /// Milliseconds that its clock is ahead of this one, if it says.
     ahead: Option<i64>,
+}
+
+/// Whose keys are missing before checkpoints are cosigned with ML-DSA, as the members have decided.
+async fn ml_dsa(client: &Client, findings: &mut Findings) {
+    // A node that does not answer was found above.
+    let Ok(governance) = client.governance().await else { return };
+    for member in governance.ml_dsa_missing {
+        let found = "its node has registered no ML-DSA key, which holds up all";
+        findings.bad(
+            Level::Warning,
+            "ml-dsa",
+            member,
+            found,
+            "start that node, or vote it out: sotto gov propose leave",
+        );
+    }
 }
 
 /// Whose operator key is about to be replaced: the own one above all.

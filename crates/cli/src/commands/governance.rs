@@ -5,8 +5,8 @@ use std::path::Path;
 use client::Client;
 use client::api::{Governance, ProposalView};
 use contracts::message::{
-    Action, Ballot, Callers, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose, Recovery,
-    Room, Uninstall,
+    Action, Ballot, Callers, Cosigning, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose,
+    Recovery, Room, Uninstall,
 };
 use contracts::record::{ProposalPhase, Recovering, Role};
 use contracts::{DEFAULT_PARAMETERS, code};
@@ -16,7 +16,8 @@ use serde_json::json;
 use super::call::Arguments;
 use super::{Surroundings, find, members, modules, setup};
 use crate::args::{
-    ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, VoteName,
+    ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, Switch,
+    VoteName,
 };
 use crate::error::Failure;
 use crate::home::{Session, now};
@@ -269,7 +270,7 @@ async fn show(client: &Client, id: &Digest, output: &Output) -> Result<(), Failu
 
 async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure> {
     let governance = client.governance().await?;
-    let Governance { parameters } = &governance;
+    let Governance { parameters, .. } = &governance;
     let Some(parameters) = parameters else {
         output.result(&governance, "none", "ballots do not govern: the founder and the regulators decide");
         return Ok(());
@@ -289,6 +290,13 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
             parameters
                 .recovery
                 .map_or("none".into(), |one| format!("{}, after {}", needed(one.share), span(one.delay))),
+        ),
+        (
+            "cosigned with",
+            match governance.ml_dsa_missing.as_slice() {
+                [] => cosigning(parameters),
+                missing => format!("{}, once {} have a key for it", cosigning(parameters), missing.join(", ")),
+            },
         ),
     ]);
     output.result(&governance, "ballots", &text);
@@ -315,6 +323,11 @@ fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
         longest: args.longest_days.map_or(parameters.longest, |days| u64::from(days) * DAY),
         open: args.open.unwrap_or(parameters.open),
         recovery: recovery(&parameters, args),
+        cosigning: match args.ml_dsa {
+            None => parameters.cosigning,
+            Some(Switch::On) => Some(Cosigning::MlDsa65),
+            Some(Switch::Off) => None,
+        },
     }
 }
 
@@ -373,6 +386,7 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
                 "recovery",
                 wanted.recovery.map_or("none".into(), |one| format!("{}, after {}", one.share, span(one.delay))),
             ),
+            ("cosigned with", cosigning(wanted)),
         ],
         Action::Recover(recover) => {
             vec![("new key", recover.key.to_string()), ("to be decided", format!("until {}", moment(recover.until)))]
@@ -385,6 +399,14 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
             ("migration", install.migration.as_ref().map_or("none".into(), |bytes| wire::text::to_hex(&bytes.0))),
         ],
         _ => Vec::new(),
+    }
+}
+
+/// What validators are to cosign with.
+fn cosigning(parameters: &Parameters) -> String {
+    match parameters.cosigning {
+        None => "Ed25519".into(),
+        Some(Cosigning::MlDsa65) => "Ed25519 and ML-DSA-65".into(),
     }
 }
 

@@ -136,16 +136,16 @@ fn told(checked: &Checked, args: &LogCheckArgs, scope: &str, output: &Output) ->
     if let Some(out) = &args.out {
         fs::write(out, checked.note.to_string()).map_err(|error| Failure::file(out, &error))?;
     }
-    let Checked { checkpoint, cosigners, witnesses, tiles, records, .. } = checked;
+    let Checked { checkpoint, cosigners, ml_dsa, witnesses, tiles, records, .. } = checked;
     let value = json!({
-        "verified": true, "checkpoint": checkpoint, "cosigners": cosigners, "witnesses": witnesses, "tiles": tiles,
+        "verified": true, "checkpoint": checkpoint, "cosigners": cosigners, "ml_dsa": ml_dsa, "witnesses": witnesses, "tiles": tiles,
         "records": records,
     });
     let mut rows = vec![
         ("entries", checkpoint.size.to_string()),
         ("root", checkpoint.root.to_string()),
         ("epoch", checkpoint.epoch.to_string()),
-        ("cosigned by", cosigners.join(", ")),
+        ("cosigned by", super::cosigned_by(cosigners, *ml_dsa)),
     ];
     for (name, time) in witnesses {
         rows.push(("witness", format!("{name} at {}", moment(time.saturating_mul(1000)))));

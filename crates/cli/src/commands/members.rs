@@ -263,12 +263,20 @@ async fn validators(command: ValidatorsCommand, surroundings: &Surroundings, out
     if change.is_some() {
         session.refresh().await?;
     }
-    let ledger::PinnedEpoch { number, validators, .. } = epoch(&session)?;
+    let epoch = epoch(&session)?;
+    let (number, ml_dsa) = (epoch.number, epoch.epoch().demands_ml_dsa());
+    let validators = epoch.validators;
     let names: Vec<String> = validators.into_iter().map(|validator| validator.name).collect();
     let ordering = session.client.health().await?.ordering;
-    let text =
-        fields(&[("epoch", number.to_string()), ("validators", names.join(", ")), ("ordered by", ordering.clone())]);
-    output.result(&json!({ "epoch": number, "validators": names, "ordering": ordering }), &ordering, &text);
+    let cosigned = if ml_dsa { "Ed25519 and ML-DSA-65" } else { "Ed25519" };
+    let text = fields(&[
+        ("epoch", number.to_string()),
+        ("validators", names.join(", ")),
+        ("ordered by", ordering.clone()),
+        ("cosigned with", cosigned.to_owned()),
+    ]);
+    let value = json!({ "epoch": number, "validators": names, "ordering": ordering, "ml_dsa": ml_dsa });
+    output.result(&value, &ordering, &text);
     Ok(())
 }
 

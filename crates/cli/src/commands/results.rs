@@ -198,6 +198,7 @@ pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failu
     let covered = args.log.as_ref().map(|log| covered(log, args, &receipt.checkpoint)).transpose()?;
     let value = json!({
         "verified": true, "consortium": consortium, "fingerprint": fingerprint, "cosigners": receipt.cosigners,
+        "ml_dsa": receipt.ml_dsa,
         "account": account, "log": covered.as_ref().map(|covered| covered.checkpoint.size),
         "witnesses": covered.as_ref().map(|covered| &covered.witnesses),
     });
@@ -210,7 +211,7 @@ pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failu
     let mut rows = vec![
         ("consortium", consortium.clone()),
         ("fingerprint", fingerprint.clone()),
-        ("cosigned by", receipt.cosigners.join(", ")),
+        ("cosigned by", super::cosigned_by(&receipt.cosigners, receipt.ml_dsa)),
         ("request", account.request.to_string()),
         ("requester", account.requester.to_string()),
     ];

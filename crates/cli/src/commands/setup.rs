@@ -9,6 +9,7 @@ use std::path::Path;
 use client::Client;
 use client::http::Endpoint;
 use client::wallet::{PRINCIPAL, Wallet};
+use contracts::code;
 use contracts::message::{Invite, Join, MemberCard};
 use crypto::{Digest, PublicKey, Secret};
 use ledger::{Consortium, Epoch, Genesis, Validator};
@@ -86,7 +87,7 @@ pub(crate) fn found(
 /// The consortium of a genesis: its founder alone.
 pub(crate) fn founded(genesis: &Genesis, founder: &MemberCard) -> Consortium {
     let mut consortium = Consortium::new(genesis);
-    let validators = vec![Validator { name: founder.name.clone(), key: founder.cosigner }];
+    let validators = vec![Validator { name: founder.name.clone(), key: founder.cosigner, ml_dsa: None }];
     consortium.epochs.push(Epoch { number: 1, validators }.pinned(0));
     consortium
 }
@@ -181,7 +182,13 @@ pub(crate) async fn join(
     let wallet = Wallet::open(&home.operator(), passphrase)?;
     let endpoint = Endpoint::new(&invitation.node, invitation.tls, None)?;
     let client = Client::new(endpoint, wallet.keys(), PRINCIPAL, invitation.consortium.chain, clock())?;
-    if let Err(error) = client.submit("members", "join", &join).await {
+    let mut sent = client.submit("members", "join", &join).await;
+    if matches!(&sent, Err(client::Error::Refused { code, .. }) if *code == code::ML_DSA_MISSING.code) {
+        let chain = invitation.consortium.chain;
+        let registration = node::setup::arm(&home.node(), &chain, &invitation.name, passphrase)?;
+        sent = client.submit("members", "join", &Join { ml_dsa: Some(registration), ..join.clone() }).await;
+    }
+    if let Err(error) = sent {
         // Busy nodes and broken lines leave the attempt to be resumed; only the ledger's word ends it.
         let refused = matches!(error, client::Error::Refused { .. });
         // An earlier attempt may have been taken although its answer was lost.
@@ -207,7 +214,7 @@ fn prepare(home: &Home, invitation: &Invitation, place: Place, passphrase: &Secr
     let card = node::setup::prepare(&home.node(), &newcomer, &invitation.genesis, &invitation.leader, passphrase)?;
     check_config(home)?;
     wallet.set_profile(profile("operator", Some(name), &address, card.tls))?;
-    let join = Join { card, token: invitation.token };
+    let join = Join { card, token: invitation.token, ml_dsa: None };
     write_secret(&home.directory().join(JOINING), &wire::to_vec(&join))?;
     Ok(join)
 }

@@ -55,6 +55,7 @@ pub(super) fn show(verified: &VerifiedState, file: Option<&Path>, output: &Outpu
     let json = json!({
         "verified": true, "file": file, "key": key, "value": value, "height": state.header.height,
         "time": state.header.time, "consortium": consortium, "fingerprint": fingerprint, "cosigners": state.cosigners,
+        "ml_dsa": state.ml_dsa,
     });
     let what = match &value {
         Some(_) => format!("Verified: after block {} the state held this under `{key}`.", state.header.height),
@@ -64,7 +65,7 @@ pub(super) fn show(verified: &VerifiedState, file: Option<&Path>, output: &Outpu
         ("block", format!("{} of {}", state.header.height, moment(state.header.time))),
         ("consortium", consortium.clone()),
         ("fingerprint", fingerprint.clone()),
-        ("cosigned by", state.cosigners.join(", ")),
+        ("cosigned by", super::cosigned_by(&state.cosigners, state.ml_dsa)),
     ];
     if let Some(value) = value {
         rows.push(("CBOR", value));

@@ -25,7 +25,8 @@ fn consortium(nonce: u8) -> Consortium {
         application: wire::Bytes::default(),
         nonce: wire::Fixed([nonce; 16]),
     };
-    let validators = vec![Validator { name: "st-anna".into(), key: SigningKey::from_seed(&[1; 32]).public() }];
+    let validators =
+        vec![Validator { name: "st-anna".into(), key: SigningKey::from_seed(&[1; 32]).public(), ml_dsa: None }];
     Consortium {
         format: Consortium::FORMAT.into(),
         name: genesis.name.clone(),

@@ -137,7 +137,7 @@ fn lone_powers_end_when_ballots_govern() {
     };
     world.send(&founder.operator, "members.invite", &hidden).unwrap();
     world.send(&founder.operator, "governance.begin", &DEFAULT_PARAMETERS).unwrap();
-    let join = Join { card: card("hidden"), token: Fixed([1; 32]) };
+    let join = Join { card: card("hidden"), token: Fixed([1; 32]), ml_dsa: None };
     assert_eq!(code(world.send(&keys("hidden").operator, "members.join", &join)), "unknown_invitation");
     let again = Invite { name: "other".into(), token: digest("token"), ..hidden };
     assert_eq!(code(world.send(&founder.operator, "members.invite", &again)), "ballots_govern");
@@ -157,7 +157,7 @@ fn lone_powers_end_when_ballots_govern() {
     assert_eq!(code(world.send(&keys("riverside").node, "oracles.confirm", &group)), "ballots_govern");
     // Each member's own affairs stay its own.
     world.principal("st-anna", "ada", Role::Owner).unwrap();
-    let rotate = OrderingRotate { key: key("new").public() };
+    let rotate = OrderingRotate { key: key("new").public(), ml_dsa: None };
     world.send(&keys("st-anna").node, "ordering.rotate", &rotate).unwrap();
 }
 
@@ -181,7 +181,7 @@ fn a_newcomer_is_admitted_by_the_votes_of_two_thirds() {
     let action = admit("southmere", [3; 32], START + 2 * HOUR);
     let proposal = propose(&mut world, "riverside", action.clone()).unwrap();
     assert_eq!(events(&world), ["governance.proposed"]);
-    let join = Join { card: card("southmere"), token: Fixed([3; 32]) };
+    let join = Join { card: card("southmere"), token: Fixed([3; 32]), ml_dsa: None };
     let joins = |world: &mut World| code(world.send(&keys("southmere").operator, "members.join", &join));
     assert_eq!(vote(&mut world, "st-anna", proposal, false), "ok");
     assert_eq!(vote(&mut world, "northgate", proposal, true), "ok");
@@ -302,7 +302,9 @@ fn a_removed_member_never_signs_again() {
     let (contract, request, grant) = world.granted();
     let other = world.apply(&[contract]).unwrap();
     let rotated = key("northgate, newly");
-    world.send(&keys("northgate").node, "ordering.rotate", &OrderingRotate { key: rotated.public() }).unwrap();
+    world
+        .send(&keys("northgate").node, "ordering.rotate", &OrderingRotate { key: rotated.public(), ml_dsa: None })
+        .unwrap();
     pass(&mut world, Action::Suspend("northgate".into()));
     assert_eq!(
         events(&world),
@@ -350,7 +352,7 @@ fn a_removed_member_never_signs_again() {
     // Its name and its keys stay taken.
     assert_eq!(propose(&mut world, "st-anna", admit("northgate", [4; 32], START + 1)).unwrap_err(), "name_taken");
     pass(&mut world, admit("southmere", [4; 32], START + HOUR));
-    let mut join = Join { card: card("southmere"), token: Fixed([4; 32]) };
+    let mut join = Join { card: card("southmere"), token: Fixed([4; 32]), ml_dsa: None };
     join.card.node = own.node.public();
     assert_eq!(code(world.send(&keys("southmere").operator, "members.join", &join)), "key_taken");
     // What was recorded of it before still makes a chain that holds.
@@ -501,7 +503,7 @@ fn a_change_of_members_is_counted_again() {
     assert_eq!(vote(&mut world, "st-anna", other, true), "ok");
     // A ballot of who is suspended does not count, and does again once it is reinstated.
     pass(&mut world, admit("middleton", [6; 32], START + HOUR));
-    let join = Join { card: card("middleton"), token: Fixed([6; 32]) };
+    let join = Join { card: card("middleton"), token: Fixed([6; 32]), ml_dsa: None };
     world.send(&keys("middleton").operator, "members.join", &join).unwrap();
     seat(&mut world, "middleton");
     pass(&mut world, Action::Suspend("northgate".into()));
@@ -537,7 +539,7 @@ fn a_proposal_may_pass_because_others_have_gone() {
     assert_eq!(phase(&world, &proposal), ProposalPhase::Open);
     assert_eq!(close(&mut world, proposal), "ok");
     assert_eq!(phase(&world, &proposal), ProposalPhase::Passed);
-    let join = Join { card: card("southmere"), token: Fixed([5; 32]) };
+    let join = Join { card: card("southmere"), token: Fixed([5; 32]), ml_dsa: None };
     world.send(&keys("southmere").operator, "members.join", &join).unwrap();
 }
 

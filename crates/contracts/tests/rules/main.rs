@@ -5,6 +5,7 @@ mod governance;
 mod histories;
 mod ledgers;
 mod members;
+mod ml_dsa;
 mod modules;
 mod offers;
 mod ordering;

@@ -66,7 +66,7 @@ fn joining_needs_the_token_and_unused_keys() {
     let invitation = invite("st-anna", [1; 32], START + 10);
     world.send(&keys("health-authority").operator, "members.invite", &invitation).unwrap();
     let operator = keys("st-anna").operator;
-    let join = Join { card: card("st-anna"), token: Fixed([1; 32]) };
+    let join = Join { card: card("st-anna"), token: Fixed([1; 32]), ml_dsa: None };
     let send = |world: &mut World, join: &Join| refused(world.send(&operator, "members.join", join));
     assert_eq!(send(&mut world, &Join { token: Fixed([2; 32]), ..join.clone() }), "unknown_invitation");
     let mut other = join.clone();

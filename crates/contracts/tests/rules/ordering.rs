@@ -140,7 +140,7 @@ fn only_a_member_with_a_seat_enters() {
 fn a_validator_changes_its_key_so_often_and_no_more() {
     let mut world = ordering();
     let rotate = |world: &mut World, key: crypto::PublicKey| {
-        let sent = world.send(&keys("st-anna").node, "ordering.rotate", &OrderingRotate { key });
+        let sent = world.send(&keys("st-anna").node, "ordering.rotate", &OrderingRotate { key, ml_dsa: None });
         sent.err().unwrap_or_else(|| "ok".into())
     };
     let old = keys("st-anna").cosigner.public();
@@ -158,6 +158,6 @@ fn a_validator_changes_its_key_so_often_and_no_more() {
     assert_eq!(rotate(&mut world, old), "key_taken");
     assert_eq!(rotate(&mut world, key("one more").public()), "too_many");
     assert_eq!(place(&mut world, "st-anna", "ordering.leave", "st-anna"), "too_many");
-    let by_operator = OrderingRotate { key: key("another").public() };
+    let by_operator = OrderingRotate { key: key("another").public(), ml_dsa: None };
     assert_eq!(world.send(&keys("st-anna").operator, "ordering.rotate", &by_operator).unwrap_err(), "not_permitted");
 }

@@ -230,7 +230,7 @@ impl World {
             regulator: false,
         };
         self.send(&keys("health-authority").operator, "members.invite", &invite)?;
-        self.send(&keys(name).operator, "members.join", &Join { card: card(name), token: Fixed(token) })
+        self.send(&keys(name).operator, "members.join", &Join { card: card(name), token: Fixed(token), ml_dsa: None })
     }
 
     pub(crate) fn principal(&mut self, member: &str, name: &str, role: Role) -> Result<Digest, String> {
@@ -453,7 +453,7 @@ impl World {
             header: digest("header"),
             epoch: 4,
         };
-        VerifiedReceipt { entries, checkpoint, epoch: 4, cosigners: vec![] }
+        VerifiedReceipt { entries, checkpoint, epoch: 4, cosigners: vec![], ml_dsa: false }
     }
 
     /// The last transaction, refused or not.

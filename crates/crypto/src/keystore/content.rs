@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Error, Kind};
 use crate::kem::{PrivateKey, Suite};
-use crate::{Secret, SigningKey};
+use crate::{Secret, SigningKey, mldsa};
 
 /// Most entries of a store.
 const ENTRIES: usize = 1024;
@@ -23,6 +23,7 @@ pub(super) enum Entry {
     Signing(SigningKey),
     Recipient(PrivateKey),
     Secret(Secret<Vec<u8>>),
+    MlDsa(mldsa::SigningKey),
 }
 
 impl Entry {
@@ -31,12 +32,13 @@ impl Entry {
             Self::Signing(_) => Kind::Signing,
             Self::Recipient(_) => Kind::Recipient,
             Self::Secret(_) => Kind::Secret,
+            Self::MlDsa(_) => Kind::MlDsa,
         }
     }
 
     fn length(&self) -> usize {
         match self {
-            Self::Signing(_) => 32,
+            Self::Signing(_) | Self::MlDsa(_) => 32,
             // Lengths are public.
             Self::Recipient(key) => key.secret().expose(Vec::len),
             Self::Secret(secret) => secret.expose(Vec::len),
@@ -97,6 +99,7 @@ impl Content {
                         key.secret().expose(|bytes| encoder.bytes(bytes).map(drop))?;
                     }
                     Entry::Secret(secret) => secret.expose(|bytes| encoder.u8(2)?.null()?.bytes(bytes).map(drop))?,
+                    Entry::MlDsa(key) => key.seed().expose(|seed| encoder.u8(3)?.null()?.bytes(seed).map(drop))?,
                 }
             }
             Ok(())
@@ -130,6 +133,10 @@ impl Content {
                     PrivateKey::from_secret(suite, Secret::new(bytes.to_vec())).map_err(decode::Error::message)?,
                 ),
                 (2, None) => Entry::Secret(Secret::new(bytes.to_vec())),
+                (3, None) => {
+                    let seed = bytes.try_into().map_err(|_| decode::Error::message("a seed has 32 bytes"))?;
+                    Entry::MlDsa(mldsa::SigningKey::from_seed(Secret::new(seed)))
+                }
                 _ => return Err(decode::Error::message("an unknown kind of entry")),
             };
             if handle <= previous {

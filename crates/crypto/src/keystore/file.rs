@@ -14,7 +14,7 @@ use wire::{Bytes, Fixed, Limits};
 use super::content::{Content, Entry};
 use super::{Error, Keys, Kind, Passphrase, at};
 use crate::kem::{PrivateKey, RecipientKey, Sealed, Suite};
-use crate::{Digest, Label, PublicKey, Secret, Signature, SigningKey, aead, hash, random, sha256};
+use crate::{Digest, Label, PublicKey, Secret, Signature, SigningKey, aead, hash, mldsa, random, sha256};
 
 /// Longest file in bytes: 1 MiB of plaintext and a header.
 const FILE: usize = 1024 * 1024 + 1024;
@@ -167,6 +167,17 @@ impl FileKeys {
         Ok(public)
     }
 
+    /// Makes an ML-DSA-65 key.
+    ///
+    /// # Errors
+    /// As [`FileKeys::generate_signing`].
+    pub fn generate_ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error> {
+        let key = mldsa::SigningKey::generate();
+        let public = key.public();
+        self.insert(handle, Entry::MlDsa(key))?;
+        Ok(public)
+    }
+
     /// Makes a recipient's key.
     ///
     /// # Errors
@@ -280,6 +291,13 @@ impl FileKeys {
         }
     }
 
+    fn with_ml_dsa<R>(&self, handle: &str, action: impl FnOnce(&mldsa::SigningKey) -> R) -> Result<R, Error> {
+        match self.state().content.get(handle)? {
+            Entry::MlDsa(key) => Ok(action(key)),
+            other => Err(mismatch(handle, other, Kind::MlDsa)),
+        }
+    }
+
     fn with_recipient<R>(&self, handle: &str, action: impl FnOnce(&PrivateKey) -> R) -> Result<R, Error> {
         match self.state().content.get(handle)? {
             Entry::Recipient(key) => Ok(action(key)),
@@ -299,6 +317,14 @@ impl Keys for FileKeys {
 
     fn public(&self, handle: &str) -> Result<PublicKey, Error> {
         self.with_signing(handle, SigningKey::public)
+    }
+
+    fn sign_ml_dsa(&self, handle: &str, label: Label, message: &[u8]) -> Result<mldsa::Signature, Error> {
+        self.with_ml_dsa(handle, |key| key.sign(label, message))
+    }
+
+    fn ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error> {
+        self.with_ml_dsa(handle, mldsa::SigningKey::public)
     }
 
     fn recipient(&self, handle: &str) -> Result<RecipientKey, Error> {

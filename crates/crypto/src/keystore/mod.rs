@@ -20,7 +20,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::kem::{self, RecipientKey, Sealed};
-use crate::{Label, PublicKey, Secret, Signature};
+use crate::{Label, PublicKey, Secret, Signature, mldsa};
 
 mod content;
 mod file;
@@ -51,6 +51,18 @@ pub trait Keys: Send + Sync {
     /// As [`Keys::sign`].
     fn public(&self, handle: &str) -> Result<PublicKey, Error>;
 
+    /// Signs under a label with an ML-DSA-65 key, as [`mldsa::SigningKey::sign`].
+    ///
+    /// # Errors
+    /// As [`Keys::sign`].
+    fn sign_ml_dsa(&self, handle: &str, label: Label, message: &[u8]) -> Result<mldsa::Signature, Error>;
+
+    /// The public half of an ML-DSA-65 key.
+    ///
+    /// # Errors
+    /// As [`Keys::sign`].
+    fn ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error>;
+
     /// The public half of a recipient's key.
     ///
     /// # Errors
@@ -76,6 +88,8 @@ pub enum Kind {
     Recipient,
     /// Bytes with a meaning of their own: a threshold share, a TLS key.
     Secret,
+    /// An ML-DSA-65 key.
+    MlDsa,
 }
 
 impl std::fmt::Display for Kind {
@@ -84,6 +98,7 @@ impl std::fmt::Display for Kind {
             Self::Signing => "signing key",
             Self::Recipient => "recipient key",
             Self::Secret => "secret",
+            Self::MlDsa => "ML-DSA key",
         })
     }
 }

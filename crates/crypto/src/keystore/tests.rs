@@ -248,3 +248,26 @@ proptest! {
         let _ = super::content::Content::decode(&bytes);
     }
 }
+
+#[test]
+fn ml_dsa_keys_stand_beside_the_others_and_older_stores_open_as_before() {
+    let fixture = Fixture::new();
+    let store = fixture.create();
+    let ledger = store.generate_signing("ledger").unwrap();
+    // A store of before is one without such keys.
+    drop(store);
+    let store = fixture.open().unwrap();
+    let public = store.generate_ml_dsa("cosigner-ml-dsa").unwrap();
+    assert!(matches!(store.generate_ml_dsa("ledger"), Err(Error::Taken { .. })));
+    drop(store);
+
+    let store = fixture.open().unwrap();
+    assert_eq!((store.ml_dsa("cosigner-ml-dsa").unwrap(), store.public("ledger").unwrap()), (public.clone(), ledger));
+    let signature = store.sign_ml_dsa("cosigner-ml-dsa", Label::COSIGNATURE, b"m").unwrap();
+    assert!(public.verify(Label::COSIGNATURE, b"m", &signature).is_ok());
+    assert!(matches!(store.sign("cosigner-ml-dsa", Label::COSIGNATURE, b"m"), Err(Error::Kind { .. })));
+    assert!(matches!(store.sign_ml_dsa("ledger", Label::COSIGNATURE, b"m"), Err(Error::Kind { .. })));
+    assert_eq!(store.handles(), [("cosigner-ml-dsa".into(), Kind::MlDsa), ("ledger".into(), Kind::Signing)]);
+    store.remove("cosigner-ml-dsa").unwrap();
+    assert!(matches!(fixture.open().unwrap().ml_dsa("cosigner-ml-dsa"), Err(Error::Unknown { .. })));
+}

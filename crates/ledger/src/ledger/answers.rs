@@ -169,7 +169,7 @@ impl Ledger {
         for (name, cosignature) in cosignatures {
             let refused = || Error::Cosignature { height, name: name.clone() };
             let (_, validator) = epoch.validator(name).ok_or_else(refused)?;
-            checkpoint.verify(&validator.key, cosignature).map_err(|_| refused())?;
+            validator.verify(&checkpoint, cosignature).map_err(|_| refused())?;
         }
         let mut write = self.database().begin_write()?;
         // Cosignatures can mostly be asked for again: they go to disk with the next block, or by a flush.

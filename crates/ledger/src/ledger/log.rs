@@ -128,8 +128,8 @@ impl Ledger {
         let mut cosignatures = self.cosignatures(height)?;
         cosignatures.truncate(most);
         let validators = cosignatures
-            .iter()
-            .filter_map(|(name, cosignature)| epoch.validator(name).map(|(_, validator)| (validator, *cosignature)));
+            .into_iter()
+            .filter_map(|(name, cosignature)| epoch.validator(&name).map(|(_, validator)| (validator, cosignature)));
         Ok((checkpoint, checkpoint.note(validators)))
     }
 }

@@ -61,7 +61,8 @@ pub(crate) fn validators() -> Vec<(String, SigningKey)> {
 }
 
 pub(crate) fn epoch(number: u64, keys: &[(String, SigningKey)]) -> Epoch {
-    let validators = keys.iter().map(|(name, key)| Validator { name: name.clone(), key: key.public() }).collect();
+    let validators =
+        keys.iter().map(|(name, key)| Validator { name: name.clone(), key: key.public(), ml_dsa: None }).collect();
     Epoch { number, validators }
 }
 
@@ -123,4 +124,54 @@ pub(crate) fn roots(ledger: &Ledger) -> Vec<Digest> {
         roots.push(frontier.root());
     }
     roots
+}
+
+/// The ML-DSA key of the validator at a place.
+pub(crate) fn ml_dsa(at: usize) -> crypto::mldsa::SigningKey {
+    crypto::mldsa::SigningKey::from_seed(crypto::Secret::new([u8::try_from(at).expect("few validators") + 1; 32]))
+}
+
+/// An epoch of the four validators that demands ML-DSA.
+pub(crate) fn demanding(number: u64) -> Epoch {
+    let mut epoch = epoch(number, &validators());
+    for (at, validator) in epoch.validators.iter_mut().enumerate() {
+        validator.ml_dsa = Some(ml_dsa(at).public());
+    }
+    epoch
+}
+
+/// A validator's cosignature with both its keys.
+pub(crate) fn cosign_both(checkpoint: &ledger::Checkpoint, at: usize, time: u64) -> (String, ledger::Cosignature) {
+    let (name, key) = validators().swap_remove(at);
+    let cosignature = checkpoint.cosign(time, |message| Ok::<_, ()>(key.sign_raw(message))).unwrap();
+    let signer = |label, message: &[u8]| Ok::<_, ()>(ml_dsa(at).sign(label, message));
+    let cosignature = checkpoint.cosign_ml_dsa(&name, cosignature, signer).unwrap();
+    (name, cosignature)
+}
+
+/// A log of which block 2 turns ML-DSA on: blocks 2 and 4 are cosigned by a quorum, as their epochs 0 and 1 demand.
+pub(crate) fn turned_on() -> (Ledger, Vec<Digest>) {
+    let ledger = memory();
+    let mut ids = Vec::new();
+    let mut send = |transaction: VerifiedTransaction| {
+        ids.push(transaction.id());
+        ledger.propose(vec![transaction], NOW).expect("the tests send what fits");
+    };
+    send(put(b"old", b"1", 1));
+    send(verified(call("validators", b"x", &wire::to_vec(&demanding(1)), 2, NOW + 1_000_000)));
+    send(put(b"new", b"2", 3));
+    send(put(b"newer", b"3", 4));
+    cosign(&ledger, 2, &validators()[..3]);
+    let checkpoint = ledger.durable_checkpoint(4).unwrap();
+    let both: Vec<_> = [1, 2, 3].map(|at| cosign_both(&checkpoint, at, NOW / 1000)).into();
+    assert_eq!(ledger.add_cosignatures(4, &both).unwrap(), (3, true));
+    (ledger, ids)
+}
+
+/// Both epochs of [`turned_on`].
+pub(crate) fn turning() -> ledger::Consortium {
+    let mut consortium = ledger::Consortium::new(&genesis());
+    consortium.epochs.push(epoch(0, &validators()).pinned(0));
+    consortium.epochs.push(demanding(1).pinned(2));
+    consortium
 }

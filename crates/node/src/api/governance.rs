@@ -61,7 +61,8 @@ pub(crate) async fn show(
 #[utoipa::path(get, path = "/v1/governance/parameters", tag = "consortium", responses((status = 200, body = Governance)))]
 pub(crate) async fn parameters(State(node): Shared, caller: Caller) -> Result<Json<Governance>, ApiError> {
     insider(&node, &caller)?;
-    Ok(Json(Governance { parameters: read::parameters(&node.replica.view()?)? }))
+    let view = node.replica.view()?;
+    Ok(Json(Governance { parameters: read::parameters(&view)?, ml_dsa_missing: read::ml_dsa_missing(&view)? }))
 }
 
 /// Members' operator keys that are about to be replaced, by member; one of each at most.

@@ -19,7 +19,8 @@ use crate::auth::Caller;
 use crate::extract::{Json, Path, Query, is_forged};
 use crate::message::Placed;
 use crate::problem::ApiError;
-use crate::service::{COSIGNER, Node};
+use crate::replica::arm;
+use crate::service::{COSIGNER, COSIGNER_ML_DSA, Node};
 use crate::{assets, dkg, particulars};
 
 /// A page of a list.
@@ -180,18 +181,27 @@ pub(crate) async fn establish(
     }))
 }
 
-/// Makes a new key for this node to cosign with, and to vote with once the epoch that this makes begins. The old one is destroyed then.
+/// Makes a new key for this node to cosign with, and to vote with once the epoch that this makes begins; and another ML-DSA key where it
+/// has one. The old ones are destroyed then.
 #[utoipa::path(post, path = "/v1/cosigner", tag = "consortium", responses((status = 200, body = TransactionResult)))]
 pub(crate) async fn rotate(State(node): Shared, caller: Caller) -> Result<Json<TransactionResult>, ApiError> {
     let operator = own_principal(&node, &caller, &[Role::Operator])?;
-    let handle = format!("{COSIGNER}/{}", wire::text::to_hex(&crypto::random::<8>()));
+    let suffix = wire::text::to_hex(&crypto::random::<8>());
+    let handle = format!("{COSIGNER}/{suffix}");
     let key = node.keys.generate_signing(&handle)?;
+    // With it the ML-DSA key, where this member has one.
+    let view = node.replica.view()?;
+    let armed = read::asks_ml_dsa(&*view)? && read::ml_dsa(&*view, &node.member)?.is_some();
+    drop(view);
+    let also = armed.then(|| format!("{COSIGNER_ML_DSA}/{suffix}"));
+    let ml_dsa = also.as_ref().map(|also| arm(&node.keys, also, &node.replica.chain(), &node.member)).transpose()?;
     node.audit.record(&operator.to_string(), "cosigner.rotate", &node.member, "ok", &key.to_string()).await?;
-    let placed = node.submit(vec![node.prepare("ordering", "rotate", &OrderingRotate { key })?]).await?;
+    let placed = node.submit(vec![node.prepare("ordering", "rotate", &OrderingRotate { key, ml_dsa })?]).await?;
     let Placed { id, height, index, code } =
         placed.into_iter().next().ok_or_else(|| ApiError::internal("one transaction was submitted"))?;
     if code != ledger::OK {
         node.keys.remove(&handle)?;
+        also.map(|also| node.keys.remove(&also)).transpose()?;
     }
     Ok(Json(TransactionResult { id, height, index, code }))
 }

@@ -195,7 +195,12 @@ impl Own {
             return Ok(None);
         }
         let Some(handle) = self.cosigner(&validator.key) else { return Ok(None) };
-        Ok(Some(checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?))
+        let cosignature = checkpoint.cosign((self.clock)() / 1000, |message| self.keys.sign_raw(&handle, message))?;
+        let Some(key) = &validator.ml_dsa else { return Ok(Some(cosignature)) };
+        // Half of what the epoch demands is worth nothing.
+        let Some(handle) = self.ml_dsa_cosigner(key) else { return Ok(None) };
+        let signer = |label, message: &[u8]| self.keys.sign_ml_dsa(&handle, label, message);
+        Ok(Some(checkpoint.cosign_ml_dsa(&self.member, cosignature, signer)?))
     }
 
     /// Forces to disk this member's cosignature of the last block of each epoch that is over, as far as it still has the keys: whoever was
@@ -228,6 +233,18 @@ impl Own {
             match self.keys.remove(&handle) {
                 Ok(()) => tracing::info!(handle, "a cosigning key that is no longer used is destroyed"),
                 Err(error) => tracing::warn!(handle, %error, "a cosigning key that is no longer used is still there"),
+            }
+        }
+        let registered = read::ml_dsa(&view, &self.member).ok().flatten();
+        for handle in self.ml_dsa_cosigners().collect::<Vec<_>>() {
+            let Ok(public) = self.keys.ml_dsa(&handle) else { continue };
+            let known = read::ml_dsa_holder(&view, &public.id()).is_ok_and(|holder| holder.is_some());
+            if !known || Some(&public) == registered.as_ref() {
+                continue;
+            }
+            match self.keys.remove(&handle) {
+                Ok(()) => tracing::info!(handle, "an ML-DSA key that is no longer used is destroyed"),
+                Err(error) => tracing::warn!(handle, %error, "an ML-DSA key that is no longer used is still there"),
             }
         }
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -493,9 +510,15 @@ async fn vouch(node: &Arc<Node>, mut blocks: Vec<Block>) -> Result<(Vec<Block>, 
     while let Some(answer) = asked.next().await {
         for CosignedBy { member, cosignature } in answer.into_iter().flat_map(|cosigned| cosigned.signatures) {
             for (epoch, answered) in epochs.iter().zip(&mut answered) {
-                let validator = epoch.validator(&member).map(|(_, validator)| validator.key);
-                if validator.is_some_and(|key| checkpoint.verify(&key, &cosignature).is_ok()) {
-                    answered.insert(member.clone(), cosignature);
+                let Some((_, validator)) = epoch.validator(&member) else { continue };
+                // Those who order may be of an epoch before this one, when they had other ML-DSA keys or none: they are known by the keys
+                // that they order with.
+                let verified = match epoch.number == checkpoint.epoch {
+                    true => validator.verify(&checkpoint, &cosignature),
+                    false => checkpoint.verify(&validator.key, &cosignature),
+                };
+                if verified.is_ok() {
+                    answered.insert(member.clone(), cosignature.clone());
                 }
             }
         }
@@ -589,7 +612,7 @@ async fn have_newest_cosigned(node: &Arc<Node>) {
             sleep(LAST_PAUSE).await;
             continue;
         }
-        sleep(GATHER_PAUSE).await;
+        sleep(replica.gather_pause()).await;
         if heights.changed().await.is_err() {
             return;
         }
@@ -754,7 +777,9 @@ const RELEASE: Duration = Duration::from_millis(10);
 /// Least time between two heights to cosign.
 const COSIGN_PAUSE: Duration = Duration::from_millis(400);
 /// The same among validators, each of whom asks all others. Receipts do not wait for it.
-const GATHER_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const GATHER_PAUSE: Duration = Duration::from_secs(1);
+/// The same where the epoch demands ML-DSA.
+pub(super) const GATHER_PAUSE_ML_DSA: Duration = Duration::from_secs(5);
 /// Between two attempts to have the last block of an epoch cosigned.
 const END_PAUSE: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -60,7 +60,7 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
     let key = keys.generate_signing("cosigner/new").unwrap();
     keys.generate_signing("cosigner/not-on-the-ledger").unwrap();
     record("seat", seat(1));
-    record("rotate", wire::to_vec(&OrderingRotate { key }));
+    record("rotate", wire::to_vec(&OrderingRotate { key, ml_dsa: None }));
     record("seat", seat(2));
     assert_eq!(ends(&ledger, 0).unwrap(), [2]);
 
@@ -90,6 +90,7 @@ fn a_quorum_answers_for_a_block_and_to_a_validator_more_than_can_lie() {
         let validator = |at: usize| ledger::Validator {
             name: format!("v{at}"),
             key: SigningKey::from_seed(&[at as u8; 32]).public(),
+            ml_dsa: None,
         };
         Epoch { number: 0, validators: (0..n).map(validator).collect() }
     };

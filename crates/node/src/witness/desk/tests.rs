@@ -19,7 +19,8 @@ fn signer(at: usize) -> SigningKey {
 fn pinned() -> Consortium {
     let genesis = Genesis { name: "t".into(), created: 1, application: vec![].into(), nonce: Fixed([1; 16]) };
     let mut consortium = Consortium::new(&genesis);
-    let validators = (0..4).map(|at| Validator { name: NAMES[at].into(), key: signer(at).public() }).collect();
+    let validators =
+        (0..4).map(|at| Validator { name: NAMES[at].into(), key: signer(at).public(), ml_dsa: None }).collect();
     consortium.epochs.push(Epoch { number: 1, validators }.pinned(0));
     consortium
 }
