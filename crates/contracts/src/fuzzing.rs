@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 27] = [
+const METHODS: [(&str, &str); 32] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -58,6 +58,11 @@ const METHODS: [(&str, &str); 27] = [
     ("modules", "store"),
     ("modules", "drop"),
     ("modules", "sweep"),
+    ("private", "begin"),
+    ("private", "put"),
+    ("private", "hold"),
+    ("private", "purge"),
+    ("private", "attest"),
     ("x-a", "add"),
     ("x-a", "book"),
     ("x-b", "add"),
