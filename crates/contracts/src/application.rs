@@ -91,12 +91,15 @@ impl Application for Contracts {
             ("releases", "record") => grants::release(w, decode(bytes)?),
             ("results", "record") => grants::result(w, decode(bytes)?),
             ("results", "destroy") => grants::destroy(w, &decode(bytes)?),
-            ("private", "begin") => decode::<PrivateBegin>(bytes).and_then(|_| private::begin(w)),
-            ("private", method) if !private::is_begun(w)? => Err(unknown("private", method)),
+            ("private", method) if !private::is_begun(w)? => match (method, decode::<PrivateBegin>(bytes)) {
+                ("begin", Ok(_)) => private::begin(w),
+                _ => Err(unknown("private", method)),
+            },
             ("private", "put") => private::put(w, decode(bytes)?),
             ("private", "hold") => private::hold(w, &decode(bytes)?),
             ("private", "purge") => private::purge(w, &decode(bytes)?),
             ("private", "attest") => private::attest(w, &decode(bytes)?),
+            ("private", "begin") => Err(code::ALREADY_RECORDED.refuse("private payloads are begun with")),
             (contract, method) if contract.starts_with(modules::PREFIX) => modules::call(w, contract, method, bytes),
             (contract, method) => Err(unknown(contract, method)),
         }?;

@@ -25,11 +25,11 @@ pub(crate) fn is_begun(world: &World<'_>) -> Result<bool, Failure> {
     Ok(read::private_begun(world.state)?.is_some())
 }
 
-/// Lets members put private payloads from the next transaction on, for good.
+/// Lets members put private payloads from the next transaction on, for good. Who may not do that gets the outcome that versions record
+/// which know no private payloads, so that nobody else can make a consortium of two versions differ.
 pub(crate) fn begin(world: &mut World<'_>) -> Result<(), Failure> {
-    ordering::presides(world)?;
-    if is_begun(world)? {
-        return Err(code::ALREADY_RECORDED.refuse("private payloads are begun with"));
+    if let Err(failure) = ordering::presides(world) {
+        return Err(if failure.fatal { failure } else { code::UNKNOWN_METHOD.refuse(failure.message) });
     }
     let member = world.operator()?;
     let height = world.height;

@@ -8,6 +8,7 @@ mod members;
 mod modules;
 mod offers;
 mod ordering;
+mod private;
 mod recovery;
 mod spine;
 mod world;
