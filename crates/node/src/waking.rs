@@ -1,4 +1,5 @@
-//! Has a block made where the ledger has work of its own to do, and nobody sends anything after which it could.
+//! Has a block made where the ledger has work of its own to do, or a private payload's date has come, and nobody sends anything after
+//! which that could be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,11 @@ pub(crate) async fn run(node: Arc<Node>) {
 /// Sends a transaction that does nothing, where something has been due for as long as this node waits for others to.
 async fn wake(node: &Node) -> Result<bool, ApiError> {
     let view = node.replica.view()?;
-    let Some(trigger) = read::next_trigger(&*view)? else { return Ok(false) };
-    let waited = node.now().saturating_sub(trigger.at.max(node.replica.time()));
+    // The ledger's own work, or a private payload's date that no block has reached.
+    let date = node.privates.next_date().filter(|date| *date > node.replica.time());
+    let due = read::next_trigger(&*view)?.map(|trigger| trigger.at).into_iter().chain(date).min();
+    let Some(due) = due else { return Ok(false) };
+    let waited = node.now().saturating_sub(due.max(node.replica.time()));
     if waited < GRACE {
         return Ok(false);
     }
