@@ -17,8 +17,7 @@ use wire::Bytes;
 use crate::api::{
     Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, KeptValue,
     LogProof, ModuleView, OracleSetup, OracleView, Page, PrivatePlaced, PrivateSubmission, PrivateView, ProposalView,
-    Redemption, RequestView, ResultShare,
-    Submission, Submitted, TransactionResult,
+    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;

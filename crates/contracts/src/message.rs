@@ -939,7 +939,13 @@ pub fn private_commitment(chain: &Digest, sender: &str, recipients: &[String], o
 
 /// What a node signs when it has purged a private payload: canonical CBOR of
 /// `[chain, private, commitment, size, member, cause, at]`.
-pub fn purge_statement(chain: &Digest, private: &Digest, put: &PrivatePut, member: &str, purged: (Cause, u64)) -> Vec<u8> {
+pub fn purge_statement(
+    chain: &Digest,
+    private: &Digest,
+    put: &PrivatePut,
+    member: &str,
+    purged: (Cause, u64),
+) -> Vec<u8> {
     let (cause, at) = purged;
     wire::to_vec(&(chain, private, put.commitment, put.size, member, cause, at))
 }

@@ -7,8 +7,8 @@ use minicbor::{Decode, Encode};
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
     AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member, MemberKey,
-    OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet,
-    Version,
+    OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger,
+    ValidatorSet, Version,
 };
 use crate::{assets, governance, key};
 
@@ -302,12 +302,7 @@ pub fn private(state: &dyn State, id: &Digest) -> Result<Option<Private>, Error>
 }
 
 /// All payloads that a member is a holder of, oldest first; purged ones among them.
-pub fn privates_of(
-    state: &dyn State,
-    member: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Page<Private>, Error> {
+pub fn privates_of(state: &dyn State, member: &str, after: Option<&str>, limit: usize) -> Result<Page<Private>, Error> {
     follow(state, &key::privates_of(member), after, limit, |id: Digest| key::private(&id))
 }
 

@@ -367,7 +367,9 @@ impl NodeConfig {
             "empty or longer than 1024".into(),
             "write `info`, or levels by module",
         );
-        for (key, value, least, most) in self.limits.bounds().into_iter().chain(self.ledger.bounds()).chain(self.private.bounds()) {
+        for (key, value, least, most) in
+            self.limits.bounds().into_iter().chain(self.ledger.bounds()).chain(self.private.bounds())
+        {
             expect(
                 (least..=most).contains(&value),
                 key,

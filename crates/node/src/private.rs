@@ -101,7 +101,10 @@ pub(crate) async fn put(node: &Node, submission: PrivateSubmission) -> Result<Pr
     permit(node, &sender)?;
     let size = opening.payload.len() as u64;
     if size == 0 || size > MAX_PRIVATE || put.purge_after.is_some_and(|date| i64::try_from(date).is_err()) {
-        return Err(ApiError::new(code::PRIVATE_INVALID, format!("a payload has 1 to {MAX_PRIVATE} bytes, and a date")));
+        return Err(ApiError::new(
+            code::PRIVATE_INVALID,
+            format!("a payload has 1 to {MAX_PRIVATE} bytes, and a date"),
+        ));
     }
     let commitment = private_commitment(&node.replica.chain(), &node.member, &put.recipients, &opening);
     if (put.size, put.commitment) != (size, commitment) {
@@ -121,7 +124,8 @@ pub(crate) async fn put(node: &Node, submission: PrivateSubmission) -> Result<Pr
     }
     node.store.settle_private(&id).await?;
     node.privates.news.notify_waiters();
-    let told = join_all(put.recipients.iter().map(|recipient| tell(node, recipient, placed.height, (&id, &opening)))).await;
+    let told =
+        join_all(put.recipients.iter().map(|recipient| tell(node, recipient, placed.height, (&id, &opening)))).await;
     let (mut held, mut waiting) = (Vec::new(), Vec::new());
     for (recipient, told) in put.recipients.iter().zip(told) {
         match told {
@@ -244,7 +248,10 @@ pub(crate) async fn drop_own(node: &Node, caller: &PublicKey, id: &Digest) -> Re
         Ground { state: &*view, chain: node.replica.chain(), own: &node.member, time }.may_have(id)?
     };
     if private.sender == node.member {
-        return Err(ApiError::new(code::NOT_PERMITTED, "the sender's people have it purged by all: sign `private.purge`"));
+        return Err(ApiError::new(
+            code::NOT_PERMITTED,
+            "the sender's people have it purged by all: sign `private.purge`",
+        ));
     }
     destroy(node, &private, Cause::Member, &caller.to_string()).await?;
     view(node, find(node, id)?).await
@@ -320,7 +327,10 @@ async fn check_room(node: &Node, known: &Known) -> Result<(), ApiError> {
     match own.saturating_add(known.size) <= max_bytes_per_member && all.saturating_add(known.size) <= max_bytes {
         true => Ok(()),
         false => {
-            let told = format!("{own} bytes of `{}` are kept, of at most {max_bytes_per_member}, and {all} in all, of at most {max_bytes}", known.sender);
+            let told = format!(
+                "{own} bytes of `{}` are kept, of at most {max_bytes_per_member}, and {all} in all, of at most {max_bytes}",
+                known.sender
+            );
             Err(ApiError::new(code::PRIVATE_FULL, told))
         }
     }
@@ -373,7 +383,10 @@ async fn begin(node: &Arc<Node>) -> Result<(), ApiError> {
     let mut after = None;
     loop {
         let (own, page) = (Arc::clone(node), after);
-        let read = move || read::privates_of(&*own.replica.view()?, &own.member, page.as_deref(), read::MAX_PAGE).map_err(ApiError::from);
+        let read = move || {
+            read::privates_of(&*own.replica.view()?, &own.member, page.as_deref(), read::MAX_PAGE)
+                .map_err(ApiError::from)
+        };
         let page = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)??;
         for private in &page.items {
             heed(node, private).await?;
@@ -425,7 +438,8 @@ async fn round(node: &Arc<Node>) -> Result<(), ApiError> {
     let after = node.privates.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     let own = Arc::clone(node);
     let read = move || {
-        read::open_privates(&*own.replica.view()?, &own.member, after.as_deref(), read::MAX_PAGE).map_err(ApiError::from)
+        read::open_privates(&*own.replica.view()?, &own.member, after.as_deref(), read::MAX_PAGE)
+            .map_err(ApiError::from)
     };
     let page = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)??;
     for private in &page.items {
@@ -596,6 +610,9 @@ mod tests {
 
     #[test]
     fn attempts_become_rare_but_never_end() {
-        assert_eq!([0, 1, 2, 7, 8, 100, u32::MAX].map(backoff), [2_000, 4_000, 8_000, 256_000, 300_000, 300_000, 300_000]);
+        assert_eq!(
+            [0, 1, 2, 7, 8, 100, u32::MAX].map(backoff),
+            [2_000, 4_000, 8_000, 256_000, 300_000, 300_000, 300_000]
+        );
     }
 }

@@ -157,9 +157,7 @@ impl Vitals {
             self.key_age.set(&["cosigner"], age(since));
         }
         let private = node.privates.counts();
-        for (standing, count) in
-            [("held", private.held), ("missing", private.missing), ("purging", private.purging)]
-        {
+        for (standing, count) in [("held", private.held), ("missing", private.missing), ("purging", private.purging)] {
             self.private.set(&[standing], count as f64);
         }
         self.private_bytes.set(&[], private.bytes as f64);

@@ -325,7 +325,8 @@ async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Finding
 /// Payloads that only some members hold, as the node tells of them; an earlier version has none.
 fn private<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings) {
     let number = |name: &str| gauge(name).and_then(|text| text.parse::<f64>().ok());
-    let counts = ["held", "missing", "purging"].map(|name| number(&format!("sottovoce_private{{standing=\"{name}\"}}")));
+    let counts =
+        ["held", "missing", "purging"].map(|name| number(&format!("sottovoce_private{{standing=\"{name}\"}}")));
     let [Some(held), Some(missing), Some(purging)] = counts else { return };
     let room = number("sottovoce_private_bytes").zip(number("sottovoce_private_room_bytes"));
     if missing > 0.0 {
@@ -338,7 +339,13 @@ fn private<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings
         findings.bad(Level::Warning, "private payloads", "", format!("{held} take most of the room for them"), hint);
     } else if purging > 0.0 {
         let hint = "it records them as soon as the ledger takes them; if it lasts, the node's log says why";
-        findings.bad(Level::Warning, "private payloads", "", format!("{purging} purges are not on the ledger yet"), hint);
+        findings.bad(
+            Level::Warning,
+            "private payloads",
+            "",
+            format!("{purging} purges are not on the ledger yet"),
+            hint,
+        );
     } else {
         findings.ok("private payloads", "", format!("{held} are here, none is missing"));
     }

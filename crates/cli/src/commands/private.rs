@@ -59,7 +59,10 @@ async fn begin(session: &Session, output: &Output) -> Result<(), Failure> {
     let presides = |name: &str| members.iter().any(|one| one.card.name == name && (one.regulator || one.joined == 0));
     // The ledger itself answers others as versions do that know no private payloads.
     if !presides(own) {
-        return Err(Failure::refused(code::NOT_PERMITTED.code, format!("`{own}` is neither a regulator nor the founder")));
+        return Err(Failure::refused(
+            code::NOT_PERMITTED.code,
+            format!("`{own}` is neither a regulator nor the founder"),
+        ));
     }
     let placed = session.client.submit("private", "begin", &PrivateBegin {}).await?;
     output.result(&placed, &placed.id.to_string(), "members may put private payloads");
@@ -103,7 +106,9 @@ async fn get(session: &Session, id: Digest, out: &Path, output: &Output) -> Resu
     let opening = session.client.private_payload(&id).await?;
     let Private { sender, put, .. } = &view.private;
     if private_commitment(&session.client.chain(), sender, &put.recipients, &opening) != put.commitment {
-        return Err(Failure::new("what the node gave is not what its ledger commits to").hint("do not rely on that node"));
+        return Err(
+            Failure::new("what the node gave is not what its ledger commits to").hint("do not rely on that node")
+        );
     }
     let file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(out);
     let written = file.and_then(|mut file| file.write_all(&opening.payload).and_then(|()| file.sync_all()));

@@ -101,13 +101,9 @@ fn what_is_put_is_bounded() {
     }
     assert_eq!(refused(&|put| put.purge_after = Some(now + 1)), "ok");
     let to = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    for names in [
-        &[][..],
-        &["st-anna", "riverside"],
-        &["riverside", "riverside"],
-        &["northgate"],
-        &["northgate", "st-anna"],
-    ] {
+    for names in
+        [&[][..], &["st-anna", "riverside"], &["riverside", "riverside"], &["northgate"], &["northgate", "st-anna"]]
+    {
         assert_eq!(refused(&|put| put.recipients = to(names)), "private_invalid", "{names:?}");
     }
     let many: Vec<String> = (0..=MAX_RECIPIENTS).map(|number| format!("m-{number:02}")).collect();
@@ -206,8 +202,14 @@ fn an_attestation_is_the_nodes_own_and_of_its_time() {
     let mut forged = Vec::new();
     forged.push(PrivateAttest { at: now - 1, ..good.clone() });
     forged.push(PrivateAttest { private: other, ..good.clone() });
-    forged.push(PrivateAttest { signature: attestation(&world, &id, "riverside", (Cause::Member, now)).signature, ..good.clone() });
-    forged.push(PrivateAttest { signature: attestation(&world, &other, "st-anna", (Cause::Member, now)).signature, ..good.clone() });
+    forged.push(PrivateAttest {
+        signature: attestation(&world, &id, "riverside", (Cause::Member, now)).signature,
+        ..good.clone()
+    });
+    forged.push(PrivateAttest {
+        signature: attestation(&world, &other, "st-anna", (Cause::Member, now)).signature,
+        ..good.clone()
+    });
     for forged in forged {
         assert_eq!(code(world.send(&node, "private.attest", &forged)), "bad_signature");
     }
@@ -282,16 +284,21 @@ fn random_histories_keep_who_holds_what() {
             for deed in deeds {
                 match deed {
                     Deed::Put(by, hours) => {
-                        let recipients: Vec<&str> = cast.iter().copied().filter(|name| *name != cast[by]).skip(by % 2).collect();
+                        let recipients: Vec<&str> =
+                            cast.iter().copied().filter(|name| *name != cast[by]).skip(by % 2).collect();
                         let mut argument = argument(&world, &recipients);
                         argument.purge_after = (hours > 0).then(|| world.now + hours * HOUR);
                         ids.push(world.send(&keys(cast[by]).operator, "private.put", &argument).unwrap());
                     }
-                    Deed::Hold(by, at) if at < ids.len() => drop(named(&mut world, &keys(cast[by]).node, "hold", ids[at])),
+                    Deed::Hold(by, at) if at < ids.len() => {
+                        drop(named(&mut world, &keys(cast[by]).node, "hold", ids[at]))
+                    }
                     Deed::Purge(by, at) if at < ids.len() => {
                         drop(named(&mut world, &keys(cast[by]).operator, "purge", ids[at]));
                     }
-                    Deed::Attest(by, at, cause) if at < ids.len() => drop(attest(&mut world, &ids[at], cast[by], cause)),
+                    Deed::Attest(by, at, cause) if at < ids.len() => {
+                        drop(attest(&mut world, &ids[at], cast[by], cause))
+                    }
                     Deed::Wait(time) => world.now += time,
                     _ => {}
                 }

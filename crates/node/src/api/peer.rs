@@ -15,10 +15,10 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskPrivate, AskRecord,
-    AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned,
-    DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer, Openings,
-    OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, PrivateTold, Record, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskPrivate,
+    AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState,
+    Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer,
+    Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, PrivateTold, Record, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;

@@ -58,7 +58,10 @@ impl Ground<'_> {
         }
         let commitment = private_commitment(&self.chain, &private.sender, &private.put.recipients, opening);
         if opening.payload.len() as u64 != private.put.size || commitment != private.put.commitment {
-            return Err(ApiError::new(code::PRIVATE_MISMATCH, format!("what `{giver}` gave is not what the ledger commits to")));
+            return Err(ApiError::new(
+                code::PRIVATE_MISMATCH,
+                format!("what `{giver}` gave is not what the ledger commits to"),
+            ));
         }
         Ok(private)
     }
@@ -194,7 +197,8 @@ mod tests {
     #[test]
     fn only_the_very_payload_is_taken_and_only_by_and_from_holders() {
         let state = state(&private());
-        let take = |own: &str, giver: &str, opening: &Opening| code_of(ground(&state, own, 6).take(giver, &id(), opening));
+        let take =
+            |own: &str, giver: &str, opening: &Opening| code_of(ground(&state, own, 6).take(giver, &id(), opening));
         for (own, giver) in [("b", "a"), ("c", "a"), ("b", "c"), ("a", "b")] {
             assert_eq!(take(own, giver, &opening()), "ok");
         }

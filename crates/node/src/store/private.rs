@@ -384,9 +384,11 @@ mod tests {
         std::fs::create_dir(&copied).unwrap();
         store.copy(&copied.join("node.sqlite")).await.unwrap();
         let found = |directory: &std::path::Path| {
-            std::fs::read_dir(directory).unwrap().flatten().filter(|entry| entry.path().is_file()).any(|file| {
-                std::fs::read(file.path()).unwrap().windows(32).any(|window| window == [0xa7; 32])
-            })
+            std::fs::read_dir(directory)
+                .unwrap()
+                .flatten()
+                .filter(|entry| entry.path().is_file())
+                .any(|file| std::fs::read(file.path()).unwrap().windows(32).any(|window| window == [0xa7; 32]))
         };
         assert!(found(directory.path()) && !found(&copied), "a backup has no salt");
         let copy = Store::open(&copied.join("node.sqlite")).await.unwrap();
