@@ -12,8 +12,8 @@ use ledger::{
 use wire::Fixed;
 
 use crate::message::{
-    Action, Ballot, Callers, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters, Propose, Room,
-    Uninstall,
+    Action, Ballot, Callers, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters, PrivateBegin,
+    PrivatePut, Propose, Room, Uninstall,
 };
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
@@ -58,15 +58,15 @@ const METHODS: [(&str, &str); 32] = [
     ("modules", "store"),
     ("modules", "drop"),
     ("modules", "sweep"),
+    ("x-a", "add"),
+    ("x-a", "book"),
+    ("x-b", "add"),
+    ("x-c", "add"),
     ("private", "begin"),
     ("private", "put"),
     ("private", "hold"),
     ("private", "purge"),
     ("private", "attest"),
-    ("x-a", "add"),
-    ("x-a", "book"),
-    ("x-b", "add"),
-    ("x-c", "add"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -93,6 +93,8 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         (&key("other", "operator"), "members", "join", wire::to_vec(&Join { card: card("other"), token })),
         (&founder, "governance", "begin", wire::to_vec(&parameters)),
         (&founder, "governance", "propose", wire::to_vec(&proposal())),
+        (&founder, "private", "begin", wire::to_vec(&PrivateBegin {})),
+        (&founder, "private", "put", wire::to_vec(&put())),
     ];
     for (sender, contract, method, arguments) in first {
         state.execute(sender, contract, method, arguments).expect("the beginning keeps the rules");
@@ -111,6 +113,11 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
 fn installation(name: &str, module: &[u8]) -> Install {
     let room = Room { fuel: 1_000_000, records: 10, bytes: 1_000 };
     Install { name: name.into(), module: wasm::digest(module), callers: Callers::Members, room, migration: None }
+}
+
+fn put() -> PrivatePut {
+    let recipients = vec!["other".into()];
+    PrivatePut { label: "offer".into(), commitment: *CHAIN, size: 7, recipients, purge_after: Some(NOW + 1) }
 }
 
 fn proposal() -> Propose {
@@ -207,7 +214,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, ProposalState, Recover, Wake, recovery};
+    use crate::message::{
+        Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, PrivateNamed, ProposalState, Recover, Wake, recovery,
+    };
     use crate::record::Role;
 
     /// Well-formed arguments, by method and sender.
@@ -254,10 +263,18 @@ mod tests {
             (23, wire::to_vec(&("mri",))),
             (24, wire::to_vec(&("mri", NOW / 86_400_000 + 1))),
             (25, wire::to_vec(&("mri",))),
+            (27, wire::to_vec(&PrivateBegin {})),
+            (28, wire::to_vec(&PrivatePut { purge_after: None, ..put() })),
+            (29, wire::to_vec(&PrivateNamed { private: private() })),
+            (30, wire::to_vec(&PrivateNamed { private: private() })),
         ] {
             seeds.push([&[method, 0][..], &arguments].concat());
         }
         seeds
+    }
+
+    fn private() -> Digest {
+        signed(&key("founder", "operator"), "private", "put", wire::to_vec(&put())).id()
     }
 
     fn recover() -> Recover {

@@ -44,6 +44,8 @@ pub(crate) struct Privates {
     place: Mutex<Option<String>>,
     /// The next date at which one of them is to be purged.
     next_date: AtomicU64,
+    /// Until when nothing is said of what is held, since the ledger did not take it; Unix milliseconds.
+    quiet: AtomicU64,
 }
 
 impl Privates {
@@ -60,6 +62,7 @@ impl Privates {
             counts: Default::default(),
             place: Default::default(),
             next_date: AtomicU64::new(u64::MAX),
+            quiet: AtomicU64::new(0),
         })
     }
 
@@ -459,13 +462,17 @@ async fn round(node: &Arc<Node>) -> Result<(), ApiError> {
     let counts = node.store.count_privates().await?;
     node.privates.next_date.store(counts.next_date.unwrap_or(u64::MAX), Ordering::Relaxed);
     *node.privates.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    // Of a member that is suspended or removed the ledger takes nothing.
+    if read::barred(&*node.replica.view()?, &node.member)?.is_some() {
+        return Ok(());
+    }
     hold(node, &to_hold).await?;
     attest(node).await
 }
 
 /// Says on the ledger that this node holds what it holds.
 async fn hold(node: &Node, ids: &[Digest]) -> Result<(), ApiError> {
-    if ids.is_empty() {
+    if ids.is_empty() || node.now() < node.privates.quiet.load(Ordering::Relaxed) {
         return Ok(());
     }
     let prepared = ids.iter().map(|id| node.prepare("private", "hold", &PrivateNamed { private: *id }));
@@ -473,6 +480,7 @@ async fn hold(node: &Node, ids: &[Digest]) -> Result<(), ApiError> {
     for (id, code) in ids.iter().zip(placed) {
         if ![ledger::OK, code::ALREADY_RECORDED.code, code::PRIVATE_PURGED.code].contains(&code.as_str()) {
             tracing::warn!(private = %id, code, "the ledger did not take that a private payload is held");
+            node.privates.quiet.store(node.now().saturating_add(QUIET), Ordering::Relaxed);
         }
     }
     Ok(())
@@ -599,6 +607,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 4;
 /// What is said in one submission.
 const BATCH: usize = 64;
+/// How long nothing is said after the ledger has refused it, milliseconds.
+const QUIET: u64 = 60_000;
 /// The longest time between two attempts, milliseconds.
 const MOST_WAIT: u64 = 5 * 60 * 1000;
 /// How long a draft waits for its transaction, which lives for an hour at most, milliseconds.

@@ -256,6 +256,19 @@ fn a_commitment_is_one_of_its_chain_sender_and_recipients() {
     assert_ne!(of(&chain, "a", &["b", "c"], &Opening { payload: b"no".to_vec().into(), ..opening }), one);
 }
 
+/// As an independent reader computes them from the page.
+#[test]
+fn commitment_and_attestation_are_the_pages() {
+    let opening = Opening { salt: [7; 32].into(), payload: b"yes".to_vec().into() };
+    let recipients = vec!["b".to_owned(), "c".to_owned()];
+    let commitment = private_commitment(&[1; 32].into(), "a", &recipients, &opening);
+    assert_eq!(commitment.to_string(), "ffee9fe9436ed83195ffead6ef890a8ba0e26af61b4286d711cf882ecf4ebc6f");
+    let put = PrivatePut { label: "x".into(), commitment, size: 3, recipients, purge_after: None };
+    let statement = purge_statement(&[1; 32].into(), &[3; 32].into(), &put, "b", (Cause::Date, START));
+    let digest = crypto::sha256(&[&statement]).to_string();
+    assert_eq!(digest, "6545bb5bd496613c866e80fee8f2b6ee12c051e1d58e797adfebb0dbf9bbaeef");
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Put(usize, u64),

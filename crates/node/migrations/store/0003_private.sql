@@ -16,3 +16,6 @@ CREATE TABLE private (
     tries INTEGER NOT NULL DEFAULT 0,
     next INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX private_dates ON private (purge_after) WHERE purge_after IS NOT NULL;
+CREATE INDEX private_turns ON private (standing, next);
