@@ -19,6 +19,10 @@ use serde_json::Value;
 #[path = "shared/stage.rs"]
 mod stage;
 
+#[expect(dead_code, reason = "the computations' tests use all of it")]
+#[path = "shared/python.rs"]
+mod python;
+
 use stage::{FOUNDER, Stage, until};
 
 /// What no file may hold.
@@ -228,6 +232,11 @@ fn payloads_reach_their_holders_alone_and_are_purged_for_good() {
     let verified = told(&stage, "nobody", &["verify", &proof, "--consortium", &consortium]);
     assert_eq!(members(&verified["private"]["record"], "purged"), holders);
     assert_eq!(verified["private"]["unsigned"], Value::Array(vec![]));
+    let read = |proof: &str| python::run("interop/verify_purge.py", [proof, "--consortium", &consortium], None);
+    let output = String::from_utf8(read(&proof).stdout).unwrap();
+    let mut attested: Vec<&str> = output.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    attested.sort_unstable();
+    assert_eq!(attested, holders, "{output}");
     let text = fs::read_to_string(&proof).unwrap();
     let value = text.lines().max_by_key(|line| line.len()).unwrap();
     let (place, digit) = value.char_indices().nth(value.len() / 2).unwrap();
@@ -235,6 +244,7 @@ fn payloads_reach_their_holders_alone_and_are_purged_for_good() {
     let forged = format!("{}{other}{}", &value[..place], &value[place + 1..]);
     fs::write(at("forged.proof"), text.replace(value, &forged)).unwrap();
     assert!(stage.try_run("nobody", &["verify", &at("forged.proof"), "--consortium", &consortium]).is_err());
+    assert_eq!(read(&at("forged.proof")).status.code(), Some(1));
 
     // A recipient drops its own; the others keep theirs.
     stage.run("riverside", &["private", "purge", &second]);

@@ -97,10 +97,7 @@ pub(crate) fn givers(private: &Private, own: &str) -> Vec<String> {
     first.into_iter().cloned().collect()
 }
 
-/// Asks one after the other until one gives what the ledger commits to; who gave it, and what.
-///
-/// # Errors
-/// What each of them answered, where none did.
+/// Asks one after the other until one gives what the ledger commits to: who gave it, what that is, and what the others answered.
 pub(crate) async fn obtain<F>(
     givers: Vec<String>,
     mut ask: impl FnMut(String) -> F,
