@@ -85,6 +85,9 @@ pub(crate) enum Command {
     /// Offer data under contracts
     #[command(subcommand)]
     Contract(ContractCommand),
+    /// Payloads that only some members hold: put, read and purge them
+    #[command(subcommand)]
+    Private(PrivateCommand),
     /// Call a contract in WebAssembly
     Call(CallArgs),
     /// Contracts in WebAssembly, and what they keep
@@ -652,6 +655,84 @@ pub(crate) enum ModuleCommand {
         /// The module
         file: PathBuf,
     },
+}
+
+/// `sotto private`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PrivateCommand {
+    /// Let members put private payloads, for good, once all nodes have this version; for a regulator's or the founder's operator
+    Begin,
+    /// Put a file that only your member and these members hold
+    Put(PrivatePutArgs),
+    /// List what your member is a holder of
+    List {
+        /// Only what your node should have and has not
+        #[arg(long)]
+        missing: bool,
+    },
+    /// Show who holds one, who has purged it, and how your node has it
+    Show {
+        /// Identifier, or its beginning
+        private: String,
+    },
+    /// Read one from your node into a file; for your member's owners and operator
+    Get {
+        /// Identifier, or its beginning
+        private: String,
+        /// Where to write it, for you alone
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Have all holders destroy what your member put; or, as a recipient, your own node
+    Purge {
+        /// Identifier, or its beginning
+        private: String,
+    },
+    /// Prove what the ledger says of one, with the attestations of those who have purged it; `sotto verify` checks it offline
+    Prove {
+        /// Identifier, or its beginning
+        private: String,
+        /// Where to write the proof
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// `sotto private put`.
+#[derive(Debug, Args)]
+pub(crate) struct PrivatePutArgs {
+    /// The file: 256 KiB at most
+    pub file: PathBuf,
+    /// The members that receive it
+    #[arg(long, required = true, value_delimiter = ',', value_name = "MEMBER,...")]
+    pub to: Vec<String>,
+    /// What it is called, in the open: a-z 0-9 - .
+    #[arg(long, value_name = "NAME")]
+    pub label: String,
+    /// When all are to purge it: a moment in UTC, such as 2027-03-31, or a time from now, such as 36h or 30d [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub purge_after: Option<PurgeDate>,
+}
+
+/// When something is to be purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PurgeDate {
+    /// So many milliseconds from now.
+    In(u64),
+    /// At this moment, Unix milliseconds.
+    At(u64),
+}
+
+impl FromStr for PurgeDate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(time) = span(text) {
+            return Ok(Self::In(time));
+        }
+        let moment = crate::output::parse_moment(text, 0).map(Self::At);
+        moment.ok_or_else(|| format!("`{text}` is no time: write one such as 2027-03-31, 36h or 30d"))
+    }
 }
 
 /// `sotto call`.

@@ -16,6 +16,7 @@ pub(crate) mod members;
 mod modules;
 pub(crate) mod node;
 pub(crate) mod offers;
+mod private;
 pub(crate) mod requests;
 pub(crate) mod results;
 mod search;
@@ -108,6 +109,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         }
         Command::Asset(command) => assets::run(command, &surroundings, output).await,
         Command::Contract(command) => offers::run(command, &surroundings, output).await,
+        Command::Private(command) => private::run(command, &surroundings, output).await,
         Command::Request(command) => requests::run(command, &surroundings, output).await,
         Command::Approve(args) => approve::run(args, &surroundings, output).await,
         Command::Fetch(args) => results::run_fetch(args, &surroundings, output).await,

@@ -3,7 +3,7 @@
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
 use contracts::message::{Opening, Parameters};
-use contracts::record::{Alarm, Installed, Kept, Notice, Proposal, Request, Tally};
+use contracts::record::{Alarm, Cause, Installed, Kept, Notice, Private, Proposal, Request, Tally};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -111,6 +111,48 @@ pub struct KeptValue {
     /// The value as the contract wrote it, in base64; absent where there was none.
     #[schema(value_type = Option<String>)]
     pub value: Option<Bytes>,
+}
+
+/// `POST /v1/private`: a payload that only some members are to hold. No `Debug`: it is not for logs.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct PrivateSubmission {
+    /// The signed `private.put`, canonical CBOR in base64.
+    #[schema(value_type = String)]
+    pub transaction: Bytes,
+    /// The payload and its salt.
+    #[schema(value_type = Object)]
+    pub opening: Opening,
+}
+
+/// The answer to a [`PrivateSubmission`], once its commitment is on the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrivatePlaced {
+    /// The private payload.
+    #[schema(value_type = String)]
+    pub id: Digest,
+    /// The block.
+    pub height: u64,
+    /// The recipients whose nodes have it on disk.
+    pub held: Vec<String>,
+    /// Those that did not answer: they fetch it when they are back.
+    pub waiting: Vec<String>,
+}
+
+/// `GET /v1/private`, `GET /v1/private/{id}`: a private payload as the ledger and the node have it; never the payload itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PrivateView {
+    /// As the ledger has it.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub private: Private,
+    /// How this node has it: `held`, `missing`, `draft` (on its way to the ledger), `purging` (destroyed, and not on record yet), `purged`, or `none`, where its
+    /// member is no holder.
+    pub here: String,
+    /// Of a missing one: how often it was asked for in vain.
+    pub tries: u32,
+    /// Why all are to purge it; absent while they are not.
+    #[schema(value_type = Option<String>)]
+    pub due: Option<Cause>,
 }
 
 /// `GET /v1/log/consistency`, `GET /v1/log/inclusion`: a path in the transaction log (RFC 9162 §2.1.3, §2.1.4).

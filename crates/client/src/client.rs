@@ -16,8 +16,8 @@ use wire::Bytes;
 
 use crate::api::{
     Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, KeptValue,
-    LogProof, ModuleView, OracleSetup, OracleView, Page, ProposalView, Redemption, RequestView, ResultShare,
-    Submission, Submitted, TransactionResult,
+    LogProof, ModuleView, OracleSetup, OracleView, Page, PrivatePlaced, PrivateSubmission, PrivateView, ProposalView,
+    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;
@@ -303,6 +303,33 @@ impl Client {
         let (headers, body) = transport::json(opening);
         self.send_bytes(Method::PUT, "/v1/particulars", headers, body).await?.bytes(MAX_ANSWER).await?;
         Ok(())
+    }
+
+    // Private payloads.
+
+    /// `POST /v1/private`: hands the node a payload with the signed transaction that commits to it.
+    pub async fn post_private(&self, submission: &PrivateSubmission) -> Result<PrivatePlaced, Error> {
+        self.post("/v1/private", submission).await
+    }
+
+    /// `GET /v1/private`: all that the node's member is a holder of, oldest first.
+    pub async fn privates(&self) -> Result<Vec<PrivateView>, Error> {
+        self.all("/v1/private").await
+    }
+
+    /// `GET /v1/private/{id}`.
+    pub async fn private(&self, id: &Digest) -> Result<PrivateView, Error> {
+        self.get(&format!("/v1/private/{id}")).await
+    }
+
+    /// `GET /v1/private/{id}/payload`: the payload and its salt, for the owners and the operator of a holder.
+    pub async fn private_payload(&self, id: &Digest) -> Result<Opening, Error> {
+        self.get(&format!("/v1/private/{id}/payload")).await
+    }
+
+    /// `POST /v1/private/{id}/purge`: has a recipient's node destroy what it holds, and say so on the ledger.
+    pub async fn purge_private(&self, id: &Digest) -> Result<PrivateView, Error> {
+        self.post_empty(&format!("/v1/private/{id}/purge")).await
     }
 
     // Requests.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use contracts::message::{Apply, Approve, Cancel, ContractVersion, EvidenceCommitment, Opening};
+use contracts::message::{
+    Apply, Approve, Cancel, ContractVersion, EvidenceCommitment, Opening, PrivatePut, private_commitment,
+};
 use crypto::kem::{PrivateKey, RecipientKey, Sealed};
 use crypto::keystore::{self, Keys};
 use crypto::{Digest, Secret};
@@ -11,7 +13,7 @@ use minicbor::Encode;
 use vault::Access;
 use wire::Fixed;
 
-use crate::api::{Application, TransactionResult};
+use crate::api::{Application, PrivatePlaced, PrivateSubmission, TransactionResult};
 use crate::client::{Client, Error};
 
 /// Milliseconds for which a transaction may still enter a block: long enough for a slow node, short enough that a
@@ -74,7 +76,35 @@ pub struct Applying {
     pub ephemeral: RecipientKey,
 }
 
+/// A payload for some members.
+pub struct Putting {
+    /// What it is called, in the open: 1–64 characters of `a-z 0-9 - .`.
+    pub label: String,
+    /// The members that receive it.
+    pub recipients: Vec<String>,
+    /// 1 to [`contracts::MAX_PRIVATE`] bytes.
+    pub payload: Vec<u8>,
+    /// When all are to purge it, Unix milliseconds.
+    pub purge_after: Option<u64>,
+}
+
 impl Client {
+    /// Puts a payload that only `member`, which the client acts for, and the recipients hold: salted, committed to on the ledger, handed to the own node.
+    ///
+    /// # Errors
+    /// The node's or the ledger's refusal.
+    pub async fn put_private(&self, member: &str, putting: Putting) -> Result<PrivatePlaced, Error> {
+        let Putting { label, mut recipients, payload, purge_after } = putting;
+        recipients.sort_unstable();
+        recipients.dedup();
+        let opening = Opening::new(payload);
+        let commitment = private_commitment(&self.chain(), member, &recipients, &opening);
+        let size = opening.payload.len() as u64;
+        let put = PrivatePut { label, commitment, size, recipients, purge_after };
+        let transaction = self.sign_transaction("private", "put", &put)?.to_bytes().into();
+        self.post_private(&PrivateSubmission { transaction, opening }).await
+    }
+
     /// Signs a call of `contract.method` with these arguments, valid for [`TRANSACTION_LIFE`].
     ///
     /// # Errors

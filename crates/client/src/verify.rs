@@ -3,7 +3,11 @@
 //! No network, no clock, no key: whoever holds the two files can check them, and so can `interop/`'s readers.
 
 use contracts::chain::{self, Account};
+use contracts::read;
+use contracts::record::Private;
+use crypto::Digest;
 use ledger::{Consortium, ConsortiumError, ProvenState, Receipt, ReceiptError, VerifiedReceipt};
+use wire::Limits;
 
 /// What a receipt proves.
 #[derive(Clone, Debug)]
@@ -48,6 +52,20 @@ pub struct VerifiedState {
     pub consortium: String,
     /// The consortium's fingerprint, for people to compare.
     pub fingerprint: String,
+    /// The chain.
+    pub chain: Digest,
+}
+
+impl VerifiedState {
+    /// The record of a private payload, where that is what was proven; and the members in it whose attestation of a purge is not
+    /// signed by the key that the record names: none, unless a quorum recorded what its rules refuse.
+    pub fn private(&self) -> Option<(Private, Vec<String>)> {
+        let private: Private = wire::from_slice(self.state.value.as_deref()?, Limits::large()).ok()?;
+        (self.state.key == read::private_key(&private.id).as_bytes()).then_some(())?;
+        let unsigned = private.purged.iter().filter(|purged| !purged.is_signed(&self.chain, &private));
+        let unsigned = unsigned.map(|purged| purged.member.clone()).collect();
+        Some((private, unsigned))
+    }
 }
 
 /// Whether a text is meant as a proof of state, rather than as a receipt.
@@ -62,8 +80,8 @@ pub fn is_state_proof(text: &str) -> bool {
 pub fn verify_state(proof: &str, consortium: &str) -> Result<VerifiedState, Error> {
     let consortium = Consortium::parse(consortium)?;
     let state = ProvenState::parse(proof)?.verify(&consortium)?;
-    let fingerprint = consortium.fingerprint();
-    Ok(VerifiedState { state, consortium: consortium.name, fingerprint })
+    let (fingerprint, chain) = (consortium.fingerprint(), consortium.chain);
+    Ok(VerifiedState { state, consortium: consortium.name, fingerprint, chain })
 }
 
 /// Why a receipt proves nothing.

@@ -8,11 +8,11 @@ use ledger::{Application, Context, Effects, Epoch, Event, Failure, State, Verifi
 use minicbor::{Decode, Encode};
 use wire::Limits;
 
-use crate::message::ModuleDrop;
+use crate::message::{ModuleDrop, PrivateBegin};
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
-    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery, requests,
-    triggers, verdicts,
+    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, private, read, recovery,
+    requests, triggers, verdicts,
 };
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
@@ -92,8 +92,17 @@ impl Application for Contracts {
             ("releases", "record") => grants::release(w, decode(bytes)?),
             ("results", "record") => grants::result(w, decode(bytes)?),
             ("results", "destroy") => grants::destroy(w, &decode(bytes)?),
+            ("private", method) if !private::is_begun(w)? => match (method, decode::<PrivateBegin>(bytes)) {
+                ("begin", Ok(_)) => private::begin(w),
+                _ => Err(unknown("private", method)),
+            },
+            ("private", "put") => private::put(w, decode(bytes)?),
+            ("private", "hold") => private::hold(w, &decode(bytes)?),
+            ("private", "purge") => private::purge(w, &decode(bytes)?),
+            ("private", "attest") => private::attest(w, &decode(bytes)?),
+            ("private", "begin") => Err(code::ALREADY_RECORDED.refuse("private payloads are begun with")),
             (contract, method) if contract.starts_with(modules::PREFIX) => modules::call(w, contract, method, bytes),
-            (contract, method) => Err(code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))),
+            (contract, method) => Err(unknown(contract, method)),
         }?;
         Ok(world.effects())
     }
@@ -250,6 +259,10 @@ impl<'a> World<'a> {
 /// A write as the ledger takes it.
 pub(crate) fn write(key: String, value: Option<Vec<u8>>) -> Write {
     Write { key: key.into_bytes(), value }
+}
+
+fn unknown(contract: &str, method: &str) -> Failure {
+    code::UNKNOWN_METHOD.refuse(format!("no method `{contract}.{method}`"))
 }
 
 fn decode<T>(bytes: &[u8]) -> Result<T, Failure>

@@ -12,8 +12,8 @@ use ledger::{
 use wire::Fixed;
 
 use crate::message::{
-    Action, Ballot, Callers, Cosigning, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters, Propose,
-    Room, Uninstall,
+    Action, Ballot, Callers, Cosigning, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters,
+    PrivateBegin, PrivatePut, Propose, Room, Uninstall,
 };
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 28] = [
+const METHODS: [(&str, &str); 33] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -63,6 +63,11 @@ const METHODS: [(&str, &str); 28] = [
     ("x-b", "add"),
     ("x-c", "add"),
     ("ordering", "register"),
+    ("private", "begin"),
+    ("private", "put"),
+    ("private", "hold"),
+    ("private", "purge"),
+    ("private", "attest"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -94,6 +99,8 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         ),
         (&founder, "governance", "begin", wire::to_vec(&parameters)),
         (&founder, "governance", "propose", wire::to_vec(&proposal())),
+        (&founder, "private", "begin", wire::to_vec(&PrivateBegin {})),
+        (&founder, "private", "put", wire::to_vec(&put())),
     ];
     for (sender, contract, method, arguments) in first {
         state.execute(sender, contract, method, arguments).expect("the beginning keeps the rules");
@@ -112,6 +119,11 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
 fn installation(name: &str, module: &[u8]) -> Install {
     let room = Room { fuel: 1_000_000, records: 10, bytes: 1_000 };
     Install { name: name.into(), module: wasm::digest(module), callers: Callers::Members, room, migration: None }
+}
+
+fn put() -> PrivatePut {
+    let recipients = vec!["other".into()];
+    PrivatePut { label: "offer".into(), commitment: *CHAIN, size: 7, recipients, purge_after: Some(NOW + 1) }
 }
 
 fn proposal() -> Propose {
@@ -210,8 +222,8 @@ mod tests {
 
     use super::*;
     use crate::message::{
-        Issuer, ModuleDrop, ModuleState, OraclePlan, OrderingRotate, ProposalState, Recover, Registration, Wake,
-        recovery, registration,
+        Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover,
+        Registration, Wake, recovery, registration,
     };
     use crate::record::Role;
 
@@ -259,6 +271,10 @@ mod tests {
             (23, wire::to_vec(&("mri",))),
             (24, wire::to_vec(&("mri", NOW / 86_400_000 + 1))),
             (25, wire::to_vec(&("mri",))),
+            (27, wire::to_vec(&PrivateBegin {})),
+            (28, wire::to_vec(&PrivatePut { purge_after: None, ..put() })),
+            (29, wire::to_vec(&PrivateNamed { private: private() })),
+            (30, wire::to_vec(&PrivateNamed { private: private() })),
         ] {
             seeds.push([&[method, 0][..], &arguments].concat());
         }
@@ -271,6 +287,10 @@ mod tests {
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds
+    }
+
+    fn private() -> Digest {
+        signed(&key("founder", "operator"), "private", "put", wire::to_vec(&put())).id()
     }
 
     fn recover() -> Recover {

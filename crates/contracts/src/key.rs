@@ -28,6 +28,8 @@ pub(crate) const RECOVERIES: &str = "recovery/";
 pub(crate) const DUE: &str = "due/";
 /// What contracts in WebAssembly are to be called for.
 pub(crate) const RINGING: &str = "alarm/";
+/// At which height private payloads were begun with.
+pub(crate) const PRIVATE_BEGUN: &str = "private/begun";
 pub(crate) const PROPOSALS: &str = "proposal-by-time/";
 pub(crate) const OPEN_PROPOSALS: &str = "proposal-open/";
 
@@ -152,6 +154,21 @@ pub(crate) fn usage(name: &str) -> String {
 /// What a contract in WebAssembly keeps.
 pub(crate) fn kept(name: &str) -> String {
     format!("module/kept/{name}/")
+}
+
+/// A payload that some members hold.
+pub(crate) fn private(id: &Digest) -> String {
+    format!("private/{id}")
+}
+
+/// All that a member is a holder of.
+pub(crate) fn privates_of(member: &str) -> String {
+    format!("private-of/{member}/")
+}
+
+/// What a member's node has yet to say something of.
+pub(crate) fn open_privates(member: &str) -> String {
+    format!("private-open/{member}/")
 }
 
 pub(crate) fn asset(id: &Digest) -> String {

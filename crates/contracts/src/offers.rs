@@ -116,7 +116,7 @@ fn owned(world: &World<'_>, id: &Digest) -> Result<Contract, Failure> {
 }
 
 /// The sender is the owner's operator, or its principal with role `owner`.
-fn permit(world: &World<'_>, owner: &str) -> Result<(), Failure> {
+pub(crate) fn permit(world: &World<'_>, owner: &str) -> Result<(), Failure> {
     let operator = world.duty(Duty::Operator)?.is_some_and(|member| member == owner);
     let principal = read::active_principal(world.state, &world.sender()?)?
         .is_some_and(|principal| principal.member == owner && principal.roles.contains(&Role::Owner));

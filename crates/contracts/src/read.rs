@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
     AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member,
-    MemberKey, OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger,
+    MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger,
     ValidatorSet, Version,
 };
 use crate::{assets, governance, key};
@@ -299,6 +299,37 @@ pub fn kept_key(name: &str, key: &str) -> String {
 /// What a contract in WebAssembly keeps under one of its keys.
 pub fn kept(state: &dyn State, name: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
     Ok(state.get(kept_key(name, key).as_bytes())?)
+}
+
+/// Whether members may put private payloads: the height at which that was begun.
+pub fn private_begun(state: &dyn State) -> Result<Option<u64>, Error> {
+    get(state, key::PRIVATE_BEGUN)
+}
+
+/// A payload that some members hold.
+pub fn private(state: &dyn State, id: &Digest) -> Result<Option<Private>, Error> {
+    get(state, &key::private(id))
+}
+
+/// All payloads that a member is a holder of, oldest first; purged ones among them.
+pub fn privates_of(state: &dyn State, member: &str, after: Option<&str>, limit: usize) -> Result<Page<Private>, Error> {
+    follow(state, &key::privates_of(member), after, limit, |id: Digest| key::private(&id))
+}
+
+/// Payloads of which a member's node has yet to say something, oldest first: a recipient that it holds it, or has purged it; every holder
+/// of one that the sender wants purged that it has.
+pub fn open_privates(
+    state: &dyn State,
+    member: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<Private>, Error> {
+    follow(state, &key::open_privates(member), after, limit, |id: Digest| key::private(&id))
+}
+
+/// The key of the world state under which a private payload's record stands.
+pub fn private_key(id: &Digest) -> String {
+    key::private(id)
 }
 
 /// The validators in force.

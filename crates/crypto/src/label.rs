@@ -97,6 +97,12 @@ impl Label {
     pub const ML_DSA_KEY: Self = Self("sottovoce/v1/ml-dsa-key");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
+    /// Salted commitment to a payload that some members hold, bound to chain, sender and recipients.
+    pub const PRIVATE: Self = Self("sottovoce/v1/private");
+    /// Key of a private payload on a node's disk.
+    pub const PRIVATE_KEY: Self = Self("sottovoce/v1/private-key");
+    /// A member's node has destroyed a private payload.
+    pub const PURGE: Self = Self("sottovoce/v1/purge");
     /// What a backup of a node holds.
     pub const BACKUP: Self = Self("sottovoce/v1/backup");
 

@@ -11,6 +11,7 @@ mod log;
 mod members;
 mod modules;
 mod peer;
+mod private;
 mod release;
 mod request;
 mod search;
@@ -110,6 +111,10 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/modules/{name}", get(modules::show))
         .route("/v1/modules/{name}/kept", get(modules::kept))
         .route("/v1/particulars", put(members::particulars))
+        .route("/v1/private", get(private::list).post(private::put))
+        .route("/v1/private/{id}", get(private::show))
+        .route("/v1/private/{id}/payload", get(private::payload))
+        .route("/v1/private/{id}/purge", post(private::purge))
         .route("/v1/cosigner", post(members::rotate))
         .route("/v1/audit", get(members::audit))
         .route("/v1/backups", post(backup::begin))

@@ -20,6 +20,7 @@ use crate::config::{NodeConfig, Ordering};
 use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::private::Privates;
 use crate::problem::ApiError;
 use crate::publisher::{self, Publisher};
 use crate::read_model::ReadModel;
@@ -34,7 +35,7 @@ use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
 use crate::vitals::Vitals;
-use crate::{api, clock, compute, pruning, waking};
+use crate::{api, clock, compute, private, pruning, waking};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -97,6 +98,7 @@ pub async fn run(
         oracle: Default::default(),
         keygens: Default::default(),
         computations: Default::default(),
+        privates: Privates::open(&directory, config.private)?,
         vitals: Vitals::new(&metrics),
         metrics: metrics.clone(),
         clock: clock.clone(),
@@ -136,6 +138,7 @@ pub async fn run(
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
     let waking = tokio::spawn(waking::run(node.clone()));
+    let holding = tokio::spawn(private::run(node.clone()));
     let pruning = tokio::spawn(pruning::run(node.clone()));
     let projecting = node.read_model.clone();
     let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
@@ -154,6 +157,7 @@ pub async fn run(
     keeping.abort();
     publishing.abort();
     waking.abort();
+    holding.abort();
     pruning.abort();
     // It ends by itself; a database that does not let go is left to find out that nobody is there.
     if timeout(LEAVE, projecting).await.is_err() {

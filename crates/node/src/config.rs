@@ -42,6 +42,9 @@ pub struct NodeConfig {
     /// Computations with others.
     #[serde(default)]
     pub compute: Compute,
+    /// Room for payloads that only some members hold.
+    #[serde(default)]
+    pub private: PrivateSection,
     /// Where the read model is kept.
     #[serde(default)]
     pub read_model: ReadModel,
@@ -123,6 +126,32 @@ pub enum Drill {
     Inputs,
     /// Where all is computed, and the result is to be given out.
     Release,
+}
+
+/// Room for payloads that only some members hold, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrivateSection {
+    /// Most that are kept.
+    pub max_bytes: u64,
+    /// Most that are kept of one sender.
+    pub max_bytes_per_member: u64,
+}
+
+impl Default for PrivateSection {
+    fn default() -> Self {
+        Self { max_bytes: 4 << 30, max_bytes_per_member: 1 << 30 }
+    }
+}
+
+impl PrivateSection {
+    /// Key, value, least and most of every number.
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 2] {
+        [
+            ("private.max_bytes", self.max_bytes, 1 << 20, 1 << 44),
+            ("private.max_bytes_per_member", self.max_bytes_per_member, 1 << 20, 1 << 44),
+        ]
+    }
 }
 
 /// What callers may use up; times in seconds, sizes in bytes, rates in requests per second.
@@ -338,7 +367,9 @@ impl NodeConfig {
             "empty or longer than 1024".into(),
             "write `info`, or levels by module",
         );
-        for (key, value, least, most) in self.limits.bounds().into_iter().chain(self.ledger.bounds()) {
+        for (key, value, least, most) in
+            self.limits.bounds().into_iter().chain(self.ledger.bounds()).chain(self.private.bounds())
+        {
             expect(
                 (least..=most).contains(&value),
                 key,
@@ -481,6 +512,8 @@ const KEYS: [(&str, bool); 36] = [
     ("validator__private_addresses", false),
     ("compute__help", false),
     ("compute__drill", true),
+    ("private__max_bytes", false),
+    ("private__max_bytes_per_member", false),
     ("read_model__database", true),
     ("read_model__password_file", true),
     ("ledger__keep", true),

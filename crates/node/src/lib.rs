@@ -2,7 +2,7 @@
 //!
 //! [`setup`] makes a node's directory, [`run`] runs it until told to stop, [`backup`] copies and restores it, [`read_model`] rebuilds what it is searched by; [`witness`] is a program of its own. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
-//! `particulars`, `publisher`, `read_model` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
+//! `particulars`, `private`, `publisher`, `read_model` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
 //! `auth`, `limit`, `extract`, `problem`, `metrics`, `vitals`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ mod metrics;
 mod oracle;
 mod particulars;
 mod peers;
+mod private;
 mod problem;
 mod proxy;
 mod pruning;

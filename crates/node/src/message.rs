@@ -423,6 +423,26 @@ pub(crate) struct Record {
     pub bytes: Bytes,
 }
 
+/// A private payload for one of its recipients, with the height that holds its commitment. No `Debug`: it is not for logs.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct PrivateTold {
+    #[n(0)]
+    pub height: u64,
+    #[n(1)]
+    pub private: Digest,
+    #[n(2)]
+    pub opening: Opening,
+}
+
+/// Asks another holder for a private payload.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskPrivate {
+    #[n(0)]
+    pub private: Digest,
+}
+
 /// Asks for the openings of a request.
 #[derive(Debug, Encode, Decode)]
 #[cbor(array)]

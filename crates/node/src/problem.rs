@@ -116,11 +116,11 @@ pub(crate) fn status(code: &str) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         "internal" => StatusCode::INTERNAL_SERVER_ERROR,
-        "pruned" => StatusCode::GONE,
+        "pruned" | "private_purged" => StatusCode::GONE,
+        "private_full" => StatusCode::INSUFFICIENT_STORAGE,
         "computation_failed" => StatusCode::BAD_GATEWAY,
-        "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member" => {
-            StatusCode::NOT_FOUND
-        }
+        "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member"
+        | "unknown_private" | "private_missing" => StatusCode::NOT_FOUND,
         "computation_cancelled"
         | "replayed"
         | "name_taken"
@@ -133,6 +133,7 @@ pub(crate) fn status(code: &str) -> StatusCode {
         | "grant_exists"
         | "grant_already_used"
         | "request_closed"
+        | "private_off"
         | "contract_changed"
         | "asset_retired"
         | "epoch_invalid" => StatusCode::CONFLICT,
@@ -149,6 +150,8 @@ pub(crate) fn status(code: &str) -> StatusCode {
         | "grant_invalid"
         | "root_mismatch"
         | "result_mismatch"
+        | "private_invalid"
+        | "private_mismatch"
         | "unknown_method"
         | "unknown_invitation"
         | "unknown_principal"

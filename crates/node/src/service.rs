@@ -25,6 +25,7 @@ use crate::message::Placed;
 use crate::metrics::Metrics;
 use crate::oracle::Desk;
 use crate::peers::Peers;
+use crate::private::Privates;
 use crate::problem::ApiError;
 use crate::publisher::Publisher;
 use crate::read_model::ReadModel;
@@ -57,6 +58,7 @@ pub(crate) struct Node {
     pub oracle: Desk,
     pub keygens: KeyGenerations,
     pub computations: Computations,
+    pub privates: Privates,
     pub metrics: Arc<Metrics>,
     pub vitals: Vitals,
     pub clock: Clock,
@@ -163,9 +165,10 @@ pub(crate) const MINT: &str = "mint";
 pub(crate) const TLS: &str = "tls";
 
 /// What a peer answers from the ledger, and says in no field how far it must be.
-const OF_THE_LEDGER: [&str; 9] = [
+const OF_THE_LEDGER: [&str; 10] = [
     "/peer/v1/openings/ask",
     "/peer/v1/particulars",
+    "/peer/v1/private/ask",
     "/peer/v1/oracle/commit",
     "/peer/v1/oracle/sign",
     "/peer/v1/dkg/start",

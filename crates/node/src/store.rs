@@ -4,6 +4,8 @@
 //! share one flush to disk. Nothing here is believed without the ledger: an opening is stored under
 //! the commitment it opens, a share with the transaction that recorded it.
 
+mod private;
+
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite};
 use tokio::sync::{mpsc, oneshot};
 use wire::Bytes;
+
+pub(crate) use self::private::{Counts, Known, Row as PrivateRow, Standing};
 
 /// The node's tables. Cheap to clone.
 #[derive(Clone)]
@@ -262,8 +266,8 @@ impl Store {
         self.queue.send(waiting).await.map_err(|_| StoreError::Unavailable)
     }
 
-    /// Copies the tables into a new file as of one moment, without what the keys of computations' checkpoints derive from: with it,
-    /// checkpoints could be read that are destroyed by then.
+    /// Copies the tables into a new file as of one moment, without what the keys of computations' checkpoints and of private payloads
+    /// derive from: with it, some could be read that are destroyed by then.
     ///
     /// # Errors
     /// What SQLite says.
@@ -271,6 +275,7 @@ impl Store {
         vacuum(&self.readers, path).await?;
         let copy = pool(path, 1).await?;
         sqlx::query("UPDATE sessions SET salt = randomblob(32) WHERE length(salt) = 32").execute(&copy).await?;
+        private::strip(&copy).await?;
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&copy).await?;
         copy.close().await;
         Ok(())

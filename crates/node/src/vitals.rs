@@ -37,6 +37,10 @@ pub(crate) struct Vitals {
     model_height: Gauge,
     model_failed: Gauge,
     recovery: Gauge,
+    private: Gauge,
+    private_bytes: Gauge,
+    private_room: Gauge,
+    private_missing_age: Gauge,
     /// The oldest submission that waits, and since when it is seen to.
     waiting: Mutex<Option<(u64, Instant)>>,
     looking: Mutex<()>,
@@ -75,6 +79,14 @@ impl Vitals {
             key_age: metrics.gauge("sottovoce_key_age_seconds", "Age of a key, by the ledger.", &["key"]),
             model_height: gauge("sottovoce_read_model_height", "Newest block in the read model, where there is one."),
             model_failed: gauge("sottovoce_read_model_failed", "1 while the read model stands still."),
+            private: metrics.gauge(
+                "sottovoce_private",
+                "Private payloads, by how this node has them: held, missing, or purged and not on record.",
+                &["standing"],
+            ),
+            private_bytes: gauge("sottovoce_private_bytes", "Bytes of those that are held."),
+            private_room: gauge("sottovoce_private_room_bytes", "Most bytes of them that are kept."),
+            private_missing_age: gauge("sottovoce_private_missing_seconds", "For how long the oldest is missing."),
             recovery: gauge(
                 "sottovoce_recovery_pending",
                 "1 while another key is about to replace the member's operator key.",
@@ -144,6 +156,14 @@ impl Vitals {
         if let Ok(Some(since)) = replica.cosigning_since() {
             self.key_age.set(&["cosigner"], age(since));
         }
+        let private = node.privates.counts();
+        for (standing, count) in [("held", private.held), ("missing", private.missing), ("purging", private.purging)] {
+            self.private.set(&[standing], count as f64);
+        }
+        self.private_bytes.set(&[], private.bytes as f64);
+        self.private_room.set(&[], node.privates.most() as f64);
+        let missing = if private.missing > 0 { age(private.missing_since) } else { 0.0 };
+        self.private_missing_age.set(&[], missing);
         let recovery = replica.view().ok().and_then(|view| read::recovery(&view, &node.member).ok().flatten());
         flag(&self.recovery, recovery.is_some());
         let joined = replica.view().ok().and_then(|view| read::member(&view, &node.member).ok().flatten());

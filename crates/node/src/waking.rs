@@ -1,4 +1,5 @@
-//! Has a block made where the ledger has work of its own to do, and nobody sends anything after which it could.
+//! Has a block made where the ledger has work of its own to do, or a private payload's date has come, and nobody sends anything after
+//! which that could be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +32,11 @@ pub(crate) async fn run(node: Arc<Node>) {
 async fn wake(node: &Node) -> Result<bool, ApiError> {
     let view = node.replica.view()?;
     let (trigger, alarm) = (read::next_trigger(&*view)?, read::next_alarm(&*view)?);
-    let times = trigger.map(|trigger| trigger.at).into_iter().chain(alarm.map(|alarm| alarm.at));
-    let Some(at) = times.min() else { return Ok(false) };
-    let waited = node.now().saturating_sub(at.max(node.replica.time()));
+    // The ledger's own work, or a private payload's date that no block has reached.
+    let date = node.privates.next_date().filter(|date| *date > node.replica.time());
+    let due = [trigger.map(|trigger| trigger.at), alarm.map(|alarm| alarm.at), date].into_iter().flatten().min();
+    let Some(due) = due else { return Ok(false) };
+    let waited = node.now().saturating_sub(due.max(node.replica.time()));
     if waited < GRACE {
         return Ok(false);
     }

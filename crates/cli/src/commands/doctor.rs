@@ -303,6 +303,7 @@ async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Finding
         ),
         (None, _) => {}
     }
+    private(&gauge, findings);
     match gauge("sottovoce_audit_intact") {
         Some("1") => findings.ok("audit trail", "", "whole, when the node last looked"),
         Some(_) => findings.bad(
@@ -319,6 +320,35 @@ async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Finding
             "the node has not looked through it yet",
             "ask again in a while",
         ),
+    }
+}
+
+/// Payloads that only some members hold, as the node tells of them; an earlier version has none.
+fn private<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings) {
+    let number = |name: &str| gauge(name).and_then(|text| text.parse::<f64>().ok());
+    let counts =
+        ["held", "missing", "purging"].map(|name| number(&format!("sottovoce_private{{standing=\"{name}\"}}")));
+    let [Some(held), Some(missing), Some(purging)] = counts else { return };
+    let room = number("sottovoce_private_bytes").zip(number("sottovoce_private_room_bytes"));
+    if missing > 0.0 {
+        let minutes = number("sottovoce_private_missing_seconds").unwrap_or(0.0) / 60.0;
+        let found = format!("{missing} are missing, the oldest for {minutes:.0} minutes; {held} are here");
+        let hint = "sotto private list --missing names them: is a node of their senders running, and is there room (private.max_bytes)?";
+        findings.bad(Level::Warning, "private payloads", "", found, hint);
+    } else if room.is_some_and(|(bytes, most)| bytes > most * 0.9) {
+        let hint = "purge what is no longer needed, or raise private.max_bytes in the configuration";
+        findings.bad(Level::Warning, "private payloads", "", format!("{held} take most of the room for them"), hint);
+    } else if purging > 0.0 {
+        let hint = "it records them as soon as the ledger takes them; if it lasts, the node's log says why";
+        findings.bad(
+            Level::Warning,
+            "private payloads",
+            "",
+            format!("{purging} purges are not on the ledger yet"),
+            hint,
+        );
+    } else {
+        findings.ok("private payloads", "", format!("{held} are here, none is missing"));
     }
 }
 

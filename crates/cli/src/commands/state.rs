@@ -13,12 +13,25 @@ use crate::output::{Output, fields, moment};
 
 pub(super) async fn run(command: StateCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let StateCommand::Prove { key, height, out } = command;
+    prove((&key, height), &out, surroundings, output).await
+}
+
+/// Has what the state says of a key, after a block or the newest, proven into a file.
+///
+/// # Errors
+/// The node's; where what it gave proves nothing.
+pub(super) async fn prove(
+    (key, height): (&str, Option<u64>),
+    out: &Path,
+    surroundings: &Surroundings,
+    output: &Output,
+) -> Result<(), Failure> {
     if out.exists() {
-        return Err(Failure::file(&out, &std::io::ErrorKind::AlreadyExists.into()));
+        return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
     }
     let mut session = surroundings.session()?;
     let waiting = output.waiting("the members cosign");
-    let text = session.client.prove_state(&key, height).await?;
+    let text = session.client.prove_state(key, height).await?;
     let consortium = session.refresh().await?.to_toml();
     drop(waiting);
     let verified =
@@ -28,8 +41,8 @@ pub(super) async fn run(command: StateCommand, surroundings: &Surroundings, outp
     if !asked {
         return Err(Failure::new("the node gave a proof of something else").hint("do not rely on that node"));
     }
-    fs::write(&out, text).map_err(|error| Failure::file(&out, &error))?;
-    show(&verified, Some(&out), output);
+    fs::write(out, text).map_err(|error| Failure::file(out, &error))?;
+    show(&verified, Some(out), output);
     Ok(())
 }
 
@@ -51,11 +64,13 @@ pub(super) fn show(verified: &VerifiedState, file: Option<&Path>, output: &Outpu
     let VerifiedState { state, consortium, fingerprint, .. } = verified;
     let key = String::from_utf8_lossy(&state.key).escape_default().to_string();
     let value = state.value.as_deref().map(wire::text::to_hex);
+    let private = verified.private();
     let word = if value.is_some() { "present" } else { "absent" };
     let json = json!({
         "verified": true, "file": file, "key": key, "value": value, "height": state.header.height,
         "time": state.header.time, "consortium": consortium, "fingerprint": fingerprint, "cosigners": state.cosigners,
         "ml_dsa": state.ml_dsa,
+        "private": private.as_ref().map(|(private, unsigned)| json!({ "record": private, "unsigned": unsigned })),
     });
     let what = match &value {
         Some(_) => format!("Verified: after block {} the state held this under `{key}`.", state.header.height),
@@ -71,6 +86,9 @@ pub(super) fn show(verified: &VerifiedState, file: Option<&Path>, output: &Outpu
         rows.push(("CBOR", value));
     }
     let mut text = format!("{what}\n\n{}", fields(&rows));
+    if let Some((private, unsigned)) = private {
+        text.push_str(&format!("\n\n{}", super::private::proven(&private, &unsigned)));
+    }
     if let Some(file) = file {
         text.push_str(&format!("\n\nVerify it anywhere: sotto verify {} --consortium FILE", file.display()));
     }

@@ -9,6 +9,7 @@ mod ml_dsa;
 mod modules;
 mod offers;
 mod ordering;
+mod private;
 mod recovery;
 mod spine;
 mod world;

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, events, governance, log, members, modules, release, request, search};
+use super::{backup, events, governance, log, members, modules, private, release, request, search};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,11 @@ use super::{backup, events, governance, log, members, modules, release, request,
         modules::show,
         modules::kept,
         members::particulars,
+        private::put,
+        private::list,
+        private::show,
+        private::payload,
+        private::purge,
         members::rotate,
         members::audit,
         backup::begin,

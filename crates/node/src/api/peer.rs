@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use contracts::code;
+use contracts::message::Opening;
 use ledger::VerifiedTransaction;
 use policy::Disclosed;
 
@@ -14,14 +15,14 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskRecord,
-    AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned,
-    DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer, Openings,
-    OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, Record, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskPrivate,
+    AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState,
+    Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer,
+    Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, PrivateTold, Record, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
-use crate::{compute, dkg, oracle, particulars, requests, snapshots};
+use crate::{compute, dkg, oracle, particulars, private, requests, snapshots};
 
 type Answer<T> = Result<Cbor<T>, ApiError>;
 
@@ -39,6 +40,8 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/openings", post(openings))
         .route("/peer/v1/openings/ask", post(ask_openings))
         .route("/peer/v1/particulars", post(particulars))
+        .route("/peer/v1/private", post(private_told))
+        .route("/peer/v1/private/ask", post(ask_private))
         .route("/peer/v1/oracle/commit", post(oracle_commit))
         .route("/peer/v1/oracle/sign", post(oracle_sign))
         .route("/peer/v1/dkg/start", post(dkg_start))
@@ -114,6 +117,14 @@ async fn ask_openings(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<A
 
 async fn particulars(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskParticulars>) -> Answer<Disclosed> {
     particulars::answer(&node, &member, ask).await.map(Cbor)
+}
+
+async fn private_told(State(node): Shared, Peer(member): Peer, Cbor(told): Cbor<PrivateTold>) -> Answer<Done> {
+    private::receive(&node, &member, told).await.map(Cbor)
+}
+
+async fn ask_private(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskPrivate>) -> Answer<Opening> {
+    private::give(&node, &member, ask).await.map(Cbor)
 }
 
 async fn oracle_commit(
