@@ -11,7 +11,7 @@ use wire::Limits;
 use crate::message::ModuleDrop;
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
-    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery, requests,
+    assets, code, escrow, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery, requests,
     triggers, verdicts,
 };
 
@@ -59,6 +59,10 @@ impl Application for Contracts {
             ("members", "issuer_accredit") => members::issuer_accredit(w, decode(bytes)?),
             ("members", "issuer_revoke") => members::issuer_revoke(w, &decode(bytes)?),
             ("oracles", "confirm") => oracles::confirm(w, decode(bytes)?),
+            ("escrow", "deal") => escrow::deal(w, decode(bytes)?),
+            ("escrow", "receive") => escrow::receive(w, decode(bytes)?),
+            ("escrow", "destroy") => escrow::destroy(w, &decode(bytes)?),
+            ("escrow", "contribute") => escrow::contribute(w, decode(bytes)?),
             ("ordering", "seat") => ordering::seat(w, &decode(bytes)?),
             ("ordering", "begin") => ordering::begin(w, &decode(bytes)?),
             ("ordering", "enter") => ordering::enter(w, &decode(bytes)?),

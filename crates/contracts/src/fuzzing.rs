@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 27] = [
+const METHODS: [(&str, &str); 31] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -62,6 +62,10 @@ const METHODS: [(&str, &str); 27] = [
     ("x-a", "book"),
     ("x-b", "add"),
     ("x-c", "add"),
+    ("escrow", "deal"),
+    ("escrow", "receive"),
+    ("escrow", "destroy"),
+    ("escrow", "contribute"),
 ];
 
 const MODULES: [&[u8]; 2] = [

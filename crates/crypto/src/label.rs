@@ -89,6 +89,8 @@ impl Label {
     pub const CHECKPOINT_KEY: Self = Self("sottovoce/v1/checkpoint-key");
     /// A member's new operator key, which the members are to put in the lost one's place.
     pub const RECOVERY: Self = Self("sottovoce/v1/recovery");
+    /// What escrow agents share, hand on and open.
+    pub const ESCROW: Self = Self("sottovoce/v1/escrow");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
     /// What a backup of a node holds.

@@ -11,7 +11,7 @@ use crypto::keystore::Keys as _;
 use crypto::{Digest, Secret};
 use query::Table;
 use tokio::sync::mpsc;
-use vault::Access;
+use vault::{Access, Recipient};
 
 use crate::problem::ApiError;
 use crate::service::{Node, RECIPIENT};
@@ -31,6 +31,7 @@ pub(crate) async fn seal(
     body: Pieces,
 ) -> Result<Asset, ApiError> {
     let recipient = node.keys.recipient(RECIPIENT)?;
+    let escrow = read::escrow(&node.replica.view()?)?.map(|epoch| epoch.group.key);
     let vault = node.vault.clone();
     let (table, label) = (kind == "table", name.clone());
     let sealed = tokio::task::spawn_blocking(move || {
@@ -39,7 +40,8 @@ pub(crate) async fn seal(
             line: Vec::new(),
             wanted: table,
         };
-        let summary = vault.put(&mut header, [&recipient], label.as_bytes());
+        let to = [Recipient::Key(&recipient)].into_iter().chain(escrow.as_ref().map(Recipient::Escrow));
+        let summary = vault.put(&mut header, to, label.as_bytes());
         summary.map(|summary| (summary, header.line))
     });
     let (summary, header) = sealed.await.map_err(|error| ApiError::internal(error.to_string()))??;

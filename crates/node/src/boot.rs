@@ -34,7 +34,7 @@ use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
 use crate::vitals::Vitals;
-use crate::{api, clock, compute, pruning, waking};
+use crate::{api, clock, compute, escrow, pruning, waking};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -96,6 +96,7 @@ pub async fn run(
         vault: Arc::new(Vault::open(directory.join("vault"))?),
         oracle: Default::default(),
         keygens: Default::default(),
+        agent: Default::default(),
         computations: Default::default(),
         vitals: Vitals::new(&metrics),
         metrics: metrics.clone(),
@@ -135,6 +136,7 @@ pub async fn run(
     let keeping = tokio::spawn(compute::watch(node.clone()));
     let publishing = tokio::spawn(publisher::run(node.clone()));
     let waking = tokio::spawn(waking::run(node.clone()));
+    let escrow = tokio::spawn(escrow::run(node.clone()));
     let pruning = tokio::spawn(pruning::run(node.clone()));
     let projecting = node.read_model.clone();
     let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
@@ -152,6 +154,7 @@ pub async fn run(
     keeping.abort();
     publishing.abort();
     waking.abort();
+    escrow.abort();
     pruning.abort();
     // It ends by itself; a database that does not let go is left to find out that nobody is there.
     if timeout(LEAVE, projecting).await.is_err() {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::compute::Computations;
 use crate::config::{Compute, Keep};
 use crate::dkg::KeyGenerations;
+use crate::escrow::Agent;
 use crate::message::Placed;
 use crate::metrics::Metrics;
 use crate::oracle::Desk;
@@ -56,6 +57,7 @@ pub(crate) struct Node {
     pub backups: Backups,
     pub oracle: Desk,
     pub keygens: KeyGenerations,
+    pub agent: Agent,
     pub computations: Computations,
     pub metrics: Arc<Metrics>,
     pub vitals: Vitals,
@@ -161,7 +163,7 @@ pub(crate) const MINT: &str = "mint";
 pub(crate) const TLS: &str = "tls";
 
 /// What a peer answers from the ledger, and says in no field how far it must be.
-const OF_THE_LEDGER: [&str; 9] = [
+const OF_THE_LEDGER: [&str; 10] = [
     "/peer/v1/openings/ask",
     "/peer/v1/particulars",
     "/peer/v1/oracle/commit",
@@ -169,6 +171,7 @@ const OF_THE_LEDGER: [&str; 9] = [
     "/peer/v1/dkg/start",
     "/peer/v1/dkg/exchange",
     "/peer/v1/dkg/finish",
+    "/peer/v1/escrow/part",
     "/peer/v1/compute/cancel",
     "/peer/v1/compute/finish",
 ];
