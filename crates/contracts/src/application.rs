@@ -11,8 +11,8 @@ use wire::Limits;
 use crate::message::ModuleDrop;
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
-    assets, code, escrow, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery, requests,
-    triggers, verdicts,
+    assets, code, escrow, governance, grants, key, members, modules, offers, oracles, ordering, read, recovery,
+    requests, triggers, verdicts,
 };
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.

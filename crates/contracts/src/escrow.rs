@@ -80,10 +80,7 @@ impl Making {
 /// Which authorisation a partial opening serves: no other accepts it.
 pub fn context(chain: &Digest, opening: &EscrowOpening, epoch: u64) -> Digest {
     let (proposal, recipient) = (opening.proposal, opening.recipient.id());
-    hash(
-        Label::ESCROW,
-        &[b"context", chain.as_ref(), proposal.as_ref(), &epoch.to_be_bytes(), recipient.as_ref()],
-    )
+    hash(Label::ESCROW, &[b"context", chain.as_ref(), proposal.as_ref(), &epoch.to_be_bytes(), recipient.as_ref()])
 }
 
 /// HPKE's info of a partial opening: label, purpose, context, agent.
@@ -127,10 +124,8 @@ pub(crate) fn receive(world: &mut World<'_>, receive: EscrowReceive) -> Result<(
     if let Some(unknown) = dealers.iter().find(|dealer| !dealt.contains_key(dealer)) {
         return Err(code::MALFORMED.refuse(format!("dealer {unknown} has not dealt")));
     }
-    let mut reports: BTreeMap<u16, Vec<u16>> = read::escrow_received(world.state, &proposal)?
-        .into_iter()
-        .map(|one| (one.index, one.dealers))
-        .collect();
+    let mut reports: BTreeMap<u16, Vec<u16>> =
+        read::escrow_received(world.state, &proposal)?.into_iter().map(|one| (one.index, one.dealers)).collect();
     if let Some(before) = reports.get(&index)
         && (before.len() >= dealers.len() || !before.iter().all(|dealer| dealers.contains(dealer)))
     {

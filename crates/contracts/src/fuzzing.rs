@@ -206,7 +206,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, ProposalState, Recover, Wake, recovery};
+    use crypto::Secret;
+    use crypto::escrow::{Dealing, EscrowKey, Polynomial, Round, Wrap};
+    use crypto::kem::Sealed;
+
+    use crate::message::{
+        Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
+        ModuleState, OraclePlan, ProposalState, Recover, Wake, recovery,
+    };
     use crate::record::Role;
 
     /// Well-formed arguments, by method and sender.
@@ -233,6 +240,8 @@ mod tests {
             }),
             Action::Install(installation("x-c", MODULES[1])),
             Action::Uninstall(Uninstall { name: "x-a".into(), erase: false }),
+            Action::Escrow(EscrowPlan { threshold: 2, agents: vec!["founder".into(), "other".into()], fresh: false }),
+            Action::Open(EscrowOpen { asset: *CHAIN, wrap: wrap(), recipient: card("other").recipient }),
         ]);
         let propose = |action| Propose { action, expires: NOW + 5, reason: "a\nb".into() };
         let mut seeds: Vec<Vec<u8>> =
@@ -253,10 +262,28 @@ mod tests {
             (23, wire::to_vec(&("mri",))),
             (24, wire::to_vec(&("mri", NOW / 86_400_000 + 1))),
             (25, wire::to_vec(&("mri",))),
+            (27, wire::to_vec(&EscrowDeal { proposal: open, dealing: dealing() })),
+            (28, wire::to_vec(&EscrowReceive { proposal: open, dealers: vec![1, 2] })),
+            (29, wire::to_vec(&EscrowDestroy { epoch: 1 })),
+            (30, wire::to_vec(&EscrowContribute { proposal: open, sealed: sealed() })),
         ] {
             seeds.push([&[method, 0][..], &arguments].concat());
         }
         seeds
+    }
+
+    fn wrap() -> Wrap {
+        let key = EscrowKey(dealing().commitments[0]);
+        Wrap::seal(&key, &CHAIN, &Secret::new([3; 32])).unwrap()
+    }
+
+    fn dealing() -> Dealing {
+        let round = Round::new(*CHAIN, 2, 2).unwrap();
+        Polynomial::fresh(&round).dealing(&round, 1)
+    }
+
+    fn sealed() -> Sealed {
+        crypto::kem::seal(&card("other").recipient, b"", b"", b"a partial opening").unwrap()
     }
 
     fn recover() -> Recover {

@@ -8,9 +8,9 @@ use minicbor::{Decode, Encode};
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
     AccreditedIssuer, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, EscrowContribution,
-    EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member, MemberKey,
-    OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger, ValidatorSet,
-    Version,
+    EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member,
+    MemberKey, OracleEpoch, PendingModule, Principal, Proposal, Quorum, Recovering, Request, Tally, Trigger,
+    ValidatorSet, Version,
 };
 use crate::{assets, governance, key};
 

@@ -8,8 +8,8 @@ use policy::Terms;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{
-    Action, Apply, AssetRegister, Callers, EscrowPlan, MemberCard, OraclePlan, OraclesConfirm, ReleaseRecord, ResultRecord, Room,
-    Verdict,
+    Action, Apply, AssetRegister, Callers, EscrowPlan, MemberCard, OraclePlan, OraclesConfirm, ReleaseRecord,
+    ResultRecord, Room, Verdict,
 };
 
 /// What a principal may do.

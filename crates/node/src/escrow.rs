@@ -154,7 +154,9 @@ pub(crate) fn part(node: &Node, member: &str, ask: &AskEscrowPart) -> Result<Esc
     let agent = index_in(&making.decided.plan.agents, member)
         .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("`{member}` is not to be an escrow agent")))?;
     let dealer = index_in(making.dealers(), &node.member)
-        .filter(|index| read::escrow_dealt(&*view, &ask.proposal).is_ok_and(|all| all.iter().any(|one| one.index == *index)))
+        .filter(|index| {
+            read::escrow_dealt(&*view, &ask.proposal).is_ok_and(|all| all.iter().any(|one| one.index == *index))
+        })
         .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("`{}` has not dealt", node.member)))?;
     let part = polynomial(node, &ask.proposal)?.part(agent);
     let info = part_info(&ask.proposal, dealer, agent);
@@ -367,7 +369,12 @@ mod tests {
     #[test]
     fn handles_are_short_enough_and_differ() {
         let proposal = Digest::from([0xab; 32]);
-        let all = [polynomial_handle(&proposal), part_handle(&proposal, 16), part_handle(&proposal, 1), share_handle(u64::MAX)];
+        let all = [
+            polynomial_handle(&proposal),
+            part_handle(&proposal, 16),
+            part_handle(&proposal, 1),
+            share_handle(u64::MAX),
+        ];
         assert!(all.iter().all(|handle| handle.len() <= 64));
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 4);
     }

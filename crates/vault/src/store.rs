@@ -224,7 +224,8 @@ impl Vault {
         let mut changed = Vec::new();
         for id in self.list()? {
             let head = self.head(&id)?;
-            let escrow = to.iter().rev().find_map(|to| if let Recipient::Escrow(key) = to { Some(**key) } else { None });
+            let escrow =
+                to.iter().rev().find_map(|to| if let Recipient::Escrow(key) = to { Some(**key) } else { None });
             let listed: Vec<_> = to.iter().filter(|to| !matches!(to, Recipient::Escrow(_))).collect();
             let same = head.stanzas().list().len() == listed.len()
                 && head.stanzas().list().iter().zip(listed).all(|(stanza, to)| stanza.is_for(to))

@@ -162,8 +162,7 @@ fn a_wrap_whose_coins_do_not_come_from_the_data_key_opens_nothing() {
     let (here, context) = (object("here"), sha256(&[b"decided"]));
     let honest = Wrap::seal(&group.key, &here, &data(1)).unwrap();
     let (r, s) = (Scalar::from(5_u8), Scalar::from(7_u8));
-    let mut wrap =
-        Wrap { point: encode(&RistrettoPoint::mul_base(&r)), twin: encode(&(*TWIN * r)), ..honest };
+    let mut wrap = Wrap { point: encode(&RistrettoPoint::mul_base(&r)), twin: encode(&(*TWIN * r)), ..honest };
     let (w, twin_w) = (encode(&RistrettoPoint::mul_base(&s)), encode(&(*TWIN * s)));
     let parts: [&[u8]; 7] = [
         wrap.key.0.as_ref(),

@@ -97,7 +97,8 @@ impl Wrap {
         let Self { key, masked, point, twin, .. } = self;
         let (w, twin_w) = (encode(w), encode(twin_w));
         let object = object.as_ref();
-        let parts = [key.0.as_ref(), object, masked.as_ref(), point.as_ref(), w.as_ref(), twin.as_ref(), twin_w.as_ref()];
+        let parts =
+            [key.0.as_ref(), object, masked.as_ref(), point.as_ref(), w.as_ref(), twin.as_ref(), twin_w.as_ref()];
         challenge("wrap", &parts)
     }
 }
@@ -198,7 +199,11 @@ pub fn combine(
     }
     let needed = group.threshold;
     if sound.len() < usize::from(needed) {
-        return Err(if wrong.is_empty() { Error::TooFew { found: sound.len(), needed } } else { Error::Partials(wrong) });
+        return Err(if wrong.is_empty() {
+            Error::TooFew { found: sound.len(), needed }
+        } else {
+            Error::Partials(wrong)
+        });
     }
     let sound: BTreeMap<u16, RistrettoPoint> = sound.into_iter().take(needed.into()).collect();
     let factors = sound.keys().map(|index| lagrange(*index, sound.keys().copied()));

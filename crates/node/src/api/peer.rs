@@ -14,10 +14,11 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskEscrowPart, AskOpenings, AskOrdering, AskPart, AskParticulars, AskRecord,
-    AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState, Cosigned,
-    DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, EscrowPart, Forward, Forwarded, Offer, Openings,
-    OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, Record, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskEscrowPart, AskOpenings, AskOrdering, AskPart,
+    AskParticulars, AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart,
+    ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs,
+    EscrowPart, Forward, Forwarded, Offer, Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes,
+    Record, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
