@@ -242,6 +242,9 @@ pub(crate) fn authorise(world: &mut World<'_>, open: &EscrowOpen, proposal: &Pro
     let Some(object) = objects.into_iter().find(|object| open.wrap.check(object).is_ok()) else {
         return Err(code::MALFORMED.refuse("the wrap was not made for this asset's object"));
     };
+    if world.get::<Digest>(&key::object(&object))? != Some(asset.id) {
+        return Err(code::NO_ESCROW.refuse("the asset was registered before there were escrow agents"));
+    }
     let epoch = read::escrow_of(world.state, &open.wrap.key)?
         .ok_or_else(|| code::NO_ESCROW.refuse(format!("no agents hold the key {}", open.wrap.key)))?;
     let opening = EscrowOpening {

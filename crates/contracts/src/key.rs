@@ -131,6 +131,11 @@ pub(crate) fn escrow_until(until: u64, proposal: &Digest) -> String {
     stamped(ESCROW_OPENINGS, until, proposal)
 }
 
+/// Whose asset a sealed object is, where it was registered since there are escrow agents.
+pub(crate) fn object(id: &Digest) -> String {
+    format!("escrow/object/{id}")
+}
+
 /// The parts of an opening, by epoch and agent.
 pub(crate) fn escrow_contributions(proposal: &Digest) -> String {
     format!("escrow/contribution/{proposal}/")

@@ -259,6 +259,9 @@ fn agents_open_what_the_members_decide_to_whom_they_decide() {
     let (asset, object, wrap) = escrowed(&mut world);
     let reader = PrivateKey::generate(Suite::X25519);
     let open = EscrowOpen { asset, wrap, recipient: reader.public().clone() };
+    // A thief of the object's ciphertext makes it no asset of its own.
+    let theft = AssetRegister { name: "mine".into(), ..read::asset(&world.state, &asset).unwrap().unwrap().registered };
+    assert_eq!(code(world.send(&keys("northgate").node, "assets.register", &theft)), "asset_invalid");
     // Another asset's object, a key that nobody holds, a wrap that was changed.
     let foreign = crypto::escrow::EscrowKey(wrap.point);
     let stray = Wrap::seal(&foreign, &object, &Secret::new([5; 32])).unwrap();
