@@ -4,9 +4,9 @@
 
 use contracts::message::{Opening, Parameters};
 use contracts::record::{
-    DecidedEscrow, EscrowContribution, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived,
+    DecidedEscrow, EscrowContribution, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Installed, Kept,
+    Notice, Proposal, Request, Tally,
 };
-use contracts::record::{Installed, Kept, Notice, Proposal, Request, Tally};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -165,12 +165,12 @@ fn begin(world: &mut World<'_>, making: Making, dealings: &BTreeMap<u16, Dealing
 /// Takes an agent's word that it holds its share of an earlier epoch no more.
 pub(crate) fn destroy(world: &mut World<'_>, destroy: &EscrowDestroy) -> Result<(), Failure> {
     let member = world.node()?;
-    let unknown = || code::EPOCH_INVALID.refuse(format!("there is no epoch {} of escrow agents", destroy.epoch));
+    let unknown = || code::ESCROW_EPOCH.refuse(format!("there is no epoch {} of escrow agents", destroy.epoch));
     let epoch = read::escrow_epoch(world.state, destroy.epoch)?.ok_or_else(unknown)?;
     place(&epoch.agents, &member, "agent")?;
     let newest = read::escrow_of(world.state, &epoch.group.key)?.ok_or_else(unknown)?.number;
     if newest == epoch.number {
-        return Err(code::EPOCH_INVALID.refuse("the key of this epoch was not handed on: its shares are still needed"));
+        return Err(code::ESCROW_EPOCH.refuse("the key of this epoch was not handed on: its shares are still needed"));
     }
     let at = format!("{}{member}", key::escrow_destroyed(epoch.number));
     if world.get::<EscrowDestroyed>(&at)?.is_some() {
@@ -238,8 +238,8 @@ pub(crate) fn authorise(world: &mut World<'_>, open: &EscrowOpen, proposal: &Pro
     let asset = read::asset(world.state, &open.asset)?
         .ok_or_else(|| code::UNKNOWN_ASSET.refuse(format!("no asset {}", open.asset)))?;
     let objects = asset.registered.commitments.iter().filter(|one| one.suite == SEALED_OBJECT);
-    let objects = objects.filter_map(|one| wire::Fixed::from_slice(&one.params).map(Digest));
-    let Some(object) = objects.into_iter().find(|object| open.wrap.check(object).is_ok()) else {
+    let mut objects = objects.filter_map(|one| wire::Fixed::from_slice(&one.params).map(Digest));
+    let Some(object) = objects.find(|object| open.wrap.check(object).is_ok()) else {
         return Err(code::MALFORMED.refuse("the wrap was not made for this asset's object"));
     };
     if world.get::<Digest>(&key::object(&object))? != Some(asset.id) {
@@ -290,7 +290,7 @@ fn check_left(world: &World<'_>, epoch: &EscrowEpoch, without: &str) -> Result<(
 fn making(world: &World<'_>, proposal: &Digest) -> Result<Making, Failure> {
     Making::under_way(world.state, &world.chain)?
         .filter(|making| making.decided.proposal == *proposal)
-        .ok_or_else(|| code::EPOCH_INVALID.refuse(format!("no agents wait for a key by {proposal}")))
+        .ok_or_else(|| code::ESCROW_EPOCH.refuse(format!("no agents wait for a key by {proposal}")))
 }
 
 fn place(members: &[String], member: &str, what: &str) -> Result<u16, Failure> {

@@ -156,7 +156,7 @@ pub(crate) fn part(node: &Node, member: &str, ask: &AskEscrowPart) -> Result<Esc
     let view = node.replica.view()?;
     let making = Making::under_way(&*view, &node.replica.chain())?;
     let Some(making) = making.filter(|making| making.decided.proposal == ask.proposal) else {
-        return Err(ApiError::new(code::EPOCH_INVALID, "no agents wait for a key by this decision"));
+        return Err(ApiError::new(code::ESCROW_EPOCH, "no agents wait for a key by this decision"));
     };
     let agent = index_in(&making.decided.plan.agents, member)
         .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("`{member}` is not to be an escrow agent")))?;
@@ -202,12 +202,11 @@ fn clear(
     current: Option<&EscrowEpoch>,
     handles: &BTreeSet<String>,
 ) -> Result<(), ApiError> {
-    let name = |proposal: &Digest| short(proposal);
-    let under_way = making.map(|making| name(&making.decided.proposal));
+    let under_way = making.map(|making| short(&making.decided.proposal));
     let waits = current
         .filter(|epoch| index_in(&epoch.agents, &node.member).is_some())
         .filter(|epoch| node.keys.secret(&share_handle(epoch.number)).is_err())
-        .map(|epoch| name(&epoch.proposal));
+        .map(|epoch| short(&epoch.proposal));
     for handle in handles {
         let of = |run: &Option<String>| run.as_ref().is_some_and(|run| handle.contains(run.as_str()));
         let over = match handle {

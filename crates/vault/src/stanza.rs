@@ -172,7 +172,8 @@ impl Stanzas {
     ) -> Result<Self, Error> {
         let mut list = Vec::new();
         for to in to {
-            match to.into() {
+            let to: Recipient<'a> = to.into();
+            match to {
                 Recipient::Key(to) => list.push(Stanza::direct(to, unlocked)?),
                 Recipient::Batch(to) => list.push(Stanza::batch(to, unlocked)),
                 Recipient::Escrow(key) => {

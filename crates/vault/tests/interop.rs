@@ -97,7 +97,7 @@ fn python_checks_the_escrow_wrap() {
     let case = Case::new(10);
     let key = PrivateKey::from_secret(
         Suite::X25519,
-        crypto::Secret::new(hex::decode(fs::read(case.directory.path().join("key")).unwrap()).unwrap()),
+        crypto::Secret::new(wire::text::hex(&fs::read_to_string(case.directory.path().join("key")).unwrap()).unwrap()),
     )
     .unwrap();
     // The base point is a key as good as any, for whoever only seals.

@@ -1,8 +1,9 @@
 //! Whole objects and ranges: what opens, and what must not.
 
+use crypto::escrow::{Group, Origin, Polynomial, Round, Share, Wrap, combine};
 use crypto::kem::{PrivateKey, RecipientKey, Suite};
 use crypto::keystore::{Cost, FileKeys};
-use crypto::{Secret, merkle};
+use crypto::{Label, Secret, merkle};
 use proptest::prelude::*;
 use vault::{
     Access, BatchKey, Error, Head, KeyBatch, MAX_ASSOCIATED, MAX_STANZAS, Recipient, SEGMENT, Stanzas, Summary, open,

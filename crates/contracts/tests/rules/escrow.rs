@@ -98,7 +98,7 @@ fn agents_are_named_by_ballot_and_make_a_key() {
     assert!(read::escrow_dealt(&world.state, &epoch.proposal).unwrap().is_empty());
     assert!(read::escrow_received(&world.state, &epoch.proposal).unwrap().is_empty());
     let late = EscrowReceive { proposal: epoch.proposal, dealers: vec![1] };
-    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.receive", &late)), "epoch_invalid");
+    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.receive", &late)), "escrow_epoch");
     // Nobody names agents alone, nor whoever is no member, nor twice, nor too few.
     for (action, refusal) in [
         (plan(2, &["st-anna", "nobody"], false), "unknown_member"),
@@ -111,7 +111,7 @@ fn agents_are_named_by_ballot_and_make_a_key() {
         assert_eq!(propose(&mut world, FOUNDER, action).unwrap_err(), refusal);
     }
     let destroy = EscrowDestroy { epoch: 1 };
-    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.destroy", &destroy)), "epoch_invalid");
+    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.destroy", &destroy)), "escrow_epoch");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_silent_and_a_lying_dealer_are_done_without() {
     assert_eq!(code(world.send(&keys(FOUNDER).node, "escrow.deal", &stranger)), "not_permitted");
     assert_eq!(code(world.send(&keys("st-anna").operator, "escrow.deal", &stranger)), "not_permitted");
     let other = EscrowDeal { proposal: digest("other"), ..stranger };
-    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.deal", &other)), "epoch_invalid");
+    assert_eq!(code(world.send(&keys("st-anna").node, "escrow.deal", &other)), "escrow_epoch");
     for (index, name) in (1..4).zip(all) {
         assert_eq!(deal(&mut world, &making, name, &dealers[&index]), "ok");
         assert_eq!(deal(&mut world, &making, name, &dealers[&index]), "already_recorded");
@@ -190,7 +190,7 @@ fn the_key_is_handed_on_by_any_enough_of_those_who_hold_it() {
     assert_eq!(code(world.send(&keys("eastfield").node, "escrow.destroy", &destroy)), "not_permitted");
     assert_eq!(
         code(world.send(&keys("eastfield").node, "escrow.destroy", &EscrowDestroy { epoch: 2 })),
-        "epoch_invalid"
+        "escrow_epoch"
     );
     assert_eq!(read::escrow_destroyed(&world.state, 1).unwrap().len(), 3);
     // A decision that nothing came of gives way to the next one, and what was dealt for it is gone.
@@ -200,7 +200,7 @@ fn the_key_is_handed_on_by_any_enough_of_those_who_hold_it() {
     assert_eq!(deal(&mut world, &lapsed, "eastfield", &dealers[&1]), "ok");
     pass(&mut world, plan(2, &FIRST, true));
     assert!(read::escrow_dealt(&world.state, &lapsed.decided.proposal).unwrap().is_empty());
-    assert_eq!(deal(&mut world, &lapsed, "eastfield", &dealers[&1]), "epoch_invalid");
+    assert_eq!(deal(&mut world, &lapsed, "eastfield", &dealers[&1]), "escrow_epoch");
     // A new key: its agents deal, and those of the old one keep their shares.
     let making = self::making(&world);
     assert_eq!(making.dealers(), FIRST);
@@ -216,7 +216,7 @@ fn the_key_is_handed_on_by_any_enough_of_those_who_hold_it() {
     assert_ne!(epoch.group.key, key);
     assert_eq!(
         code(world.send(&keys("eastfield").node, "escrow.destroy", &EscrowDestroy { epoch: 2 })),
-        "epoch_invalid"
+        "escrow_epoch"
     );
     assert_eq!(read::escrow_of(&world.state, &key).unwrap().unwrap().number, 2);
 }

@@ -58,8 +58,10 @@ impl Wrap {
             })
         });
         let (u, twin) = (encode(&RistrettoPoint::mul_base(&r)), encode(&(*TWIN * *r)));
+        let mut shared = public * *r;
         // The data key is masked: what is left of it is no secret.
-        let masked = Fixed(data.expose(|data| mask(key, object, &u, &(public * *r), data)));
+        let masked = Fixed(data.expose(|data| mask(key, object, &u, &shared, data)));
+        shared.zeroize();
         let wrap = Self { key: *key, masked, point: u, twin, challenge: Fixed([0; 32]), response: Fixed([0; 32]) };
         let e = wrap.challenge_of(object, &RistrettoPoint::mul_base(&s), &(*TWIN * *s));
         let f = *s + *r * e;
