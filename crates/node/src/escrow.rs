@@ -42,39 +42,40 @@ struct Remembered {
 pub(crate) async fn run(node: Arc<Node>) {
     loop {
         sleep(PAUSE).await;
-        match timeout(PATIENCE, step(&node)).await {
-            Ok(Ok(())) => {}
-            // The next look tries again.
-            Ok(Err(error)) => tracing::debug!(%error, "the escrow agent's step is not done"),
-            Err(_) => tracing::debug!("the escrow agent's step takes too long"),
+        let done = match timeout(PATIENCE, step(&node)).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => tell("look at the ledger", Err(error)),
+            Err(_) => tell("be done in time", Err(ApiError::new(code::UNAVAILABLE, "it took too long"))),
+        };
+        if !done {
+            // What is refused stands on the ledger: it is not said every second.
+            sleep(REST).await;
         }
     }
 }
 
-/// Does all that this node can do now.
-async fn step(node: &Node) -> Result<(), ApiError> {
+/// Does all that this node can do now; what keeps it from one thing keeps it from no other. False where something was not done.
+async fn step(node: &Node) -> Result<bool, ApiError> {
     let view = node.replica.view()?;
-    let handles = handles(node);
-    let current = read::escrow(&*view)?;
-    if let Some(epoch) = &current {
-        assemble(node, &view, epoch, &handles)?;
+    if read::barred(&*view, &node.member)?.is_some() {
+        return Ok(true);
     }
-    let making = Making::under_way(&*view, &node.replica.chain())?;
-    clear(node, making.as_ref(), current.as_ref(), &handles)?;
-    if let Some(making) = &making {
-        // What keeps a node from one step keeps it from no other.
-        tell("it does not deal", deal(node, &view, making).await);
+    let mut done = true;
+    if let Some(epoch) = read::escrow(&*view)? {
+        done &= tell("put its share together", assemble(node, &view, &epoch));
+        done &= tell("forget what is over", clear(node, &epoch));
+    }
+    if let Some(making) = Making::under_way(&*view, &node.replica.chain())? {
+        done &= tell("deal", deal(node, &view, &making).await);
         // What was dealt is on this copy now, or soon.
-        tell("it does not receive", receive(node, &node.replica.view()?, making).await);
+        done &= tell("receive its parts", receive(node, &*node.replica.view()?, &making).await);
     }
-    tell("it does not say that its share is destroyed", destroy(node, &view).await);
-    open(node).await
+    done &= tell("destroy its share", destroy(node, &view).await);
+    Ok(done & open(node).await?)
 }
 
-fn tell(what: &str, outcome: Result<(), ApiError>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "escrow agent: {what}");
-    }
+fn tell(what: &str, outcome: Result<(), ApiError>) -> bool {
+    outcome.inspect_err(|error| tracing::warn!(%error, "as an escrow agent this node could not {what}")).is_ok()
 }
 
 /// Deals, where this node is a dealer that has not.
@@ -84,7 +85,7 @@ async fn deal(node: &Node, view: &View, making: &Making) -> Result<(), ApiError>
     if read::escrow_dealt(view, &proposal)?.iter().any(|dealt| dealt.index == index) {
         return Ok(());
     }
-    let handle = polynomial_handle(&proposal);
+    let handle = polynomial_handle(making);
     let polynomial = match node.keys.secret(&handle) {
         Ok(kept) => Polynomial::from_secret(&kept).map_err(ApiError::internal)?,
         Err(_) => {
@@ -108,18 +109,19 @@ async fn receive(node: &Node, view: &View, making: &Making) -> Result<(), ApiErr
     let Some(index) = index_in(&making.decided.plan.agents, &node.member) else { return Ok(()) };
     let proposal = making.decided.proposal;
     let dealt = read::escrow_dealt(view, &proposal)?;
+    let handle = |dealer| part_handle(making.decided.epoch, &proposal, dealer);
     let handles = handles(node);
-    let missing = dealt.iter().filter(|dealt| !handles.contains(&part_handle(&proposal, dealt.index)));
+    let missing = dealt.iter().filter(|dealt| !handles.contains(&handle(dealt.index)));
     let fetched = missing.map(|dealt| async move { (dealt, fetch(node, making, dealt, index).await) });
     for (dealt, part) in join_all(fetched).await {
         match part {
-            Ok(part) => node.keys.put_secret(&part_handle(&proposal, dealt.index), part)?,
+            Ok(part) => node.keys.put_secret(&handle(dealt.index), part)?,
             Err(error) => tracing::warn!(dealer = dealt.member, %error, "no part of an escrow key"),
         }
     }
     let handles = self::handles(node);
     let held: Vec<u16> =
-        dealt.iter().map(|one| one.index).filter(|dealer| handles.contains(&part_handle(&proposal, *dealer))).collect();
+        dealt.iter().map(|one| one.index).filter(|dealer| handles.contains(&handle(*dealer))).collect();
     let reports = read::escrow_received(view, &proposal)?;
     let reported = reports.iter().find(|one| one.index == index).map_or(0, |one| one.dealers.len());
     if held.len() <= reported || held.len() < usize::from(making.round.needed(making.origin())) {
@@ -137,7 +139,7 @@ async fn receive(node: &Node, view: &View, making: &Making) -> Result<(), ApiErr
 async fn fetch(node: &Node, making: &Making, dealt: &EscrowDealt, index: u16) -> Result<Secret<Vec<u8>>, ApiError> {
     let proposal = making.decided.proposal;
     let part = if dealt.member == node.member {
-        polynomial(node, &proposal)?.part(index)
+        polynomial(node, making)?.part(index)
     } else {
         let answer: EscrowPart = node.call(&dealt.member, PART, &AskEscrowPart { proposal }).await?;
         let opened = node.keys.unwrap(RECIPIENT, &part_info(&proposal, dealt.index, index), b"", &answer.sealed)?;
@@ -165,7 +167,7 @@ pub(crate) fn part(node: &Node, member: &str, ask: &AskEscrowPart) -> Result<Esc
             read::escrow_dealt(&*view, &ask.proposal).is_ok_and(|all| all.iter().any(|one| one.index == *index))
         })
         .ok_or_else(|| ApiError::new(code::NOT_PERMITTED, format!("`{}` has not dealt", node.member)))?;
-    let part = polynomial(node, &ask.proposal)?.part(agent);
+    let part = polynomial(node, &making)?.part(agent);
     let info = part_info(&ask.proposal, dealer, agent);
     let recipient = node.card(member)?.recipient;
     let sealed = part.expose(|part| crypto::kem::seal(&recipient, &info, b"", part)).map_err(ApiError::internal)?;
@@ -173,10 +175,10 @@ pub(crate) fn part(node: &Node, member: &str, ask: &AskEscrowPart) -> Result<Esc
 }
 
 /// Puts this node's share together from its parts, where the epoch has begun.
-fn assemble(node: &Node, view: &View, epoch: &EscrowEpoch, handles: &BTreeSet<String>) -> Result<(), ApiError> {
+fn assemble(node: &Node, view: &View, epoch: &EscrowEpoch) -> Result<(), ApiError> {
     let Some(index) = index_in(&epoch.agents, &node.member) else { return Ok(()) };
     let handle = share_handle(epoch.number);
-    if handles.contains(&handle) {
+    if handles(node).contains(&handle) {
         return Ok(());
     }
     let making = Making::made(view, &node.replica.chain(), epoch)?
@@ -184,7 +186,7 @@ fn assemble(node: &Node, view: &View, epoch: &EscrowEpoch, handles: &BTreeSet<St
     let mut parts = BTreeMap::new();
     for dealer in &epoch.dealers {
         // A node that was restored from a backup may have none: then the others open, and another ballot gives it a share.
-        let Ok(part) = node.keys.secret(&part_handle(&epoch.proposal, *dealer)) else { return Ok(()) };
+        let Ok(part) = node.keys.secret(&part_handle(epoch.number, &epoch.proposal, *dealer)) else { return Ok(()) };
         // Into a type that is wiped as well.
         let part = part.expose(|bytes| <[u8; 32]>::try_from(bytes.as_slice()));
         parts.insert(*dealer, Secret::new(part.map_err(ApiError::internal)?));
@@ -195,26 +197,15 @@ fn assemble(node: &Node, view: &View, epoch: &EscrowEpoch, handles: &BTreeSet<St
     Ok(())
 }
 
-/// Forgets what runs have left that are over: polynomials when all agents have their parts, parts when the share is put together.
-fn clear(
-    node: &Node,
-    making: Option<&Making>,
-    current: Option<&EscrowEpoch>,
-    handles: &BTreeSet<String>,
-) -> Result<(), ApiError> {
-    let under_way = making.map(|making| short(&making.decided.proposal));
-    let waits = current
-        .filter(|epoch| index_in(&epoch.agents, &node.member).is_some())
-        .filter(|epoch| node.keys.secret(&share_handle(epoch.number)).is_err())
-        .map(|epoch| short(&epoch.proposal));
-    for handle in handles {
-        let of = |run: &Option<String>| run.as_ref().is_some_and(|run| handle.contains(run.as_str()));
-        let over = match handle {
-            handle if handle.starts_with(POLYNOMIAL) => !of(&under_way),
-            handle if handle.starts_with(PARTS) => !of(&under_way) && !of(&waits),
-            _ => false,
-        };
-        if over {
+/// Forgets what runs have left that are over: polynomials when all agents have their parts, parts when the share is put together. A run is
+/// over when its epoch has begun, by this or another; a ledger that is read again from its beginning does not take what is still needed.
+fn clear(node: &Node, current: &EscrowEpoch) -> Result<(), ApiError> {
+    let handles = handles(node);
+    let waits = index_in(&current.agents, &node.member).is_some() && !handles.contains(&share_handle(current.number));
+    let own = run_handle("part", current.number, &current.proposal);
+    for handle in &handles {
+        let over = epoch_of(handle).is_some_and(|epoch| epoch <= current.number);
+        if over && !(waits && handle.starts_with(&own)) {
             node.keys.remove(handle)?;
         }
     }
@@ -245,21 +236,24 @@ async fn destroy(node: &Node, view: &View) -> Result<(), ApiError> {
 }
 
 /// Contributes to what the members have decided to open, by this node's own copy of the ledger.
-async fn open(node: &Node) -> Result<(), ApiError> {
+async fn open(node: &Node) -> Result<bool, ApiError> {
     let (height, view) = (node.replica.height(), node.replica.view()?);
     if node.agent.remembered(|state| state.looked) >= height {
-        return Ok(());
+        return Ok(true);
     }
+    let mut done = true;
     let mut after = Some(read::escrow_opening_cursor(node.now()));
     while let Some(from) = after {
         let page = read::escrow_openings(&*view, Some(&from), PAGE)?;
         for opening in page.items {
-            contribute(node, &view, &opening).await?;
+            done &= tell("open what was decided", contribute(node, &view, &opening).await);
         }
         after = page.next;
     }
-    node.agent.remembered(|state| state.looked = height);
-    Ok(())
+    if done {
+        node.agent.remembered(|state| state.looked = height);
+    }
+    Ok(done)
 }
 
 async fn contribute(node: &Node, view: &View, opening: &EscrowOpening) -> Result<(), ApiError> {
@@ -311,9 +305,9 @@ fn share(node: &Node, epoch: &EscrowEpoch) -> Result<Share, ApiError> {
     if share.fits(&epoch.group) { Ok(share) } else { Err(ApiError::internal("the escrow share is not the epoch's")) }
 }
 
-fn polynomial(node: &Node, proposal: &Digest) -> Result<Polynomial, ApiError> {
+fn polynomial(node: &Node, making: &Making) -> Result<Polynomial, ApiError> {
     let missing = |_| ApiError::new(code::NO_ESCROW, "this node has lost what it dealt");
-    let kept = node.keys.secret(&polynomial_handle(proposal)).map_err(missing)?;
+    let kept = node.keys.secret(&polynomial_handle(making)).map_err(missing)?;
     Polynomial::from_secret(&kept).map_err(ApiError::internal)
 }
 
@@ -326,17 +320,24 @@ fn share_handle(epoch: u64) -> String {
     format!("escrow-share-{epoch}")
 }
 
-fn polynomial_handle(proposal: &Digest) -> String {
-    format!("{POLYNOMIAL}{}", short(proposal))
+fn polynomial_handle(making: &Making) -> String {
+    run_handle("deal", making.decided.epoch, &making.decided.proposal)
 }
 
-fn part_handle(proposal: &Digest, dealer: u16) -> String {
-    format!("{PARTS}{}-{dealer}", short(proposal))
+fn part_handle(epoch: u64, proposal: &Digest, dealer: u16) -> String {
+    format!("{}-{dealer}", run_handle("part", epoch, proposal))
 }
 
-/// Half of an identity: a handle has 64 characters at most.
-fn short(proposal: &Digest) -> String {
-    proposal.to_string().chars().take(32).collect()
+/// What a run keeps: the epoch that it is for tells when it is over. A handle has 64 characters at most.
+fn run_handle(what: &str, epoch: u64, proposal: &Digest) -> String {
+    let run: String = proposal.to_string().chars().take(24).collect();
+    format!("escrow-{what}-{epoch}-{run}")
+}
+
+/// The epoch that a handle of a run is for.
+fn epoch_of(handle: &str) -> Option<u64> {
+    let rest = handle.strip_prefix("escrow-deal-").or_else(|| handle.strip_prefix("escrow-part-"))?;
+    rest.split('-').next()?.parse().ok()
 }
 
 /// HPKE's info of a part: label, purpose, run, from, to.
@@ -347,10 +348,10 @@ fn part_info(proposal: &Digest, from: u16, to: u16) -> Vec<u8> {
 
 /// Where dealers hand out parts.
 const PART: &str = "/peer/v1/escrow/part";
-const POLYNOMIAL: &str = "escrow-polynomial-";
-const PARTS: &str = "escrow-part-";
 /// How often a node looks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long it rests where something was not done.
+const REST: Duration = Duration::from_secs(10);
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long a node waits for more parts when it has enough, milliseconds.
@@ -374,14 +375,17 @@ mod tests {
 
     #[test]
     fn handles_are_short_enough_and_differ() {
-        let proposal = Digest::from([0xab; 32]);
+        let (proposal, last) = (Digest::from([0xab; 32]), u64::MAX);
         let all = [
-            polynomial_handle(&proposal),
-            part_handle(&proposal, 16),
-            part_handle(&proposal, 1),
-            share_handle(u64::MAX),
+            run_handle("deal", last, &proposal),
+            part_handle(last, &proposal, 16),
+            part_handle(last, &proposal, 1),
+            part_handle(7, &proposal, 1),
+            share_handle(last),
         ];
         assert!(all.iter().all(|handle| handle.len() <= 64));
-        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 4);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 5);
+        let epochs: Vec<Option<u64>> = all.iter().map(|handle| epoch_of(handle)).collect();
+        assert_eq!(epochs, [Some(last), Some(last), Some(last), Some(7), None]);
     }
 }

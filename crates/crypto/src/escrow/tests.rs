@@ -198,7 +198,7 @@ fn liars_among_the_dealers_are_found_by_everybody() {
         change(&mut dealing);
         check(1, &dealing).unwrap_err()
     };
-    assert_eq!(altered(&|one| drop(one.commitments.pop())), Error::Commitments { expected: 2, found: 1 });
+    assert_eq!(altered(&|one| _ = one.commitments.pop()), Error::Commitments { expected: 2, found: 1 });
     assert_eq!(altered(&|one| one.commitments.push(one.commitments[0])), Error::Commitments { expected: 2, found: 3 });
     assert_eq!(altered(&|one| one.commitments[1] = Fixed([0; 32])), Error::Element("a commitment"));
     assert_eq!(altered(&|one| one.commitments[0] = Fixed([0xff; 32])), Error::Element("a commitment"));
