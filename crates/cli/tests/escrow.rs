@@ -46,7 +46,8 @@ fn agents_make_a_key_hand_it_on_and_open_what_is_decided() {
         stage.join(member);
     }
     stage.begin(4, &ALL, &[]);
-    let path = |name: &str| stage.directory.path().join(name).to_str().unwrap().to_owned();
+    let directory = stage.directory.path().to_owned();
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let (plain, sealed, other, opened) =
         (path("trial.csv"), path("trial.sotto"), path("old.sotto"), path("opened.csv"));
     fs::write(&plain, "arm,age\na,40\nb,50\n").unwrap();
@@ -120,6 +121,8 @@ fn agents_make_a_key_hand_it_on_and_open_what_is_decided() {
     stage.run(FOUNDER, &["member", "export", "--out", &consortium]);
     stage.run(FOUNDER, &["state", "prove", &format!("escrow/opening/{proposal}"), "--out", &proof]);
     stage.run(FOUNDER, &["verify", &proof, "--consortium", &consortium]);
-    let told = json(&stage, FOUNDER, &["search", "events", "--name", "escrow.contributed"]);
-    assert_eq!(told["items"].as_array().unwrap().len(), 3, "{told}");
+    until("three contributions are found", || {
+        let told = json(&stage, FOUNDER, &["search", "events", "--name", "escrow.contributed"]);
+        told["items"].as_array().unwrap().len() == 3
+    });
 }

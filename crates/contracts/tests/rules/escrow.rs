@@ -12,6 +12,8 @@ use contracts::record::EscrowEpoch;
 use crypto::escrow::{Partial, Polynomial, Share, Wrap, combine};
 use crypto::kem::{PrivateKey, Suite};
 use crypto::{Digest, Secret};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use wire::Limits;
 
 use crate::governance::{FOUNDER, code, events, governed, pass, propose};
@@ -318,4 +320,114 @@ fn agents_open_what_the_members_decide_to_whom_they_decide() {
     world.now += OPENING_LIFE + 1;
     let late = EscrowContribute { proposal: again, sealed: seal(&part("st-anna")) };
     assert_eq!(code(world.send(&keys("st-anna").node, "escrow.contribute", &late)), "expired");
+}
+
+/// How a dealer behaves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Conduct {
+    Honest,
+    Silent,
+    /// Gives this agent a wrong part, and all others the right ones.
+    LiesTo(u16),
+    /// Deals, and gives nobody anything.
+    Withholds,
+}
+
+fn conduct() -> impl Strategy<Value = Conduct> {
+    prop_oneof![
+        4 => Just(Conduct::Honest),
+        1 => Just(Conduct::Silent),
+        1 => (1_u16..5).prop_map(Conduct::LiesTo),
+        1 => Just(Conduct::Withholds),
+    ]
+}
+
+/// One run with these dealers, as honest agents' nodes do it. What they come to hold, where the epoch begins; and that it does exactly where
+/// enough dealers were honest to all.
+fn attempt(
+    world: &mut World,
+    plan: Action,
+    conducts: &[Conduct],
+    shares: &BTreeMap<String, Share>,
+) -> Option<BTreeMap<String, Share>> {
+    let before = read::escrow_epoch_number(&world.state).unwrap();
+    pass(world, plan);
+    let making = making(world);
+    let names: Vec<String> = making.dealers().to_vec();
+    let dealers = polynomials(&making, &names.iter().map(String::as_str).collect::<Vec<_>>(), shares);
+    let of = |dealer: u16| conducts[usize::from(dealer) % conducts.len()];
+    for (dealer, name) in (1..).zip(&names).filter(|(dealer, _)| of(*dealer) != Conduct::Silent) {
+        assert_eq!(deal(world, &making, name, &dealers[&dealer]), "ok");
+    }
+    let proposal = making.decided.proposal;
+    let agents = making.decided.plan.agents.clone();
+    let needed = usize::from(making.round.needed(making.origin()));
+    let held = |world: &World, agent: u16| -> Vec<u16> {
+        let dealt = read::escrow_dealt(&world.state, &proposal).unwrap();
+        let fits = |dealer: u16| {
+            let sent = match of(dealer) {
+                Conduct::LiesTo(to) if to == agent => dealers[&dealer].part(agent + 1),
+                Conduct::Withholds => return false,
+                _ => dealers[&dealer].part(agent),
+            };
+            let dealing = &dealt.iter().find(|one| one.index == dealer).unwrap().dealing;
+            making.round.check_part(dealing, agent, &sent).is_ok()
+        };
+        dealt.iter().map(|one| one.index).filter(|dealer| fits(*dealer)).collect()
+    };
+    let lists: Vec<Vec<u16>> = (1..=agents.len() as u16).map(|agent| held(world, agent)).collect();
+    for (name, list) in agents.iter().zip(&lists).filter(|(_, list)| list.len() >= needed) {
+        assert_eq!(receive(world, &making, name, list), "ok");
+    }
+    let common = |dealer: &u16| lists.iter().all(|list| list.contains(dealer));
+    let expected: Vec<u16> = lists[0].iter().copied().filter(|dealer| common(dealer)).collect();
+    let begun = read::escrow_epoch_number(&world.state).unwrap() > before;
+    assert_eq!(begun, expected.len() >= needed, "{conducts:?}");
+    begun.then(|| {
+        assert_eq!(current(world).dealers, expected);
+        assemble(world, &dealers)
+    })
+}
+
+#[test]
+fn with_any_liars_the_epoch_begins_exactly_where_enough_were_honest_to_all() {
+    let everybody = [FOUNDER, "st-anna", "riverside", "northgate", "eastfield", "westfield"];
+    let case = (
+        prop::collection::vec(conduct(), 6),
+        prop::collection::vec(conduct(), 6),
+        2_usize..5,
+        2_u16..4,
+        2_usize..5,
+        2_u16..4,
+        0_usize..3,
+    );
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let run = runner.run(&case, |(first, second, old, old_threshold, new, new_threshold, skip)| {
+        let mut world = governed();
+        let (old_threshold, new_threshold) = (old_threshold.min(old as u16), new_threshold.min(new as u16));
+        let plan = |threshold, agents: &[&str]| self::plan(threshold, agents, false);
+        let Some(shares) = attempt(&mut world, plan(old_threshold, &everybody[..old]), &first, &BTreeMap::new()) else {
+            return Ok(());
+        };
+        let key = current(&world).group.key;
+        let agents = &everybody[skip..(skip + new).min(6)];
+        if agents.len() < 2 || usize::from(new_threshold) > agents.len() {
+            return Ok(());
+        }
+        let Some(shares) = attempt(&mut world, plan(new_threshold, agents), &second, &shares) else {
+            // Those who held it hold it still.
+            prop_assert_eq!(current(&world).number, 1);
+            return Ok(());
+        };
+        // The key is the same, and the new agents open with it.
+        let group = current(&world).group;
+        prop_assert_eq!(group.key, key);
+        let (object, context) = (digest("object"), digest("decided"));
+        let wrap = Wrap::seal(&key, &object, &Secret::new([5; 32])).unwrap();
+        let open = |share: &Share| share.open(&wrap, &object, &context).unwrap();
+        let partials: Vec<Partial> = shares.values().take(new_threshold.into()).map(open).collect();
+        prop_assert!(combine(&group, &wrap, &object, &context, &partials).is_ok());
+        Ok(())
+    });
+    run.unwrap();
 }
