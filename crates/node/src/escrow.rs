@@ -113,10 +113,11 @@ async fn receive(node: &Node, view: &View, making: &Making) -> Result<(), ApiErr
     let handles = handles(node);
     let missing = dealt.iter().filter(|dealt| !handles.contains(&handle(dealt.index)));
     let fetched = missing.map(|dealt| async move { (dealt, fetch(node, making, dealt, index).await) });
+    let mut failed = Ok(());
     for (dealt, part) in join_all(fetched).await {
         match part {
             Ok(part) => node.keys.put_secret(&handle(dealt.index), part)?,
-            Err(error) => tracing::warn!(dealer = dealt.member, %error, "no part of an escrow key"),
+            Err(error) => failed = Err(ApiError::coded(&error.code, format!("{}: {}", dealt.member, error.detail))),
         }
     }
     let handles = self::handles(node);
@@ -124,15 +125,15 @@ async fn receive(node: &Node, view: &View, making: &Making) -> Result<(), ApiErr
         dealt.iter().map(|one| one.index).filter(|dealer| handles.contains(&handle(*dealer))).collect();
     let reports = read::escrow_received(view, &proposal)?;
     let reported = reports.iter().find(|one| one.index == index).map_or(0, |one| one.dealers.len());
-    if held.len() <= reported || held.len() < usize::from(making.round.needed(making.origin())) {
-        return Ok(());
+    if held.len() > reported && held.len() >= usize::from(making.round.needed(making.origin())) {
+        let waited = node.agent.waited(&proposal, held.len(), node.now());
+        if held.len() == making.dealers().len() || waited >= GRACE {
+            let receive = EscrowReceive { proposal, dealers: held };
+            node.submit_ok(vec![node.prepare("escrow", "receive", &receive)?]).await?;
+        }
     }
-    let waited = node.agent.waited(&proposal, held.len(), node.now());
-    if held.len() < making.dealers().len() && waited < GRACE {
-        return Ok(());
-    }
-    node.submit_ok(vec![node.prepare("escrow", "receive", &EscrowReceive { proposal, dealers: held })?]).await?;
-    Ok(())
+    // A dealer that is down, or lies, is done without where enough others are left.
+    failed
 }
 
 /// One dealer's part for this node, which is agent `index`, checked against what the dealer dealt on the ledger.
