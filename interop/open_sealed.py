@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import cbor
+import check_escrow
 
 MAGIC = b"sottobj1"
 SEGMENT, TAG = 65536, 16
@@ -78,7 +79,7 @@ def read_head(file):
     check(all(map(is_number, (core[0], core[1], core[4]), (1, 1, SEGMENT))), "unknown kind of core")
     check(is_digest(core[2]) and is_digest(core[3]) and isinstance(core[5], bytes), "malformed core")
     check(isinstance(block, list) and len(block) == 5, "malformed stanza block")
-    check(is_number(block[0], 1) and block[3] is None, "unknown kind of stanza block")
+    check(is_number(block[0], 1) and (block[3] is None or isinstance(block[3], bytes)), "unknown kind of stanza block")
     check(is_digest(block[4]) and isinstance(block[2], list) and 1 <= len(block[2]) <= 128, "malformed stanza block")
     check(block[1] == labelled_hash("object-core", core_bytes), "the stanzas belong to another object")
     return block, core, core_bytes
@@ -98,6 +99,10 @@ def unwrap(block, core, key: X25519PrivateKey) -> bytes:
     authenticated = labelled_hash("stanzas", cbor.dumps(block[:4]))
     mac = hmac.digest(derive(data_key, core[2], b"stanzas"), authenticated, "sha256")
     check(hmac.compare_digest(mac, block[4]), "the stanzas are not authentic")
+    if block[3] is not None:
+        check(len(block[3]) == 205, "malformed escrow wrap")
+        again = check_escrow.seal(check_escrow.decode(block[3][3:35]), block[1], data_key)
+        check(hmac.compare_digest(again, block[3]), "the escrow wrap is not that of the data key")
     return data_key
 
 

@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// What the members decide together: proposals and ballots
     #[command(subcommand)]
     Gov(GovernanceCommand),
+    /// The escrow agents, and opening what the members have decided to open
+    #[command(subcommand)]
+    Escrow(EscrowCommand),
     /// Print the public key of your home's wallet
     Key,
     /// Seal and list data
@@ -569,6 +572,26 @@ pub(crate) enum ActionCommand {
         #[arg(long, value_name = "N")]
         threshold: u16,
     },
+    /// Decide who the escrow agents are: they make a key, or take over the one that there is
+    Escrow {
+        /// Members, separated by commas; 2 to 16
+        #[arg(long, value_delimiter = ',', required = true, value_name = "NAME,…")]
+        agents: Vec<String>,
+        /// How many of them open, 2 at least
+        #[arg(long, value_name = "N")]
+        threshold: u16,
+        /// Make a new key, instead of taking over the one that there is
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// Have the escrow agents open a sealed object to your wallet
+    Open {
+        /// The sealed object, as `sotto escrow export` writes it
+        file: PathBuf,
+        /// The asset: OWNER/NAME, identifier, or its first digits
+        #[arg(long, value_name = "ASSET")]
+        asset: String,
+    },
     /// Change how many must vote for what
     Parameters(ParameterArgs),
     /// Give a member that has lost its operator key a new one, after a delay in which it may veto that
@@ -623,6 +646,31 @@ pub(crate) enum CallersName {
     Members,
     /// These, and all principals of members
     Known,
+}
+
+/// `sotto escrow`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EscrowCommand {
+    /// Show the escrow agents in force, and how far the next ones are
+    Show,
+    /// Copy one of your member's sealed objects out of its node's vault; it stays sealed
+    Export {
+        /// The asset: OWNER/NAME, identifier, or its first digits
+        asset: String,
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Open a sealed object by a proposal of yours that has passed, once enough agents have contributed
+    Open {
+        /// The proposal
+        proposal: String,
+        /// The sealed object
+        file: PathBuf,
+        /// Where to write the plaintext
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// `sotto module`.
@@ -845,6 +893,9 @@ pub(crate) enum AssetCommand {
         /// What it is [default: table for *.csv, else file]
         #[arg(long)]
         kind: Option<AssetKind>,
+        /// Leave the escrow agents out, where the consortium has any: they can never open it
+        #[arg(long)]
+        no_escrow: bool,
     },
     /// List the registered assets
     List {

@@ -7,6 +7,7 @@ mod backup;
 pub(crate) mod call;
 pub(crate) mod credential;
 mod doctor;
+mod escrow;
 pub(crate) mod events;
 pub(crate) mod find;
 mod governance;
@@ -101,6 +102,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Member(command) => members::run(command, &surroundings, output).await,
         Command::Call(args) => call::run(args, &surroundings, output).await,
         Command::Module(command) => modules::run(command, &surroundings, output).await,
+        Command::Escrow(command) => escrow::run(command, &surroundings, output).await,
         Command::Gov(command) => governance::run(command, &surroundings, output).await,
         Command::Key => {
             let key = surroundings.session()?.wallet.key();

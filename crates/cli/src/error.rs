@@ -215,6 +215,9 @@ impl From<client::Error> for Failure {
             Client::Object(_) => {
                 Self::of(&error).hint("do not use what was received; tell the owner, and keep the receipt")
             }
+            Client::Escrow(_) => Self::of(&error).hint(
+                "agents contribute within a minute while their nodes run, and for 30 days: see `sotto escrow show`, and try again",
+            ),
             Client::Share { .. } => Self::of(&error).hint("ask that party's operator; nothing was computed from it"),
             _ => Self::of(&error),
         }

@@ -3,7 +3,10 @@
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
 use contracts::message::{Opening, Parameters};
-use contracts::record::{Alarm, Cause, Installed, Kept, Notice, Private, Proposal, Request, Tally};
+use contracts::record::{
+    Alarm, Cause, DecidedEscrow, EscrowContribution, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived,
+    Installed, Kept, Notice, Private, Proposal, Request, Tally,
+};
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -81,6 +84,50 @@ pub struct ProposalView {
     /// How its ballots count now; absent once it is closed.
     #[schema(value_type = Object)]
     pub tally: Option<Tally>,
+}
+
+/// `GET /v1/escrow`: the escrow agents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EscrowView {
+    /// Those in force; absent before the first.
+    #[schema(value_type = Object)]
+    pub epoch: Option<EscrowEpoch>,
+    /// Who says to have destroyed its share of the epoch that handed the key on to these.
+    #[schema(value_type = Vec<Object>)]
+    pub destroyed: Vec<EscrowDestroyed>,
+    /// The next ones, while they do not hold the key.
+    pub making: Option<EscrowMaking>,
+}
+
+/// How far a key is on its way to the escrow agents that a ballot decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EscrowMaking {
+    /// What was decided.
+    #[schema(value_type = Object)]
+    pub decided: DecidedEscrow,
+    /// Who deals: the agents that hold the key, or the new ones where they make a new key.
+    pub dealers: Vec<String>,
+    /// So many dealings are needed.
+    pub needed: u16,
+    /// Who has dealt.
+    pub dealt: Vec<String>,
+    /// Which of the new agents hold whose parts; all are needed.
+    #[schema(value_type = Vec<Object>)]
+    pub received: Vec<EscrowReceived>,
+}
+
+/// `GET /v1/escrow/openings/{id}`: what the escrow agents open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EscrowOpeningView {
+    /// As it was decided.
+    #[schema(value_type = Object)]
+    pub opening: EscrowOpening,
+    /// What the agents have contributed, each sealed to the recipient.
+    #[schema(value_type = Vec<Object>)]
+    pub contributions: Vec<EscrowContribution>,
+    /// The epochs of those agents, and the newest that holds the key.
+    #[schema(value_type = Vec<Object>)]
+    pub epochs: Vec<EscrowEpoch>,
 }
 
 /// `GET /v1/modules`, `GET /v1/modules/{name}`: a contract in WebAssembly.

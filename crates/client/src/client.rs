@@ -258,11 +258,12 @@ impl Client {
     // Assets and contracts.
 
     /// `PUT /v1/assets/{name}`: hands a file to the node, which seals and registers it. The file is read twice: its
-    /// digest is signed before it is sent.
-    pub async fn put_asset(&self, name: &str, kind: &str, file: &Path) -> Result<Asset, Error> {
+    /// digest is signed before it is sent. With `escrow` the escrow agents can open it, where the consortium has any.
+    pub async fn put_asset(&self, name: &str, kind: &str, escrow: bool, file: &Path) -> Result<Asset, Error> {
         let digest = digest_file(file.to_owned()).await?;
         let (headers, body) = transport::file(file).await?;
-        let path = format!("/v1/assets/{}?kind={}", escape(name), escape(kind));
+        let without = if escrow { "" } else { "&escrow=false" };
+        let path = format!("/v1/assets/{}?kind={}{without}", escape(name), escape(kind));
         Ok(self.send(Method::PUT, &path, headers, Some(&digest), body).await?.json().await?)
     }
 
@@ -529,6 +530,9 @@ pub enum Error {
     /// What was received cannot be opened, or is not what the ledger says.
     #[error(transparent)]
     Object(#[from] vault::Error),
+    /// The escrow agents' contributions do not open the object, or not yet.
+    #[error("the escrow agents' contributions do not open it: {0}")]
+    Escrow(#[from] crypto::escrow::Error),
     /// A party's share is not what the ledger says, or does not open.
     #[error("the share of `{party}` cannot be used: {reason}")]
     Share {

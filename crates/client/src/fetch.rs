@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use contracts::record::Asset;
 use crypto::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
-use vault::Summary;
+use vault::{Access, Summary};
 
 use crate::api::GrantToken;
 use crate::client::{Client, Error};
@@ -63,7 +63,7 @@ impl Client {
         let sealed = Partial(beside(plaintext, "sealed"));
         self.download(token, &sealed.0).await?;
         let (root, ephemeral, plaintext) = (*root, ephemeral.clone(), plaintext.to_owned());
-        let open = move || open(&sealed.0, &root, &ephemeral, &plaintext);
+        let open = move || open(&sealed.0, &root, &ephemeral.access(), &plaintext);
         tokio::task::spawn_blocking(open).await.expect("opening an object does not panic")
     }
 
@@ -136,7 +136,7 @@ async fn restart(file: &mut tokio::io::BufWriter<tokio::fs::File>) -> io::Result
 }
 
 /// Opens a transport file into `plaintext`, which only its owner may read.
-fn open(sealed: &Path, root: &Digest, ephemeral: &Ephemeral, plaintext: &Path) -> Result<Received, Error> {
+pub(crate) fn open(sealed: &Path, root: &Digest, access: &Access<'_>, plaintext: &Path) -> Result<Received, Error> {
     let partial = Partial(beside(plaintext, "part"));
     let io = |error| Error::Http(http::Error::Io(error));
     // Never into a file or link that someone else put there; one that an earlier attempt left goes first.
@@ -144,7 +144,7 @@ fn open(sealed: &Path, root: &Digest, ephemeral: &Ephemeral, plaintext: &Path) -
     let output = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&partial.0).map_err(io)?;
     let mut output = Digesting { digest: Sha256::new(), inner: BufWriter::with_capacity(1 << 20, output) };
     let input = BufReader::with_capacity(1 << 20, File::open(sealed).map_err(io)?);
-    let object = vault::open(input, &mut output, &ephemeral.access(), Some(root))?;
+    let object = vault::open(input, &mut output, access, Some(root))?;
     let Digesting { digest, inner } = output;
     inner.into_inner().map_err(|error| io(error.into_error()))?.sync_all().map_err(io)?;
     fs::rename(&partial.0, plaintext).map_err(io)?;

@@ -31,6 +31,7 @@
 pub mod api;
 pub mod bucket;
 mod client;
+mod escrow;
 pub mod events;
 pub mod fetch;
 pub mod flow;

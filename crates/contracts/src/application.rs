@@ -11,8 +11,8 @@ use wire::Limits;
 use crate::message::{ModuleDrop, PrivateBegin};
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
-    assets, code, governance, grants, key, members, modules, offers, oracles, ordering, private, read, recovery,
-    requests, triggers, verdicts,
+    assets, code, escrow, governance, grants, key, members, modules, offers, oracles, ordering, private, read,
+    recovery, requests, triggers, verdicts,
 };
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
@@ -59,6 +59,10 @@ impl Application for Contracts {
             ("members", "issuer_accredit") => members::issuer_accredit(w, decode(bytes)?),
             ("members", "issuer_revoke") => members::issuer_revoke(w, &decode(bytes)?),
             ("oracles", "confirm") => oracles::confirm(w, decode(bytes)?),
+            ("escrow", "deal") => escrow::deal(w, decode(bytes)?),
+            ("escrow", "receive") => escrow::receive(w, decode(bytes)?),
+            ("escrow", "destroy") => escrow::destroy(w, &decode(bytes)?),
+            ("escrow", "contribute") => escrow::contribute(w, decode(bytes)?),
             ("ordering", "seat") => ordering::seat(w, &decode(bytes)?),
             ("ordering", "begin") => ordering::begin(w, &decode(bytes)?),
             ("ordering", "enter") => ordering::enter(w, &decode(bytes)?),

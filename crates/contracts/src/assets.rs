@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use crypto::{Digest, Label, hash};
 use ledger::Failure;
+use wire::Fixed;
 
 use crate::application::World;
 use crate::members::check_name;
 use crate::message::{AssetRegister, AssetRetire};
 use crate::record::{Asset, Notice};
-use crate::{code, key};
+use crate::{code, key, read};
 
 /// The commitment suite of sealed objects.
 pub const SEALED_OBJECT: &str = "sealed-object-v1";
@@ -41,6 +42,14 @@ pub(crate) fn register(world: &mut World<'_>, registered: AssetRegister) -> Resu
     let id = identity(&world.chain, &owner, &registered.name);
     if world.get::<Asset>(&key::asset(&id))?.is_some() {
         return Err(code::NAME_TAKEN.refuse(format!("`{owner}` has registered `{}`", registered.name)));
+    }
+    // Once there are escrow agents an object is one asset's: else another member could have it opened as its own.
+    if read::escrow_epoch_number(world.state)? > 0 {
+        let place = key::object(&Digest(Fixed::from_slice(&commitment.params).expect("it has 32 bytes")));
+        if world.get::<Digest>(&place)?.is_some() {
+            return Err(code::ASSET_INVALID.refuse("this sealed object is registered; seal it anew"));
+        }
+        world.put(place, &id);
     }
     let notice = Notice { members: vec![owner.clone()], detail: registered.name.clone(), ..world.notice(id) };
     let asset = Asset { id, owner, registered, since: world.now, retired: false, transaction: world.id };

@@ -179,6 +179,16 @@ codes! {
         "Fewer oracles would be left than a verdict needs."
         "Have a new epoch of oracles without the member first: `sotto gov propose oracles`, then `sotto member oracles establish`."
 
+    ESCROW_TOO_FEW "escrow_too_few"
+        "Fewer escrow agents would be left, or are there, than it takes to open or to hand the key on."
+        "Have other agents take the key over first: `sotto gov propose escrow`; where too few are left for that, make a new key with `--fresh`."
+    ESCROW_EPOCH "escrow_epoch"
+        "The escrow agents' epoch or run is not the one that is named, or its shares are still needed."
+        "See `sotto escrow show` for what is under way and in force."
+    NO_ESCROW "no_escrow"
+        "There is no such escrow key: nothing was sealed under it, or the consortium has no escrow agents."
+        "Members name the agents by ballot: `sotto gov propose escrow`; `sotto escrow show` tells who they are."
+
     EPOCH_INVALID "epoch_invalid"
         "The oracle epoch is not the one that comes next, or not the one in force."
         "Read the current oracle epoch and start from it."

@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 33] = [
+const METHODS: [(&str, &str); 37] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -62,12 +62,16 @@ const METHODS: [(&str, &str); 33] = [
     ("x-a", "book"),
     ("x-b", "add"),
     ("x-c", "add"),
-    ("ordering", "register"),
     ("private", "begin"),
     ("private", "put"),
     ("private", "hold"),
     ("private", "purge"),
     ("private", "attest"),
+    ("escrow", "deal"),
+    ("escrow", "receive"),
+    ("escrow", "destroy"),
+    ("escrow", "contribute"),
+    ("ordering", "register"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -217,13 +221,17 @@ const NOW: u64 = 1_795_000_000_000;
 
 #[cfg(test)]
 mod tests {
-    use crypto::{Secret, mldsa};
     use proptest::prelude::*;
 
     use super::*;
+    use crypto::escrow::{Dealing, EscrowKey, Polynomial, Round, Wrap};
+    use crypto::kem::Sealed;
+    use crypto::{Secret, mldsa};
+
     use crate::message::{
-        Ballot, Issuer, ModuleDrop, ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover,
-        Registration, Wake, recovery, registration,
+        Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
+        ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, Wake, recovery,
+        registration,
     };
     use crate::record::Role;
 
@@ -251,6 +259,8 @@ mod tests {
             }),
             Action::Install(installation("x-c", MODULES[1])),
             Action::Uninstall(Uninstall { name: "x-a".into(), erase: false }),
+            Action::Escrow(EscrowPlan { threshold: 2, agents: vec!["founder".into(), "other".into()], fresh: false }),
+            Action::Open(EscrowOpen { asset: *CHAIN, wrap: wrap(), recipient: card("other").recipient }),
         ]);
         let propose = |action| Propose { action, expires: NOW + 5, reason: "a\nb".into() };
         let mut seeds: Vec<Vec<u8>> =
@@ -275,6 +285,10 @@ mod tests {
             (28, wire::to_vec(&PrivatePut { purge_after: None, ..put() })),
             (29, wire::to_vec(&PrivateNamed { private: private() })),
             (30, wire::to_vec(&PrivateNamed { private: private() })),
+            (32, wire::to_vec(&EscrowDeal { proposal: open, dealing: dealing() })),
+            (33, wire::to_vec(&EscrowReceive { proposal: open, dealers: vec![1, 2] })),
+            (34, wire::to_vec(&EscrowDestroy { epoch: 1 })),
+            (35, wire::to_vec(&EscrowContribute { proposal: open, sealed: sealed() })),
         ] {
             seeds.push([&[method, 0][..], &arguments].concat());
         }
@@ -283,7 +297,7 @@ mod tests {
             let possession = key.sign(Label::COSIGNER, &registration(&CHAIN, member, &key.public()));
             Registration { key: key.public(), possession }
         };
-        seeds.push([&[27, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
+        seeds.push([&[36, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds
@@ -291,6 +305,20 @@ mod tests {
 
     fn private() -> Digest {
         signed(&key("founder", "operator"), "private", "put", wire::to_vec(&put())).id()
+    }
+
+    fn wrap() -> Wrap {
+        let key = EscrowKey(dealing().commitments[0]);
+        Wrap::seal(&key, &CHAIN, &Secret::new([3; 32])).unwrap()
+    }
+
+    fn dealing() -> Dealing {
+        let round = Round::new(*CHAIN, 2, 2).unwrap();
+        Polynomial::fresh(&round).dealing(&round, 1)
+    }
+
+    fn sealed() -> Sealed {
+        crypto::kem::seal(&card("other").recipient, b"", b"", b"a partial opening").unwrap()
     }
 
     fn recover() -> Recover {
@@ -311,7 +339,7 @@ mod tests {
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
-        assert!(seeds.iter().filter(|seed| [1, 11, 27].contains(&seed[0])).all(|seed| done(seed)));
+        assert!(seeds.iter().filter(|seed| [1, 11, 36].contains(&seed[0])).all(|seed| done(seed)));
         seeds.iter().for_each(|seed| arguments(seed));
     }
 

@@ -15,7 +15,7 @@ use crate::record::{
     Trigger, TriggerKind,
 };
 use crate::recovery::{self, MIN_DELAY};
-use crate::{code, key, members, modules, oracles, ordering, read, triggers};
+use crate::{code, escrow, key, members, modules, oracles, ordering, read, triggers};
 
 /// Longest reason of a proposal, in bytes.
 pub const MAX_REASON: usize = 1000;
@@ -85,6 +85,7 @@ impl Parameters {
     pub fn share(&self, action: &Action) -> Share {
         match action {
             Action::Admit(_) | Action::Suspend(_) | Action::Reinstate(_) | Action::Remove(_) => self.members,
+            Action::Escrow(_) | Action::Open(_) => self.members,
             Action::Enter(_) | Action::Leave(_) => self.validators,
             Action::Accredit(_) | Action::Disown(_) => self.issuers,
             Action::Oracles(_) => self.oracles,
@@ -112,6 +113,8 @@ impl Action {
             Self::Recover(_) => "recover",
             Self::Install(_) => "install",
             Self::Uninstall(_) => "uninstall",
+            Self::Escrow(_) => "escrow",
+            Self::Open(_) => "open",
         }
     }
 }
@@ -314,6 +317,8 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
             ordering::arm(world, &by)
         }
         Action::Recover(recover) => recovery::begin(world, recover, proposal),
+        Action::Escrow(plan) => escrow::decide(world, plan, proposal),
+        Action::Open(open) => escrow::authorise(world, open, proposal),
     }
 }
 
@@ -335,6 +340,7 @@ fn bar(world: &mut World<'_>, name: &str, standing: Bar, proposal: &Proposal) ->
             .refuse("while one node orders the ledger it could leave ballots out: have the validators begin first"));
     }
     check_oracles(world, name)?;
+    escrow::check_without(world, name)?;
     recovery::end(world, name)?;
     member.barred = Some(Barred { standing, since: world.now, proposal: proposal.id });
     world.put(key::member(name), &member);

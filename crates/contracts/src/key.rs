@@ -1,5 +1,6 @@
 //! Where each record stands in the world state: short ASCII paths.
 
+use crypto::escrow::EscrowKey;
 use crypto::{Digest, PublicKey};
 
 use crate::message::ContractVersion;
@@ -20,6 +21,12 @@ pub(crate) const PARAMETERS: &str = "governance/parameters";
 pub(crate) const BARRED: &str = "governance/barred";
 /// The group of oracles that a ballot decided last.
 pub(crate) const DECIDED_ORACLES: &str = "governance/oracles";
+/// The escrow agents that a ballot decided last.
+pub(crate) const DECIDED_ESCROW: &str = "escrow/decided";
+pub(crate) const ESCROW: &str = "escrow/current";
+pub(crate) const ESCROW_EPOCHS: &str = "escrow/epoch/";
+/// Openings by the time until which agents contribute.
+pub(crate) const ESCROW_OPENINGS: &str = "escrow/opening-until/";
 /// The delay of recoveries before it was made shorter.
 pub(crate) const LONGER_DELAY: &str = "governance/delay";
 /// That keys may be void.
@@ -98,6 +105,54 @@ pub(crate) fn oracle_epoch(number: u64) -> String {
 
 pub(crate) fn confirmations(number: u64) -> String {
     format!("oracles/pending/{number:020}/")
+}
+
+pub(crate) fn escrow_epoch(number: u64) -> String {
+    format!("{ESCROW_EPOCHS}{number:020}")
+}
+
+/// The newest epoch of the agents of an escrow key.
+pub(crate) fn escrow_key(key: &EscrowKey) -> String {
+    format!("escrow/key/{key}")
+}
+
+/// What is dealt, by dealer.
+pub(crate) fn escrow_dealt(proposal: &Digest) -> String {
+    format!("escrow/dealt/{proposal}/")
+}
+
+/// What is received, by agent.
+pub(crate) fn escrow_received(proposal: &Digest) -> String {
+    format!("escrow/received/{proposal}/")
+}
+
+/// Whose place it is under one of the two prefixes before.
+pub(crate) fn escrow_place(prefix: &str, index: u16) -> String {
+    format!("{prefix}{index:05}")
+}
+
+/// The shares of an epoch that are destroyed, by member.
+pub(crate) fn escrow_destroyed(epoch: u64) -> String {
+    format!("escrow/destroyed/{epoch:020}/")
+}
+
+pub(crate) fn escrow_opening(proposal: &Digest) -> String {
+    format!("escrow/opening/{proposal}")
+}
+
+/// Where an opening stands in the index by time.
+pub(crate) fn escrow_until(until: u64, proposal: &Digest) -> String {
+    stamped(ESCROW_OPENINGS, until, proposal)
+}
+
+/// Whose asset a sealed object is, where it was registered since there are escrow agents.
+pub(crate) fn object(id: &Digest) -> String {
+    format!("escrow/object/{id}")
+}
+
+/// The parts of an opening, by epoch and agent.
+pub(crate) fn escrow_contributions(proposal: &Digest) -> String {
+    format!("escrow/contribution/{proposal}/")
 }
 
 pub(crate) fn proposal(id: &Digest) -> String {

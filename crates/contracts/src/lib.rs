@@ -35,6 +35,7 @@
 
 pub mod chain;
 pub mod code;
+pub mod escrow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod message;

@@ -1,12 +1,14 @@
 //! Typed reads of the world state, for nodes and for the rules themselves.
 
+use crypto::escrow::EscrowKey;
 use crypto::{Digest, PublicKey, mldsa};
 use ledger::{Consortium, Epoch, Failure, State, Unreadable};
 use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
-    AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedOracles, Grant, Installed, Kept, Member,
+    AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, EscrowContribution,
+    EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member,
     MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger,
     ValidatorSet, Version,
 };
@@ -264,6 +266,70 @@ pub fn alarms(state: &dyn State, contract: &str) -> Result<Vec<Alarm>, Error> {
 pub fn decided_oracles(state: &dyn State) -> Result<Option<DecidedOracles>, Error> {
     let next = oracle_epoch_number(state)? + 1;
     Ok(get::<DecidedOracles>(state, key::DECIDED_ORACLES)?.filter(|decided| decided.epoch == next))
+}
+
+/// The escrow agents in force; none before the first epoch.
+pub fn escrow(state: &dyn State) -> Result<Option<EscrowEpoch>, Error> {
+    escrow_epoch(state, escrow_epoch_number(state)?)
+}
+
+/// The number of the escrow agents' epoch in force; 0 before the first.
+pub fn escrow_epoch_number(state: &dyn State) -> Result<u64, Error> {
+    Ok(get(state, key::ESCROW)?.unwrap_or(0))
+}
+
+/// The escrow agents of an epoch.
+pub fn escrow_epoch(state: &dyn State, number: u64) -> Result<Option<EscrowEpoch>, Error> {
+    get(state, &key::escrow_epoch(number))
+}
+
+/// The newest epoch of the agents that hold an escrow key.
+pub fn escrow_of(state: &dyn State, held: &EscrowKey) -> Result<Option<EscrowEpoch>, Error> {
+    match get::<u64>(state, &key::escrow_key(held))? {
+        None => Ok(None),
+        Some(number) => need(state, &key::escrow_epoch(number)).map(Some),
+    }
+}
+
+/// The escrow agents that a ballot decided, while they do not hold the key.
+pub fn decided_escrow(state: &dyn State) -> Result<Option<DecidedEscrow>, Error> {
+    let next = escrow_epoch_number(state)? + 1;
+    Ok(get::<DecidedEscrow>(state, key::DECIDED_ESCROW)?.filter(|decided| decided.epoch == next))
+}
+
+/// What is dealt so far by a decision, by dealer.
+pub fn escrow_dealt(state: &dyn State, proposal: &Digest) -> Result<Vec<EscrowDealt>, Error> {
+    all(state, &key::escrow_dealt(proposal))
+}
+
+/// What agents that are to be have received so far by a decision, by agent.
+pub fn escrow_received(state: &dyn State, proposal: &Digest) -> Result<Vec<EscrowReceived>, Error> {
+    all(state, &key::escrow_received(proposal))
+}
+
+/// Which agents of an epoch have destroyed their shares, by name.
+pub fn escrow_destroyed(state: &dyn State, epoch: u64) -> Result<Vec<EscrowDestroyed>, Error> {
+    all(state, &key::escrow_destroyed(epoch))
+}
+
+/// An opening that the members have decided.
+pub fn escrow_opening(state: &dyn State, proposal: &Digest) -> Result<Option<EscrowOpening>, Error> {
+    get(state, &key::escrow_opening(proposal))
+}
+
+/// Openings that the members have decided, by the time until which agents contribute.
+pub fn escrow_openings(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<EscrowOpening>, Error> {
+    follow(state, key::ESCROW_OPENINGS, after, limit, |id: Digest| key::escrow_opening(&id))
+}
+
+/// Where in [`escrow_openings`] those begin to which agents contribute at this time, Unix milliseconds.
+pub fn escrow_opening_cursor(now: u64) -> String {
+    format!("{now:016x}")
+}
+
+/// The agents' parts of an opening, by epoch and agent.
+pub fn escrow_contributions(state: &dyn State, proposal: &Digest) -> Result<Vec<EscrowContribution>, Error> {
+    all(state, &key::escrow_contributions(proposal))
 }
 
 /// The module that a member has stored and no ballot has installed.

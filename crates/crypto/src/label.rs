@@ -95,6 +95,8 @@ impl Label {
     pub const COSIGNER: Self = Self("sottovoce/v1/cosigner");
     /// Identifier of an ML-DSA key.
     pub const ML_DSA_KEY: Self = Self("sottovoce/v1/ml-dsa-key");
+    /// What escrow agents share, hand on and open.
+    pub const ESCROW: Self = Self("sottovoce/v1/escrow");
     /// Entry of a node's audit trail.
     pub const AUDIT: Self = Self("sottovoce/v1/audit");
     /// Salted commitment to a payload that some members hold, bound to chain, sender and recipients.

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aead;
+pub mod escrow;
 mod hash;
 pub mod kdf;
 pub mod kem;

@@ -5,6 +5,7 @@
 
 mod backup;
 mod document;
+mod escrow;
 pub(crate) mod events;
 mod governance;
 mod log;
@@ -100,6 +101,8 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/principals", get(members::principals))
         .route("/v1/issuers", get(members::issuers))
         .route("/v1/oracles", get(members::oracles).post(members::establish))
+        .route("/v1/escrow", get(escrow::show))
+        .route("/v1/escrow/openings/{id}", get(escrow::opening))
         .route("/v1/governance", get(governance::list))
         .route("/v1/governance/parameters", get(governance::parameters))
         .route("/v1/governance/recoveries", get(governance::recoveries))

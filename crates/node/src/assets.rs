@@ -11,7 +11,7 @@ use crypto::keystore::Keys as _;
 use crypto::{Digest, Secret};
 use query::Table;
 use tokio::sync::mpsc;
-use vault::Access;
+use vault::{Access, Recipient};
 
 use crate::problem::ApiError;
 use crate::service::{Node, RECIPIENT};
@@ -19,7 +19,7 @@ use crate::service::{Node, RECIPIENT};
 /// What arrives at an upload: pieces of the body, an empty one at its end, or why it broke off.
 pub(crate) type Pieces = mpsc::Receiver<io::Result<Bytes>>;
 
-/// Seals a body under `name` and registers it. Nothing is registered unless the whole body was sealed durably.
+/// Seals a body under `name` and registers it; to this member, and to the escrow agents in force unless they are to be left out. Nothing is registered unless the whole body was sealed durably.
 ///
 /// # Errors
 /// `malformed` for a table without a header line; the ledger's refusal of the registration.
@@ -27,10 +27,11 @@ pub(crate) async fn seal(
     node: &Node,
     actor: &str,
     name: String,
-    kind: String,
+    (kind, escrowed): (String, bool),
     body: Pieces,
 ) -> Result<Asset, ApiError> {
     let recipient = node.keys.recipient(RECIPIENT)?;
+    let escrow = read::escrow(&node.replica.view()?)?.filter(|_| escrowed).map(|epoch| epoch.group.key);
     let vault = node.vault.clone();
     let (table, label) = (kind == "table", name.clone());
     let sealed = tokio::task::spawn_blocking(move || {
@@ -39,7 +40,8 @@ pub(crate) async fn seal(
             line: Vec::new(),
             wanted: table,
         };
-        let summary = vault.put(&mut header, [&recipient], label.as_bytes());
+        let to = [Recipient::Key(&recipient)].into_iter().chain(escrow.as_ref().map(Recipient::Escrow));
+        let summary = vault.put(&mut header, to, label.as_bytes());
         summary.map(|summary| (summary, header.line))
     });
     let (summary, header) = sealed.await.map_err(|error| ApiError::internal(error.to_string()))??;

@@ -35,7 +35,7 @@ use crate::tls::{self, TlsError};
 use crate::token::Mint;
 use crate::tunnel::{self, Tunnels};
 use crate::vitals::Vitals;
-use crate::{api, clock, compute, private, pruning, waking};
+use crate::{api, clock, compute, escrow, private, pruning, waking};
 
 /// Runs a node until `shutdown` is done; `ready` is told where it listens.
 ///
@@ -97,6 +97,7 @@ pub async fn run(
         vault: Arc::new(Vault::open(directory.join("vault"))?),
         oracle: Default::default(),
         keygens: Default::default(),
+        agent: Default::default(),
         computations: Default::default(),
         privates: Privates::open(&directory, config.private)?,
         vitals: Vitals::new(&metrics),
@@ -139,6 +140,7 @@ pub async fn run(
     let publishing = tokio::spawn(publisher::run(node.clone()));
     let waking = tokio::spawn(waking::run(node.clone()));
     let holding = tokio::spawn(private::run(node.clone()));
+    let escrow = tokio::spawn(escrow::run(node.clone()));
     let pruning = tokio::spawn(pruning::run(node.clone()));
     let projecting = node.read_model.clone();
     let projecting = projecting.run(node.replica.copied().clone(), node.replica.heights(), node.stopping.clone());
@@ -158,6 +160,7 @@ pub async fn run(
     publishing.abort();
     waking.abort();
     holding.abort();
+    escrow.abort();
     pruning.abort();
     // It ends by itself; a database that does not let go is left to find out that nobody is there.
     if timeout(LEAVE, projecting).await.is_err() {

@@ -18,6 +18,7 @@ mod compute;
 pub mod config;
 mod dkg;
 mod errors;
+mod escrow;
 mod extract;
 mod guard;
 mod judge;

@@ -224,6 +224,23 @@ pub(crate) struct DkgDone {
     pub key: crypto::PublicKey,
 }
 
+/// Asks a dealer for the asker's part of what it has dealt.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskEscrowPart {
+    /// The proposal that decided the escrow agents.
+    #[n(0)]
+    pub proposal: Digest,
+}
+
+/// A part of an escrow key, sealed to the asker's recipient key.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct EscrowPart {
+    #[n(0)]
+    pub sealed: Sealed,
+}
+
 /// Asks a party to compute its masked share of an allowed request.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(array)]

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::compute::Computations;
 use crate::config::{Compute, Keep};
 use crate::dkg::KeyGenerations;
+use crate::escrow::Agent;
 use crate::message::Placed;
 use crate::metrics::Metrics;
 use crate::oracle::Desk;
@@ -57,6 +58,7 @@ pub(crate) struct Node {
     pub backups: Backups,
     pub oracle: Desk,
     pub keygens: KeyGenerations,
+    pub agent: Agent,
     pub computations: Computations,
     pub privates: Privates,
     pub metrics: Arc<Metrics>,
@@ -174,6 +176,7 @@ const OF_THE_LEDGER: [&str; 10] = [
     "/peer/v1/dkg/start",
     "/peer/v1/dkg/exchange",
     "/peer/v1/dkg/finish",
+    "/peer/v1/escrow/part",
     "/peer/v1/compute/cancel",
     "/peer/v1/compute/finish",
 ];

@@ -76,6 +76,9 @@ pub enum Error {
     /// The stanzas were changed by someone who does not hold the data key.
     #[error("the stanzas are not authentic")]
     Stanzas,
+    /// The escrow wrap is not that of the object's data key: the agents could not open the object.
+    #[error("the escrow wrap is not the one of this object's data key")]
+    Escrow(#[source] crypto::escrow::Error),
     /// A segment was changed, moved, or is missing.
     #[error("the object was changed or cut")]
     Segment(#[from] crypto::stream::Refused),

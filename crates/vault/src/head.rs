@@ -83,7 +83,8 @@ impl Head {
         self.stanzas.unlock(&self.core, access)
     }
 
-    /// New stanzas for the same object, to exactly these recipients; the segments stay as they are.
+    /// New stanzas for the same object, to exactly these recipients; the segments stay as they are, and so does the escrow wrap unless an
+    /// escrow key is among the recipients.
     ///
     /// # Errors
     /// As [`Head::unlock`], and [`Error::NoRecipient`], [`Error::TooLong`] or [`Error::Wrap`] for the new recipients.
@@ -92,7 +93,7 @@ impl Head {
         access: &Access<'_>,
         to: impl IntoIterator<Item: Into<Recipient<'a>>>,
     ) -> Result<Stanzas, Error> {
-        Stanzas::wrap(to, &self.unlock(access)?)
+        Stanzas::wrap(to, &self.unlock(access)?, self.stanzas.escrow_bytes())
     }
 }
 

@@ -62,7 +62,7 @@ impl Sealer {
     /// [`Error::NoRecipient`], [`Error::TooLong`] or [`Error::Wrap`].
     pub fn new<'a>(to: impl IntoIterator<Item: Into<Recipient<'a>>>, associated: &[u8]) -> Result<Self, Error> {
         let (core, unlocked) = DataKey::generate().commit(associated)?;
-        let head = Head::new(Stanzas::wrap(to, &unlocked)?, core)?;
+        let head = Head::new(Stanzas::wrap(to, &unlocked, None)?, core)?;
         Ok(Self { head, unlocked })
     }
 

@@ -1,5 +1,6 @@
 //! Recipient stanzas: the data key, wrapped once for each recipient, authenticated by the data key itself.
 
+use crypto::escrow::{EscrowKey, Wrap};
 use crypto::kem::{PrivateKey, RecipientKey, Sealed, Suite};
 use crypto::keystore::Keys;
 use crypto::{Digest, Label, Secret, hash, kdf};
@@ -19,6 +20,8 @@ pub enum Recipient<'a> {
     Key(&'a RecipientKey),
     /// A batch of one recipient's objects.
     Batch(&'a BatchKey),
+    /// The escrow agents together; one key at most.
+    Escrow(&'a EscrowKey),
 }
 
 impl<'a> From<&'a RecipientKey> for Recipient<'a> {
@@ -42,6 +45,8 @@ pub enum Access<'a> {
     Private(&'a PrivateKey),
     /// A batch already unlocked.
     Batch(&'a BatchKey),
+    /// The data key itself, as the escrow agents open it.
+    DataKey(&'a Secret<[u8; 32]>),
 }
 
 impl Access<'_> {
@@ -50,7 +55,7 @@ impl Access<'_> {
         match self {
             Self::Handle(keys, handle) => Ok(Some(keys.recipient(handle).map_err(Error::Keys)?.id())),
             Self::Private(key) => Ok(Some(key.public().id())),
-            Self::Batch(_) => Ok(None),
+            Self::Batch(_) | Self::DataKey(_) => Ok(None),
         }
     }
 
@@ -59,7 +64,7 @@ impl Access<'_> {
         let key = match self {
             Self::Handle(keys, handle) => keys.unwrap(handle, info, b"", sealed).map_err(Error::Keys)?,
             Self::Private(key) => key.open(info, b"", sealed).map_err(Error::Wrap)?,
-            Self::Batch(_) => return Err(Error::NotRecipient),
+            Self::Batch(_) | Self::DataKey(_) => return Err(Error::NotRecipient),
         };
         key.expose(|key| key[..].try_into().map(Secret::new)).map_err(|_| Error::Commitment)
     }
@@ -130,18 +135,14 @@ impl Stanza {
         }
     }
 
-    fn wrap(to: Recipient<'_>, unlocked: &Unlocked) -> Result<Self, Error> {
-        let object = unlocked.id();
-        Ok(match to {
-            Recipient::Key(to) => {
-                let Sealed { enc, ciphertext } = key::wrap(to, OBJECT, object.as_ref(), unlocked.key())?;
-                Self::Direct { recipient: to.id(), suite: to.suite(), enc, ciphertext }
-            }
-            Recipient::Batch(to) => {
-                let (nonce, ciphertext) = to.wrap(&object, unlocked.key());
-                Self::Batch { batch: to.id, recipient: to.recipient, suite: to.suite, nonce, ciphertext }
-            }
-        })
+    fn direct(to: &RecipientKey, unlocked: &Unlocked) -> Result<Self, Error> {
+        let Sealed { enc, ciphertext } = key::wrap(to, OBJECT, unlocked.id().as_ref(), unlocked.key())?;
+        Ok(Self::Direct { recipient: to.id(), suite: to.suite(), enc, ciphertext })
+    }
+
+    fn batch(to: &BatchKey, unlocked: &Unlocked) -> Self {
+        let (nonce, ciphertext) = to.wrap(&unlocked.id(), unlocked.key());
+        Self::Batch { batch: to.id, recipient: to.recipient, suite: to.suite, nonce, ciphertext }
     }
 }
 
@@ -155,7 +156,7 @@ pub struct Stanzas {
     object: Digest,
     #[n(2)]
     list: Vec<Stanza>,
-    /// Reserved for the escrow wrap; always absent in version 1.
+    /// The data key under the escrow agents' key: [`Wrap`]; absent where the sealer named none.
     #[n(3)]
     escrow: Option<Bytes>,
     #[n(4)]
@@ -163,13 +164,25 @@ pub struct Stanzas {
 }
 
 impl Stanzas {
-    /// Wraps an object's data key to each recipient.
+    /// Wraps an object's data key to each recipient. The escrow agents keep the wrap that they have unless others are named.
     pub(crate) fn wrap<'a>(
         to: impl IntoIterator<Item: Into<Recipient<'a>>>,
         unlocked: &Unlocked,
+        mut escrow: Option<Bytes>,
     ) -> Result<Self, Error> {
-        let list = to.into_iter().map(|to| Stanza::wrap(to.into(), unlocked)).collect::<Result<Vec<_>, _>>()?;
-        let mut stanzas = Self { version: VERSION, object: unlocked.id(), list, escrow: None, mac: Fixed([0; 32]) };
+        let mut list = Vec::new();
+        for to in to {
+            let to: Recipient<'a> = to.into();
+            match to {
+                Recipient::Key(to) => list.push(Stanza::direct(to, unlocked)?),
+                Recipient::Batch(to) => list.push(Stanza::batch(to, unlocked)),
+                Recipient::Escrow(key) => {
+                    let wrap = Wrap::seal(key, &unlocked.id(), unlocked.key()).map_err(Error::Escrow)?;
+                    escrow = Some(wire::to_vec(&wrap).into());
+                }
+            }
+        }
+        let mut stanzas = Self { version: VERSION, object: unlocked.id(), list, escrow, mac: Fixed([0; 32]) };
         stanzas.mac = Fixed(kdf::mac(&unlocked.stanzas(), &[stanzas.authenticated().as_ref()]));
         stanzas.check()?;
         Ok(stanzas)
@@ -202,13 +215,26 @@ impl Stanzas {
         &self.list
     }
 
-    /// The weakest suite among the recipients: the strength of the whole object.
+    /// The data key under the escrow agents' key, where the sealer named one.
+    pub fn escrow(&self) -> Option<Wrap> {
+        self.escrow.as_ref().and_then(|bytes| parse_wrap(bytes).ok())
+    }
+
+    pub(crate) fn escrow_bytes(&self) -> Option<Bytes> {
+        self.escrow.clone()
+    }
+
+    /// The weakest suite among the recipients: the strength of the whole object, but for the escrow, which is classical.
     pub fn weakest(&self) -> Suite {
         Suite::weakest(self.list.iter().map(Stanza::suite)).expect("a block has a stanza")
     }
 
-    /// Unwraps the data key, then checks it against the core's commitment and the block's mac.
+    /// Unwraps the data key, then checks it against the core's commitment, the block's mac, and the escrow wrap, which is made again.
     pub(crate) fn unlock(&self, core: &Core, access: &Access<'_>) -> Result<Unlocked, Error> {
+        if let Access::DataKey(key) = access {
+            // The copy is a secret again.
+            return self.authenticate(key.expose(|key| Secret::new(*key)), core);
+        }
         let ours = access.key_id()?;
         let key = self.list.iter().find_map(|stanza| match (stanza, access) {
             (Stanza::Direct { recipient, enc, ciphertext, .. }, _) if Some(*recipient) == ours => {
@@ -220,9 +246,16 @@ impl Stanzas {
             }
             _ => None,
         });
-        let unlocked = Unlocked::check(key.ok_or(Error::NotRecipient)??, core)?;
+        self.authenticate(key.ok_or(Error::NotRecipient)??, core)
+    }
+
+    fn authenticate(&self, key: Secret<[u8; 32]>, core: &Core) -> Result<Unlocked, Error> {
+        let unlocked = Unlocked::check(key, core)?;
         kdf::verify_mac(&unlocked.stanzas(), &[self.authenticated().as_ref()], self.mac.as_bytes())
             .map_err(|_| Error::Stanzas)?;
+        if let Some(bytes) = &self.escrow {
+            parse_wrap(bytes)?.check_data(&unlocked.id(), unlocked.key()).map_err(Error::Escrow)?;
+        }
         Ok(unlocked)
     }
 
@@ -232,14 +265,12 @@ impl Stanzas {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let numbers = [
-            ("stanza block's version", self.version.into(), VERSION.into()),
-            ("number of escrow wraps", self.escrow.is_some().into(), 0),
-        ];
-        for (part, found, known) in numbers {
-            if found != known {
-                return Err(Error::Unsupported { part, found, known });
-            }
+        if self.version != VERSION {
+            let (found, known) = (self.version.into(), VERSION.into());
+            return Err(Error::Unsupported { part: "stanza block's version", found, known });
+        }
+        if let Some(bytes) = &self.escrow {
+            parse_wrap(bytes)?.check(&self.object).map_err(Error::Escrow)?;
         }
         match self.list.len() {
             0 => Err(Error::NoRecipient),
@@ -248,6 +279,14 @@ impl Stanzas {
         }
     }
 }
+
+fn parse_wrap(bytes: &[u8]) -> Result<Wrap, Error> {
+    let limits = Limits { bytes: MAX_WRAP, depth: 2 };
+    wire::from_slice(bytes, limits).map_err(|source| Error::Malformed { part: "escrow wrap", source })
+}
+
+/// Bytes of an escrow wrap: six of 32, with their heads.
+const MAX_WRAP: usize = 205;
 
 /// Longest block in bytes: [`MAX_STANZAS`] stanzas of X-Wing, about 1.3 KB each.
 pub(crate) const MAX_BLOCK: usize = 192 * 1024;

@@ -224,8 +224,12 @@ impl Vault {
         let mut changed = Vec::new();
         for id in self.list()? {
             let head = self.head(&id)?;
-            let same = head.stanzas().list().len() == to.len()
-                && head.stanzas().list().iter().zip(&to).all(|(stanza, to)| stanza.is_for(to));
+            let escrow =
+                to.iter().rev().find_map(|to| if let Recipient::Escrow(key) = to { Some(**key) } else { None });
+            let listed: Vec<_> = to.iter().filter(|to| !matches!(to, Recipient::Escrow(_))).collect();
+            let same = head.stanzas().list().len() == listed.len()
+                && head.stanzas().list().iter().zip(listed).all(|(stanza, to)| stanza.is_for(to))
+                && escrow.is_none_or(|key| head.stanzas().escrow().is_some_and(|wrap| wrap.key == key));
             if !same {
                 self.rewrap(&id, access, to.iter().copied())?;
                 changed.push(id);

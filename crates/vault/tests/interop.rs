@@ -93,6 +93,24 @@ fn python_refuses_what_was_tampered_with() {
 }
 
 #[test]
+fn python_checks_the_escrow_wrap() {
+    let case = Case::new(10);
+    let key = PrivateKey::from_secret(
+        Suite::X25519,
+        crypto::Secret::new(wire::text::hex(&fs::read_to_string(case.directory.path().join("key")).unwrap()).unwrap()),
+    )
+    .unwrap();
+    // The base point is a key as good as any, for whoever only seals.
+    let base = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
+    let escrow: crypto::escrow::EscrowKey = base.parse().unwrap();
+    let mut sealed = Vec::new();
+    let to = [vault::Recipient::Key(key.public()), vault::Recipient::Escrow(&escrow)];
+    let summary = seal(&case.plaintext[..], &mut sealed, to, b"interop").unwrap();
+    let case = Case { summary, ..case };
+    assert_eq!(case.open(&sealed, None).unwrap(), case.plaintext);
+}
+
+#[test]
 fn python_opens_the_frozen_object() {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let directory = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Whole objects and ranges: what opens, and what must not.
 
+use crypto::escrow::{Group, Origin, Polynomial, Round, Share, Wrap, combine};
 use crypto::kem::{PrivateKey, RecipientKey, Suite};
 use crypto::keystore::{Cost, FileKeys};
-use crypto::{Secret, merkle};
+use crypto::{Label, Secret, merkle};
 use proptest::prelude::*;
 use vault::{
     Access, BatchKey, Error, Head, KeyBatch, MAX_ASSOCIATED, MAX_STANZAS, Recipient, SEGMENT, Stanzas, Summary, open,
@@ -214,6 +215,93 @@ fn a_stanza_added_by_an_outsider_is_refused() {
     for list in [&swapped[..], &swapped[1..], &block.list()[..1]] {
         let head = Head::new(forged(list), head.core().clone()).unwrap();
         assert!(matches!(head.unlock(&Access::Private(&key)), Err(Error::Stanzas)));
+    }
+}
+
+/// Two escrow agents and their key.
+fn agents() -> (Group, Vec<Share>) {
+    let round = Round::new(crypto::sha256(&[b"agents"]), 2, 2).unwrap();
+    let dealers = [1, 2].map(|index| (index, Polynomial::fresh(&round)));
+    let dealings = dealers.iter().map(|(index, secret)| (*index, secret.dealing(&round, *index))).collect();
+    let group = round.join(Origin::Fresh, &dealings).unwrap();
+    let share = |agent| {
+        let parts = dealers.iter().map(|(dealer, secret)| (*dealer, secret.part(agent))).collect();
+        round.assemble(Origin::Fresh, agent, &parts, &group).unwrap()
+    };
+    let shares = [1, 2].map(share).into();
+    (group, shares)
+}
+
+/// What the agents open together.
+fn by_agents(group: &Group, shares: &[Share], head: &Head) -> Secret<[u8; 32]> {
+    let (wrap, context) = (head.stanzas().escrow().unwrap(), crypto::sha256(&[b"decided"]));
+    let partials: Vec<_> = shares.iter().map(|share| share.open(&wrap, &head.id(), &context).unwrap()).collect();
+    combine(group, &wrap, &head.id(), &context, &partials).unwrap()
+}
+
+#[test]
+fn escrow_agents_open_what_was_sealed_to_them_and_a_rewrap_keeps_their_wrap() {
+    let (owner, requester, (group, shares)) = (key(), key(), agents());
+    let mut file = Vec::new();
+    let to = [Recipient::Key(owner.public()), Recipient::Escrow(&group.key)];
+    let summary = seal(&b"secret"[..], &mut file, to, b"").unwrap();
+    assert_eq!(opened(&file, &Access::Private(&owner)).unwrap(), b"secret");
+    let head = Head::read(&file[..]).unwrap();
+    let data = by_agents(&group, &shares, &head);
+    assert_eq!(opened(&file, &Access::DataKey(&data)).unwrap(), b"secret");
+    assert!(matches!(opened(&file, &Access::DataKey(&Secret::new([0; 32]))), Err(Error::Commitment)));
+    // A rewrap leaves the agents what they have; nobody needs to name them.
+    let stanzas = head.rewrap(&Access::Private(&owner), [requester.public()]).unwrap();
+    assert_eq!((stanzas.escrow(), stanzas.list().len()), (head.stanzas().escrow(), 1));
+    let mut rewrapped = Vec::new();
+    Head::new(stanzas, head.core().clone()).unwrap().write(&mut rewrapped).unwrap();
+    rewrapped.extend(parts(&file).1.concat());
+    assert_eq!(opened(&rewrapped, &Access::Private(&requester)).unwrap(), b"secret");
+    assert_eq!(opened(&rewrapped, &Access::DataKey(&data)).unwrap(), b"secret");
+    // Others get theirs when they are named; agents alone are no recipient.
+    let (other, _) = agents();
+    let to = [Recipient::Key(owner.public()), Recipient::Escrow(&other.key)];
+    let changed = head.rewrap(&Access::Private(&owner), to).unwrap();
+    assert_eq!(changed.escrow().unwrap().key, other.key);
+    let alone = seal(&b""[..], std::io::sink(), [Recipient::Escrow(&group.key)], b"");
+    assert!(matches!(alone, Err(Error::NoRecipient)));
+    assert_eq!(summary.weakest, Suite::X25519);
+}
+
+#[test]
+fn a_wrong_escrow_wrap_is_refused_by_every_recipient() {
+    let (owner, (group, shares)) = (key(), agents());
+    let mut file = Vec::new();
+    let to = [Recipient::Key(owner.public()), Recipient::Escrow(&group.key)];
+    seal(&b"secret"[..], &mut file, to, b"").unwrap();
+    let head = Head::read(&file[..]).unwrap();
+    let data = by_agents(&group, &shares, &head);
+    // The sealer itself, which has the data key, makes the block and its mac anew, with another wrap.
+    let (id, list) = (head.id(), head.stanzas().list().to_vec());
+    let label = [&[u8::try_from(Label::DERIVE.as_str().len()).unwrap()], Label::DERIVE.as_str().as_bytes()].concat();
+    let salt = head.core().to_bytes()[5..37].to_vec();
+    let mac_key: Secret<[u8; 32]> = crypto::kdf::derive(&data, &salt, &[&label, b"stanzas"]);
+    let forge = |escrow: Option<wire::Bytes>| {
+        let digest = crypto::hash(Label::STANZAS, &[&wire::to_vec(&(1u8, id, &list, &escrow))]);
+        let mac = wire::Fixed(crypto::kdf::mac(&mac_key, &[digest.as_ref()]));
+        Stanzas::parse(&wire::to_vec(&(1u8, id, &list, &escrow, mac)))
+    };
+    let honest = head.stanzas().escrow().unwrap();
+    let wrapped = |wrap: &Wrap| forge(Some(wire::to_vec(wrap).into()));
+    assert_eq!(wrapped(&honest).unwrap(), *head.stanzas());
+    let unlock = |stanzas: Stanzas| {
+        Head::new(stanzas, head.core().clone()).unwrap().unlock(&Access::Private(&owner)).map(|_| ())
+    };
+    assert!(unlock(forge(None).unwrap()).is_ok());
+    // Sound, and of another data key: nobody without the data key can tell, every recipient does.
+    let other = Wrap::seal(&group.key, &id, &Secret::new([9; 32])).unwrap();
+    assert!(matches!(unlock(wrapped(&other).unwrap()), Err(Error::Escrow(_))));
+    // Of another object, changed, or no wrap: refused before.
+    let moved = Wrap::seal(&group.key, &crypto::sha256(&[b"elsewhere"]), &data).unwrap();
+    assert!(matches!(wrapped(&moved), Err(Error::Escrow(_))));
+    assert!(matches!(wrapped(&Wrap { masked: honest.twin, ..honest }), Err(Error::Escrow(_))));
+    for bytes in [vec![], vec![0xf6], vec![0; 205], [wire::to_vec(&honest), vec![0]].concat()] {
+        assert!(matches!(forge(Some(bytes.into())), Err(Error::Malformed { part: "escrow wrap", .. })));
     }
 }
 

@@ -21,10 +21,20 @@ use crate::output::{Output, fields, moment, short, table};
 /// # Errors
 /// The node's or the ledger's refusal.
 pub(crate) async fn seal(client: &Client, file: &Path, name: &str, kind: AssetKind) -> Result<Asset, Failure> {
+    seal_with(client, file, name, (kind, true)).await
+}
+
+/// As [`seal`], with or without the escrow agents.
+async fn seal_with(
+    client: &Client,
+    file: &Path,
+    name: &str,
+    (kind, escrow): (AssetKind, bool),
+) -> Result<Asset, Failure> {
     if !file.is_file() {
         return Err(Failure::file(file, &std::io::ErrorKind::NotFound.into()));
     }
-    client.put_asset(name, kind.as_str(), file).await.doing(format!("{} was not sealed", file.display()))
+    client.put_asset(name, kind.as_str(), escrow, file).await.doing(format!("{} was not sealed", file.display()))
 }
 
 /// Retires an asset, with the key of the member's own node; returns the transaction.
@@ -46,12 +56,12 @@ pub(crate) async fn retire(
 
 pub(super) async fn run(command: AssetCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     match command {
-        AssetCommand::Seal { file, name, kind } => {
+        AssetCommand::Seal { file, name, kind, no_escrow } => {
             let session = surroundings.session()?;
             let table = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
             let kind = kind.unwrap_or(if table { AssetKind::Table } else { AssetKind::File });
             let waiting = output.waiting(format!("the node seals {}", file.display()));
-            let asset = seal(&session.client, &file, &name, kind).await?;
+            let asset = seal_with(&session.client, &file, &name, (kind, !no_escrow)).await?;
             drop(waiting);
             print(&asset, output);
         }

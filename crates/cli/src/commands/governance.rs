@@ -5,8 +5,8 @@ use std::path::Path;
 use client::Client;
 use client::api::{Governance, ProposalView};
 use contracts::message::{
-    Action, Ballot, Callers, Cosigning, Install, Issuer, ModuleStore, OraclePlan, Parameters, ProposalState, Propose,
-    Recovery, Room, Uninstall,
+    Action, Ballot, Callers, Cosigning, EscrowPlan, Install, Issuer, ModuleStore, OraclePlan, Parameters,
+    ProposalState, Propose, Recovery, Room, Uninstall,
 };
 use contracts::record::{ProposalPhase, Recovering, Role};
 use contracts::{DEFAULT_PARAMETERS, code};
@@ -14,7 +14,7 @@ use crypto::Digest;
 use serde_json::json;
 
 use super::call::Arguments;
-use super::{Surroundings, find, members, modules, setup};
+use super::{Surroundings, escrow, find, members, modules, setup};
 use crate::args::{
     ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, Switch,
     VoteName,
@@ -76,6 +76,8 @@ async fn propose(
         ActionCommand::Accredit { name, key, claims } => Action::Accredit(Issuer { name, key, claims }),
         ActionCommand::Disown { issuer } => Action::Disown(members::accredited(&session.client, &issuer).await?.key),
         ActionCommand::Oracles { participants, threshold } => Action::Oracles(OraclePlan { threshold, participants }),
+        ActionCommand::Escrow { agents, threshold, fresh } => Action::Escrow(EscrowPlan { threshold, agents, fresh }),
+        ActionCommand::Open { file, asset } => Action::Open(escrow::opening(&file, &asset, session).await?),
         ActionCommand::Parameters(args) => {
             let current = session.client.governance().await?.parameters.ok_or_else(not_begun)?;
             let wanted = merged(current.clone(), &args);
@@ -304,7 +306,7 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
 }
 
 /// A proposal: its identifier, or a unique beginning.
-async fn find(client: &Client, text: &str) -> Result<Digest, Failure> {
+pub(super) async fn find(client: &Client, text: &str) -> Result<Digest, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
@@ -359,6 +361,8 @@ fn what(action: &Action) -> String {
         Action::Accredit(issuer) => format!("{name} {}", issuer.name),
         Action::Disown(issuer) => format!("{name} {}", short(issuer)),
         Action::Oracles(plan) => format!("{name} {} of {}", plan.threshold, plan.participants.len()),
+        Action::Escrow(plan) => format!("{name} {} of {}", plan.threshold, plan.agents.len()),
+        Action::Open(open) => format!("{name} {}", short(open.asset)),
         Action::Parameters(_) => name.to_owned(),
         Action::Recover(recover) => format!("{name} {}", recover.member),
         Action::Install(install) => format!("{name} {} in {}", short(install.module), install.name),
@@ -374,6 +378,15 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
         Action::Accredit(issuer) => vec![("key", issuer.key.to_string()), ("claims", issuer.claims.join(", "))],
         Action::Disown(issuer) => vec![("key", issuer.to_string())],
         Action::Oracles(plan) => vec![("oracles", plan.participants.join(", "))],
+        Action::Escrow(plan) => {
+            let key = if plan.fresh { "a new one" } else { "taken over, where there is one" };
+            vec![("agents", plan.agents.join(", ")), ("key", key.to_owned())]
+        }
+        Action::Open(open) => vec![
+            ("asset", open.asset.to_string()),
+            ("escrow key", open.wrap.key.to_string()),
+            ("opened to", format!("key {}", open.recipient.id())),
+        ],
         Action::Parameters(wanted) => vec![
             ("members", wanted.members.to_string()),
             ("validators", wanted.validators.to_string()),

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, events, governance, log, members, modules, private, release, request, search};
+use super::{backup, escrow, events, governance, log, members, modules, private, release, request, search};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,8 @@ use super::{backup, events, governance, log, members, modules, private, release,
         members::issuers,
         members::oracles,
         members::establish,
+        escrow::show,
+        escrow::opening,
         governance::list,
         governance::show,
         governance::parameters,

@@ -212,6 +212,8 @@ pub(crate) async fn rotate(State(node): Shared, caller: Caller) -> Result<Json<T
 pub(crate) struct Sealing {
     /// `table` (CSV with a header line) or `file`.
     pub kind: String,
+    /// False leaves the escrow agents out; else they can open it, where the consortium has any.
+    pub escrow: Option<bool>,
 }
 
 /// Seals the body into this member's vault and registers it.
@@ -260,7 +262,8 @@ pub(crate) async fn seal(
         let _ = pieces.send(Ok(bytes::Bytes::new())).await;
     };
     let actor = principal.to_string();
-    let (_, sealed) = tokio::join!(pump, assets::seal(&node, &actor, name, sealing.kind, body));
+    let (_, sealed) =
+        tokio::join!(pump, assets::seal(&node, &actor, name, (sealing.kind, sealing.escrow.unwrap_or(true)), body));
     sealed.map(Json)
 }
 

@@ -15,14 +15,15 @@ use super::Shared;
 use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
-    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskOpenings, AskOrdering, AskPart, AskParticulars, AskPrivate,
-    AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart, ComputeStarted, ComputeState,
-    Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs, Forward, Forwarded, Offer,
-    Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes, PrivateTold, Record, Told,
+    AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskEscrowPart, AskOpenings, AskOrdering, AskPart,
+    AskParticulars, AskPrivate, AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart,
+    ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs,
+    EscrowPart, Forward, Forwarded, Offer, Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes,
+    PrivateTold, Record, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
-use crate::{compute, dkg, oracle, particulars, private, requests, snapshots};
+use crate::{compute, dkg, escrow, oracle, particulars, private, requests, snapshots};
 
 type Answer<T> = Result<Cbor<T>, ApiError>;
 
@@ -47,6 +48,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/dkg/start", post(dkg_start))
         .route("/peer/v1/dkg/exchange", post(dkg_exchange))
         .route("/peer/v1/dkg/finish", post(dkg_finish))
+        .route("/peer/v1/escrow/part", post(escrow_part))
         .route("/peer/v1/tunnel", post(tunnel))
         .route("/peer/v1/compute/frame", post(compute_frame))
         .route("/peer/v1/compute/start", post(compute_start))
@@ -149,6 +151,10 @@ async fn dkg_exchange(State(node): Shared, _: Peer, Cbor(all): Cbor<DkgRoundOne>
 
 async fn dkg_finish(State(node): Shared, _: Peer, Cbor(round): Cbor<DkgRoundTwo>) -> Answer<DkgDone> {
     dkg::finish(&node, round).await.map(Cbor)
+}
+
+async fn escrow_part(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskEscrowPart>) -> Answer<EscrowPart> {
+    escrow::part(&node, &member, &ask).map(Cbor)
 }
 
 async fn tunnel(
