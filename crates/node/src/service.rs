@@ -167,7 +167,7 @@ pub(crate) const MINT: &str = "mint";
 pub(crate) const TLS: &str = "tls";
 
 /// What a peer answers from the ledger, and says in no field how far it must be.
-const OF_THE_LEDGER: [&str; 10] = [
+const OF_THE_LEDGER: [&str; 11] = [
     "/peer/v1/openings/ask",
     "/peer/v1/particulars",
     "/peer/v1/private/ask",
