@@ -1,9 +1,5 @@
 //! Measures what ML-DSA-65 adds to cosignatures: time to make and verify one, and what a note of so many validators weighs, beside Ed25519
-//! alone in the same run.
-//!
-//!     cargo run --release -p sottovoce-ledger --example cosigning [VALIDATORS]
-
-#![expect(clippy::print_stdout, reason = "the point of this program")]
+//! alone in the same run: `cargo run --release -p sottovoce-ledger --example cosigning [VALIDATORS]`.
 
 use std::time::Instant;
 

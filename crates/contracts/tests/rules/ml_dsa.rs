@@ -251,11 +251,12 @@ fn only_a_ballot_on_the_parameters_ends_it() {
                 match what {
                     0 => drop(register(&mut world, name, &fresh)),
                     1 => drop(world.send(&keys(name).operator, "ordering.leave", &place)),
-                    2 | 3 if before.validator(name).is_none() => {
-                        if propose(&mut world, FOUNDER, Action::Enter(name.into())).is_ok() {
-                            world.now += 2 * HOUR;
-                            pass(&mut world, Action::Enter(name.into()));
-                        }
+                    2 | 3
+                        if before.validator(name).is_none()
+                            && propose(&mut world, FOUNDER, Action::Enter(name.into())).is_ok() =>
+                    {
+                        world.now += 2 * HOUR;
+                        pass(&mut world, Action::Enter(name.into()));
                     }
                     4 => {
                         let rotate = OrderingRotate { key: key(&fresh).public(), ml_dsa: None };
