@@ -498,7 +498,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 36] = [
+const KEYS: [(&str, bool); 38] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
