@@ -255,7 +255,7 @@ fn payloads_reach_their_holders_alone_and_are_purged_for_good() {
     stands(&stage, FOUNDER, &second, "held");
 
     // By its date, though nobody sends anything; and across a kill.
-    let dated = put(&stage, "riverside", "st-anna", &["--purge-after", "6s"]).unwrap();
+    let dated = put(&stage, "riverside", "st-anna", &["--purge-after", "15s"]).unwrap();
     stage.kill("st-anna");
     stands(&stage, "riverside", &dated, "purged");
     stage.start("st-anna");

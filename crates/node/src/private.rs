@@ -339,7 +339,7 @@ async fn check_room(node: &Node, known: &Known) -> Result<(), ApiError> {
     }
 }
 
-/// Removes a draft that the ledger does not have.
+/// Removes a draft that the ledger does not have, or what the ledger has as purged.
 async fn discard(node: &Node, id: &Digest) -> Result<(), ApiError> {
     let _turn = node.privates.turn.lock().await;
     node.store.forget_private(id).await?;
@@ -403,10 +403,14 @@ async fn begin(node: &Arc<Node>) -> Result<(), ApiError> {
 
 /// Does at once what the ledger's word of a payload demands of this node, and tells whether it has yet to say that it holds it.
 async fn heed(node: &Node, private: &Private) -> Result<bool, ApiError> {
+    let row = node.store.private(&private.id).await?.map(|row| row.standing);
     if private.is_purged_by(&node.member) {
+        // After a restore it may be thought missing.
+        if row.is_some() {
+            discard(node, &private.id).await?;
+        }
         return Ok(false);
     }
-    let row = node.store.private(&private.id).await?.map(|row| row.standing);
     match (private.due(node.replica.time()), row) {
         (_, Some(Standing::Purging)) => {}
         (Some(cause), _) => destroy(node, private, cause, "node").await?,
@@ -566,6 +570,7 @@ async fn fetch_one(node: &Node, row: &PrivateRow) -> Result<(), ApiError> {
     // First, so that one that cannot be asked for does not come again at once.
     node.store.retry_private(&id, later).await?;
     let private = find(node, &id)?;
+    heed(node, &private).await?;
     if private.due(node.now()).is_some() || private.is_purged_by(&node.member) {
         return Ok(());
     }
