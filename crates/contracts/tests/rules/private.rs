@@ -231,6 +231,7 @@ fn nothing_goes_to_or_from_a_barred_member() {
     assert_eq!(put(&mut world, |_| {}).unwrap_err(), "member_barred");
     assert_eq!(named(&mut world, &keys("st-anna").node, "hold", id), "member_barred");
     assert_eq!(put(&mut world, |put| put.recipients = vec!["riverside".into()]).map(drop), Ok(()));
+    crate::governance::pass(&mut world, contracts::message::Action::Reinstate("st-anna".into()));
     crate::governance::pass(&mut world, contracts::message::Action::Suspend("northgate".into()));
     assert_eq!(put(&mut world, |put| put.recipients = vec!["riverside".into()]).unwrap_err(), "member_barred");
     assert_eq!(named(&mut world, &key("northgate/owner"), "purge", id), "member_barred");
