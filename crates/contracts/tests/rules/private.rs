@@ -199,17 +199,14 @@ fn an_attestation_is_the_nodes_own_and_of_its_time() {
     let node = keys("st-anna").node;
     let now = world.now;
     let good = attestation(&world, &id, "st-anna", (Cause::Member, now));
-    let mut forged = Vec::new();
-    forged.push(PrivateAttest { at: now - 1, ..good.clone() });
-    forged.push(PrivateAttest { private: other, ..good.clone() });
-    forged.push(PrivateAttest {
-        signature: attestation(&world, &id, "riverside", (Cause::Member, now)).signature,
-        ..good.clone()
-    });
-    forged.push(PrivateAttest {
-        signature: attestation(&world, &other, "st-anna", (Cause::Member, now)).signature,
-        ..good.clone()
-    });
+    let signed =
+        |world: &World, id: &Digest, member: &str| attestation(world, id, member, (Cause::Member, now)).signature;
+    let forged = [
+        PrivateAttest { at: now - 1, ..good.clone() },
+        PrivateAttest { private: other, ..good.clone() },
+        PrivateAttest { signature: signed(&world, &id, "riverside"), ..good.clone() },
+        PrivateAttest { signature: signed(&world, &other, "st-anna"), ..good.clone() },
+    ];
     for forged in forged {
         assert_eq!(code(world.send(&node, "private.attest", &forged)), "bad_signature");
     }
@@ -231,6 +228,7 @@ fn nothing_goes_to_or_from_a_barred_member() {
     assert_eq!(put(&mut world, |_| {}).unwrap_err(), "member_barred");
     assert_eq!(named(&mut world, &keys("st-anna").node, "hold", id), "member_barred");
     assert_eq!(put(&mut world, |put| put.recipients = vec!["riverside".into()]).map(drop), Ok(()));
+    crate::governance::pass(&mut world, contracts::message::Action::Reinstate("st-anna".into()));
     crate::governance::pass(&mut world, contracts::message::Action::Suspend("northgate".into()));
     assert_eq!(put(&mut world, |put| put.recipients = vec!["riverside".into()]).unwrap_err(), "member_barred");
     assert_eq!(named(&mut world, &key("northgate/owner"), "purge", id), "member_barred");
