@@ -37,7 +37,7 @@ async fn serve(
 }
 
 /// The homes whose nodes are to run in this process, each with its passphrase.
-fn together(with: &[Beside], surroundings: &Surroundings) -> Result<Vec<(Home, Secret<Vec<u8>>)>, Failure> {
+fn together(with: &[Beside], surroundings: &Surroundings) -> Result<Vec<Keyed>, Failure> {
     let homes = iter::once(surroundings.home.clone()).chain(with.iter().map(|beside| Home::at(&beside.home)));
     let homes: Vec<Home> = homes.collect();
     if homes.len() > MAX_TOGETHER {
@@ -75,10 +75,7 @@ fn together(with: &[Beside], surroundings: &Surroundings) -> Result<Vec<(Home, S
 ///
 /// # Errors
 /// Why one of them does not start, or has ended.
-async fn serve_all(
-    homes: Vec<(Home, Secret<Vec<u8>>)>,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), Failure> {
+async fn serve_all(homes: Vec<Keyed>, shutdown: impl Future<Output = ()> + Send) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let mut nodes = JoinSet::new();
     for (home, passphrase) in homes {
@@ -241,6 +238,9 @@ pub(super) fn announce(address: SocketAddr) {
     let _ = writeln!(stdout, "{}", json!({ "ready": address.to_string() }));
     let _ = stdout.flush();
 }
+
+/// A home, and the passphrase of its keys.
+type Keyed = (Home, Secret<Vec<u8>>);
 
 /// Homes whose nodes one process serves.
 const MAX_TOGETHER: usize = 16;
