@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use commonware_codec::DecodeExt as _;
 use commonware_cryptography::Signer as _;
@@ -22,6 +23,7 @@ pub(super) struct Networks {
     rules: Rules,
     lines: Mutex<Lines>,
     open: tokio::sync::Mutex<BTreeMap<u64, Open>>,
+    laid: AtomicU64,
 }
 
 /// By who sends and who receives; none where it is cut.
@@ -37,7 +39,7 @@ struct Open {
 
 impl Networks {
     pub(super) fn new(context: Context, rules: Rules) -> Self {
-        Self { context, rules, lines: Mutex::default(), open: tokio::sync::Mutex::default() }
+        Self { context, rules, lines: Mutex::default(), open: tokio::sync::Mutex::default(), laid: AtomicU64::new(0) }
     }
 
     /// The network of an epoch, there from its first validator on.
@@ -72,7 +74,7 @@ impl Networks {
         let lines = self.lines.lock().expect("no panic holds the lines").clone();
         let open = open.get_mut(&epoch).expect("it takes part");
         if open.connected.insert(member) {
-            open.set(&lines).await;
+            self.laid.fetch_add(open.set(&lines).await, Relaxed);
         }
     }
 
@@ -81,8 +83,13 @@ impl Networks {
         let open = self.open.lock().await;
         self.lines.lock().expect("no panic holds the lines").clone_from(&lines);
         for open in open.values() {
-            open.set(&lines).await;
+            self.laid.fetch_add(open.set(&lines).await, Relaxed);
         }
+    }
+
+    /// How many lines were ever laid here. Each takes a port of the runtime's network, which is never given back.
+    pub(super) fn laid(&self) -> u64 {
+        self.laid.load(Relaxed)
     }
 
     /// Whether both can reach each other.
@@ -93,7 +100,9 @@ impl Networks {
 }
 
 impl Open {
-    async fn set(&self, lines: &Lines) {
+    /// How many lines were laid.
+    async fn set(&self, lines: &Lines) -> u64 {
+        let mut laid = 0;
         for (from, sender) in &self.members {
             for (to, receiver) in &self.members {
                 if from == to || !self.connected.contains(from) || !self.connected.contains(to) {
@@ -104,9 +113,11 @@ impl Open {
                 if let Some(link) = lines.get(&(*from, *to)) {
                     let added = self.oracle.add_link(sender.clone(), receiver.clone(), link.clone()).await;
                     added.expect("the link was removed");
+                    laid += 1;
                 }
             }
         }
+        laid
     }
 }
 

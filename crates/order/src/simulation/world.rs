@@ -173,6 +173,11 @@ impl World {
         (0..self.size()).filter(|at| self.shared.behaviours[*at] == Behaviour::Honest).collect()
     }
 
+    /// Lines laid in this runtime.
+    pub(super) fn laid(&self) -> u64 {
+        self.shared.networks.laid()
+    }
+
     pub(super) fn is_running(&self, at: usize) -> bool {
         self.nodes[at].task.is_some()
     }
