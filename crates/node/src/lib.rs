@@ -3,7 +3,7 @@
 //! [`setup`] makes a node's directory, [`run`] runs it until told to stop, [`backup`] copies and restores it, [`read_model`] rebuilds what it is searched by; [`witness`] is a program of its own. Inside, `service::Node` holds the
 //! composed rooms; `api` maps paths to services; `replica`, `judge`, `oracle`, `dkg`, `proxy`, `compute`, `assets`,
 //! `particulars`, `private`, `publisher`, `read_model` and `requests` are the services; the rest is what every server needs: `server`, `tls`, `guard`,
-//! `auth`, `limit`, `extract`, `problem`, `metrics`, `vitals`, `audit`, `store`, `config`, and between nodes `peers` and `tunnel`.
+//! `auth`, `limit`, `extract`, `problem`, `metrics`, `vitals`, `audit`, `store`, `sealed`, `config`, and between nodes `peers` and `tunnel`.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,7 @@ mod publisher;
 pub mod read_model;
 mod replica;
 mod requests;
+mod sealed;
 mod server;
 mod service;
 pub mod setup;

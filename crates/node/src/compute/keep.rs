@@ -1,8 +1,8 @@
 //! What a party keeps of a computation on disk, and its end: checkpoints under a key that is destroyed with them, and shares until
 //! the contracts' time has passed.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use contracts::code;
 use contracts::message::Destroy;
 use contracts::read;
 use contracts::record::{Phase, Request};
-use crypto::{Digest, Label, Secret, aead, kdf};
+use crypto::{Digest, Label, Secret, kdf};
 use mpc::runner::SLOTS;
 
 use super::runs::Attempt;
 use crate::problem::ApiError;
+use crate::sealed;
 use crate::service::{MINT, Node};
 
 /// A session's checkpoints: files of this node, each under a key derived from a secret of the key store and a salt in the
@@ -45,26 +46,12 @@ impl Checkpoints {
 
 impl mpc::runner::Store for Checkpoints {
     fn save(&self, slot: usize, checkpoint: &[u8]) -> io::Result<()> {
-        let nonce: [u8; aead::NONCE] = crypto::random();
-        let sealed = aead::seal(&self.key, &nonce, &self.associated(slot), checkpoint);
-        let path = path(&self.directory, &self.request, slot);
-        let draft = path.with_extension("draft");
-        let mut file = File::create(&draft)?;
-        file.write_all(&nonce)?;
-        file.write_all(&sealed)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        File::open(&self.directory)?.sync_all()
+        sealed::write(&path(&self.directory, &self.request, slot), &self.key, &self.associated(slot), checkpoint)
     }
 
     fn load(&self, slot: usize) -> io::Result<Option<Vec<u8>>> {
-        let bytes = match fs::read(path(&self.directory, &self.request, slot)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            bytes => bytes?,
-        };
-        let Some((nonce, sealed)) = bytes.split_first_chunk() else { return Ok(None) };
         // What was altered, or is of another key, is as good as none. The engine wipes what it has read.
-        let opened = aead::open(&self.key, nonce, &self.associated(slot), sealed).ok();
+        let opened = sealed::read(&path(&self.directory, &self.request, slot), &self.key, &self.associated(slot))?;
         Ok(opened.map(|plain| plain.expose(Clone::clone)))
     }
 
@@ -78,16 +65,7 @@ fn path(directory: &Path, request: &Digest, slot: usize) -> PathBuf {
 }
 
 fn remove(directory: &Path, request: &Digest) -> io::Result<()> {
-    for slot in 0..SLOTS {
-        let path = path(directory, request, slot);
-        for path in [path.with_extension("draft"), path] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
+    (0..SLOTS).try_for_each(|slot| sealed::remove(&path(directory, request, slot)))
 }
 
 /// Destroys a session's checkpoints with their key.

@@ -1,13 +1,15 @@
 //! Private payloads at rest: one sealed file each, under a key of its own that goes when its salt goes.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use contracts::message::Opening;
-use crypto::{Digest, Label, Secret, aead, kdf};
+use crypto::{Digest, Label, Secret, kdf};
 use wire::Limits;
+
+use crate::sealed;
 
 /// The directory of a node's private payloads.
 #[derive(Clone)]
@@ -31,17 +33,9 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub(crate) fn write(&self, key: &Secret<[u8; 32]>, id: &Digest, opening: &Opening) -> io::Result<()> {
-        let nonce: [u8; aead::NONCE] = crypto::random();
         let plain = Secret::new(wire::to_vec(opening));
         // It leaves as ciphertext.
-        let sealed = plain.expose(|plain| aead::seal(key, &nonce, &associated(id), plain));
-        let (path, draft) = (self.path(id), self.path(id).with_extension("draft"));
-        let mut file = File::create(&draft)?;
-        file.write_all(&nonce)?;
-        file.write_all(&sealed)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        File::open(&self.directory)?.sync_all()
+        plain.expose(|plain| sealed::write(&self.path(id), key, &associated(id), plain))
     }
 
     /// Opens a payload; none where there is no file, or it is not what was sealed under this key.
@@ -49,12 +43,7 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub(crate) fn read(&self, key: &Secret<[u8; 32]>, id: &Digest) -> io::Result<Option<Opening>> {
-        let bytes = match fs::read(self.path(id)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            bytes => bytes?,
-        };
-        let Some((nonce, sealed)) = bytes.split_first_chunk() else { return Ok(None) };
-        let Ok(plain) = aead::open(key, nonce, &associated(id), sealed) else { return Ok(None) };
+        let Some(plain) = sealed::read(&self.path(id), key, &associated(id))? else { return Ok(None) };
         // It goes to a holder, which is what it is kept for.
         Ok(plain.expose(|plain| wire::from_slice(plain, Limits::large())).ok())
     }
@@ -64,13 +53,7 @@ impl Files {
     /// # Errors
     /// What the file system says.
     pub(crate) fn remove(&self, id: &Digest) -> io::Result<()> {
-        for path in [self.path(id).with_extension("draft"), self.path(id)] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
+        sealed::remove(&self.path(id))
     }
 
     /// The names of all files that are there: identities, and what was never finished.
