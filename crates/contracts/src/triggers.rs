@@ -105,23 +105,9 @@ pub(crate) fn wake(world: &mut World<'_>, wake: Wake) -> Result<(), Failure> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use ledger::{Pair, Unreadable};
     use wire::Limits;
 
     use super::*;
-
-    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
-
-    impl State for Map {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
-            Ok(self.0.get(key).cloned())
-        }
-
-        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
-            let wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-            Ok(self.0.iter().filter(|(key, _)| wanted(key)).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
-        }
-    }
 
     #[test]
     fn what_cannot_be_done_is_told_and_off_the_list() {
@@ -129,7 +115,7 @@ mod tests {
         for kind in [TriggerKind::Expire, TriggerKind::Recover] {
             let trigger = Trigger { at: 1_000, kind, subject };
             let place = key::due(&trigger).into_bytes();
-            let state = Map([(place.clone(), wire::to_vec(&trigger))].into());
+            let state = BTreeMap::from([(place.clone(), wire::to_vec(&trigger))]);
             let context = |time| Context { chain: Digest::from([1; 32]), height: 7, time, position: 0 };
             assert_eq!(due(&state, &context(999), &mut 0).unwrap(), None);
             let Effects { writes, events } = due(&state, &context(1_000), &mut 0).unwrap().unwrap();

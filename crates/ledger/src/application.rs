@@ -1,6 +1,8 @@
 //! What runs on the ledger: deterministic, bounded, and unknown to it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use crypto::Digest;
 
@@ -89,6 +91,20 @@ impl<S: State + ?Sized> State for std::sync::Arc<S> {
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
         (**self).scan(prefix, after, limit)
+    }
+}
+
+/// A state in memory.
+impl State for BTreeMap<Vec<u8>, Vec<u8>> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
+        Ok(BTreeMap::get(self, key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
+        let under = self.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        let under = under.take_while(|(key, _)| key.starts_with(prefix));
+        let wanted = under.filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after)).take(limit);
+        Ok(wanted.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }
 

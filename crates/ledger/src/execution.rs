@@ -157,19 +157,6 @@ mod tests {
 
     use super::*;
 
-    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
-
-    impl State for Map {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
-            Ok(self.0.get(key).cloned())
-        }
-
-        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
-            let wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-            Ok(self.0.iter().filter(|(key, _)| wanted(key)).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
-        }
-    }
-
     fn key() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(0u8..3, 1..4)
     }
@@ -183,18 +170,17 @@ mod tests {
             after in prop::option::of(key()),
             limit in 0usize..10,
         ) {
-            let base = Map(base);
             let mut overlay = Overlay::new(&base);
             overlay.write(writes.iter().map(|(key, value)| Write { key: key.clone(), value: value.clone() }).collect());
-            let mut written = Map(base.0.clone());
+            let mut written = base.clone();
             for (key, value) in writes {
                 match value {
-                    Some(value) => written.0.insert(key, value),
-                    None => written.0.remove(&key),
+                    Some(value) => written.insert(key, value),
+                    None => written.remove(&key),
                 };
             }
             prop_assert_eq!(overlay.scan(&prefix, after.as_deref(), limit), written.scan(&prefix, after.as_deref(), limit));
-            prop_assert_eq!(overlay.get(&prefix), written.get(&prefix));
+            prop_assert_eq!(overlay.get(&prefix), State::get(&written, &prefix));
         }
     }
 }

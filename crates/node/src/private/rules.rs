@@ -134,23 +134,10 @@ mod tests {
     use contracts::record::{Bar, Barred, Cause, Held, Member, Purged, Purging};
     use crypto::kem::{PrivateKey, Suite};
     use crypto::{Label, SigningKey};
-    use ledger::{Pair, Unreadable};
 
     use super::*;
 
-    #[derive(Default)]
-    struct Map(BTreeMap<Vec<u8>, Vec<u8>>);
-
-    impl State for Map {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
-            Ok(self.0.get(key).cloned())
-        }
-
-        fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
-            let wanted = |key: &[u8]| key.starts_with(prefix) && after.is_none_or(|after| key > after);
-            Ok(self.0.iter().filter(|(key, _)| wanted(key)).take(limit).map(|(k, v)| (k.clone(), v.clone())).collect())
-        }
-    }
+    type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
     const CHAIN: [u8; 32] = [1; 32];
     const DATE: u64 = 10_000;
@@ -173,7 +160,7 @@ mod tests {
     }
 
     fn state(private: &Private) -> Map {
-        Map([(read::private_key(&private.id).into_bytes(), wire::to_vec(private))].into())
+        Map::from([(read::private_key(&private.id).into_bytes(), wire::to_vec(private))])
     }
 
     fn purged(member: &str) -> Purged {
@@ -241,8 +228,8 @@ mod tests {
         };
         let barred = Some(Barred { standing: Bar::Suspended, since: 5, proposal: id() });
         let member = Member { card, regulator: false, joined: 1, barred };
-        state.0.insert(b"member/c".to_vec(), wire::to_vec(&member));
-        state.0.insert(b"governance/barred".to_vec(), wire::to_vec(&1u64));
+        state.insert(b"member/c".to_vec(), wire::to_vec(&member));
+        state.insert(b"governance/barred".to_vec(), wire::to_vec(&1u64));
         assert_eq!((give(&state, "c", 6, 6), give(&state, "a", 6, 6)), ("not_permitted".into(), "ok".into()));
     }
 
