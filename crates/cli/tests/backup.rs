@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crypto::keystore::{FileKeys, Keys as _, Passphrase};
-use serde_json::Value;
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 
@@ -20,13 +19,6 @@ const MEMBERS: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
 
 /// How long it may take from a restore's beginning until the node has all that the others have.
 const AIM: Duration = Duration::from_secs(60);
-
-/// The JSON of a command that succeeds.
-fn told(stage: &Stage, home: &str, arguments: &[&str]) -> Value {
-    let output = stage.command(home).arg("--json").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 #[test]
 fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
@@ -75,7 +67,7 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     };
     until("fifty are recorded", || recorded.load(Ordering::Relaxed) > 50);
     let backup = at("northgate.backup");
-    let made = told(&stage, "northgate", &["node", "backup", &backup]);
+    let made = stage.json("northgate", &["node", "backup", &backup]);
     println!("backup: {} blocks, {} bytes, {} s", made["height"], made["bytes"], made["seconds"]);
     assert!(stage.try_run("northgate", &["node", "backup", &backup]).unwrap_err().contains("exists"));
     let before = recorded.load(Ordering::Relaxed);
@@ -88,7 +80,7 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     refuses_what_was_altered(&stage, Path::new(&backup), &directory);
 
     let begun = Instant::now();
-    let restored = told(&stage, "northgate", &["node", "restore", &backup]);
+    let restored = stage.json("northgate", &["node", "restore", &backup]);
     let written = begun.elapsed();
     assert_eq!(restored["height"], made["height"]);
     stage.start("northgate");
@@ -107,7 +99,7 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     // It serves its vault, and its trail goes on from the copy's.
     release(&stage, &table);
     stage.run("northgate", &["audit", "--verify"]);
-    let trail = told(&stage, "northgate", &["audit"]).to_string();
+    let trail = stage.json("northgate", &["audit"]).to_string();
     assert!(trail.contains("node.backup") && trail.contains("from a backup of block"), "{trail}");
 
     // It does not vote: with another one down, no quorum is left.

@@ -1,6 +1,6 @@
 //! One process serves two consortia with different members. Real nodes, by the commands that operators use.
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 

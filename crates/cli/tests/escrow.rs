@@ -2,32 +2,16 @@
 //! operators use.
 
 #[path = "shared/stage.rs"]
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 mod stage;
 
 use std::fs;
 
+use crypto::keystore::{FileKeys, Passphrase};
 use serde_json::Value;
 use stage::{FOUNDER, Stage, until};
 
 const ALL: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
-
-/// Proposes by one member and has others vote for it; all of them are needed.
-fn pass(stage: &Stage, proposer: &str, voters: &[&str], action: &[&str]) -> String {
-    let proposal = stage.run(proposer, &[&["gov", "propose"], action].concat());
-    for voter in voters {
-        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
-        stage.run(voter, &["gov", "vote", &proposal, "yes"]);
-    }
-    until("the decision is known", || stage.run(proposer, &["gov", "show", &proposal]) == "passed");
-    proposal
-}
-
-fn json(stage: &Stage, member: &str, arguments: &[&str]) -> Value {
-    let output = stage.command(member).arg("--json").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{member}: {arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 /// The escrow's epoch and key, as this member's node knows it, once the epoch is there.
 fn epoch(stage: &Stage, member: &str, number: u64) -> String {
@@ -66,7 +50,7 @@ fn agents_make_a_key_hand_it_on_and_open_what_is_decided() {
     // Three agents, of whom two open. They make the key by themselves.
     let voters = ["riverside", "northgate"];
     until("st-anna knows that ballots govern", || stage.run("st-anna", &["gov", "parameters"]) == "ballots");
-    pass(&stage, "st-anna", &voters, &[&["escrow"], &agents[..]].concat());
+    stage.pass("st-anna", &voters, &[&["escrow"], &agents[..]].concat());
     let key = epoch(&stage, "st-anna", 1);
     assert_eq!(epoch(&stage, FOUNDER, 1), key);
 
@@ -85,14 +69,14 @@ fn agents_make_a_key_hand_it_on_and_open_what_is_decided() {
     // Other agents take the key over, with another threshold, while one of the old ones is down: the key stays.
     stage.kill("northgate");
     let next = ["--agents", "health-authority,st-anna,riverside", "--threshold", "3"];
-    pass(&stage, FOUNDER, &["st-anna", "riverside"], &[&["escrow"], &next[..]].concat());
+    stage.pass(FOUNDER, &["st-anna", "riverside"], &[&["escrow"], &next[..]].concat());
     assert_eq!(epoch(&stage, FOUNDER, 2), key);
     // The old shares are destroyed by those who are there, and by the other when it is back.
-    let destroyed = |stage: &Stage| json(stage, FOUNDER, &["escrow", "show"])["destroyed"].as_array().unwrap().len();
+    let destroyed = |stage: &Stage| stage.json(FOUNDER, &["escrow", "show"])["destroyed"].as_array().unwrap().len();
     until("two shares are destroyed", || destroyed(&stage) == 2);
     stage.start("northgate");
     until("three shares are destroyed", || destroyed(&stage) == 3);
-    let making = json(&stage, FOUNDER, &["escrow", "show"]);
+    let making = stage.json(FOUNDER, &["escrow", "show"]);
     assert_eq!((&making["epoch"]["from"], &making["making"]), (&1.into(), &Value::Null), "{making}");
 
     // St. Anna has lost its vault's key; the founder is to read the data. The wrong file is refused at once.
@@ -122,7 +106,74 @@ fn agents_make_a_key_hand_it_on_and_open_what_is_decided() {
     stage.run(FOUNDER, &["state", "prove", &format!("escrow/opening/{proposal}"), "--out", &proof]);
     stage.run(FOUNDER, &["verify", &proof, "--consortium", &consortium]);
     until("three contributions are found", || {
-        let told = json(&stage, FOUNDER, &["search", "events", "--name", "escrow.contributed"]);
+        let told = stage.json(FOUNDER, &["search", "events", "--name", "escrow.contributed"]);
         told["items"].as_array().unwrap().len() == 3
     });
+}
+
+/// What the doctor says of a member's share: how it stands, and what to do.
+fn finding(stage: &Stage, member: &str) -> Option<(String, String)> {
+    let output = stage.command(member).args(["--json", "doctor"]).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = told["findings"].as_array().unwrap_or_else(|| panic!("{told}"));
+    let found = findings.iter().find(|finding| finding["what"] == "escrow")?;
+    Some((found["level"].as_str()?.to_owned(), found["hint"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// What a node's metrics say of shares: how many it holds, and how many it lacks.
+fn shares(stage: &Stage, runtime: &tokio::runtime::Runtime, member: &str) -> [u64; 2] {
+    let client = stage.client(member);
+    let text = runtime.block_on(async {
+        let asked = client.endpoint().ask(http::Method::GET, "/metrics", http::HeaderMap::new(), client::http::empty());
+        asked.await.unwrap().text().await.unwrap()
+    });
+    ["held", "missing"].map(|standing| {
+        let series = format!("sottovoce_escrow_shares{{standing=\"{standing}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap()
+    })
+}
+
+#[test]
+fn an_agent_that_has_lost_its_share_is_told_so_and_gets_another() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    stage.found("Lost share");
+    for member in &ALL[1..] {
+        stage.join(member);
+    }
+    stage.begin(4, &ALL, &[]);
+    stage.run(FOUNDER, &["gov", "begin"]);
+    until("st-anna knows that ballots govern", || stage.run("st-anna", &["gov", "parameters"]) == "ballots");
+    let plan = ["escrow", "--agents", "st-anna,riverside,northgate", "--threshold", "2"];
+    stage.pass("st-anna", &["riverside", "northgate"], &plan);
+    let key = epoch(&stage, "st-anna", 1);
+    let stands = |stage: &Stage, level: &str| {
+        until(&format!("the doctor finds: {level}"), || {
+            finding(stage, "riverside").is_some_and(|(found, _)| found == level)
+        });
+    };
+    stands(&stage, "ok");
+    assert_eq!(shares(&stage, &runtime, "riverside"), [1, 0]);
+    assert_eq!(finding(&stage, FOUNDER), None, "it is no agent");
+    assert_eq!(shares(&stage, &runtime, FOUNDER), [0, 0]);
+
+    // As a key store from before has none.
+    stage.kill("riverside");
+    {
+        let passphrase = Passphrase::read(&stage.directory.path().join("passphrase")).unwrap();
+        let keys = FileKeys::open(stage.home("riverside").join("node/keys.sealed"), &passphrase).unwrap();
+        keys.remove("escrow-share-1").unwrap();
+    }
+    stage.start("riverside");
+    stands(&stage, "warning");
+    assert!(finding(&stage, "riverside").unwrap().1.contains("sotto gov propose escrow"));
+    assert_eq!(shares(&stage, &runtime, "riverside"), [0, 1]);
+    // The others open without it meanwhile, and know nothing of it.
+    assert_eq!(finding(&stage, "st-anna").unwrap().0, "ok");
+
+    // The same agents again: the other two hand the key on, also to who has lost its share.
+    stage.pass("st-anna", &["riverside", "northgate"], &plan);
+    assert_eq!(epoch(&stage, "riverside", 2), key);
+    stands(&stage, "ok");
+    assert_eq!(shares(&stage, &runtime, "riverside"), [1, 0]);
 }

@@ -7,27 +7,7 @@ mod stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use serde_json::Value;
 use stage::{FOUNDER, MOST, Stage, add, traffic, until};
-
-/// Proposes by one member and has others vote for it; all of them are needed.
-fn pass(stage: &Stage, proposer: &str, voters: &[&str], action: &[&str]) -> String {
-    let proposal = stage.run(proposer, &[&["gov", "propose"], action].concat());
-    for (at, voter) in voters.iter().enumerate() {
-        assert_eq!(stage.run(proposer, &["gov", "show", &proposal]), "open", "{action:?}: {at} votes are not enough");
-        // Each votes at its own node, which may be a moment behind.
-        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
-        stage.run(voter, &["gov", "vote", &proposal, "yes"]);
-    }
-    until("the decision is known", || stage.run(proposer, &["gov", "show", &proposal]) == "passed");
-    proposal
-}
-
-fn json(stage: &Stage, member: &str, arguments: &[&str]) -> Value {
-    let output = stage.command(member).arg("--json").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{member}: {arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn ordering(stage: &Stage, members: &[&str], expected: &str) {
     for member in members {
@@ -75,8 +55,8 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
     let file = file.to_str().unwrap();
     let admit = ["admit", "eastfield", "--out", file, "--reason", "it runs the register"];
     until("st-anna knows that ballots govern", || stage.run("st-anna", &["gov", "parameters"]) == "ballots");
-    let proposal = pass(&stage, "st-anna", &["riverside", "northgate"], &admit);
-    let view = json(&stage, "northgate", &["gov", "show", &proposal[..12]]);
+    let proposal = stage.pass("st-anna", &["riverside", "northgate"], &admit);
+    let view = stage.json("northgate", &["gov", "show", &proposal[..12]]);
     assert_eq!((view["phase"].as_str(), view["reason"].as_str()), (Some("passed"), Some("it runs the register")));
     assert_eq!(view["ballots"].as_array().unwrap().len(), 3);
     let late = stage.try_run(FOUNDER, &["gov", "vote", &proposal, "no"]).unwrap_err();
@@ -95,7 +75,7 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
         until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
         stage.run(voter, &["gov", "vote", &proposal, "yes"]);
     }
-    let governance = json(&stage, "riverside", &["gov", "parameters"]);
+    let governance = stage.json("riverside", &["gov", "parameters"]);
     assert_eq!(
         (&governance["parameters"]["validators"]["numerator"], &governance["parameters"]["open"]),
         (&3.into(), &3.into())
@@ -116,13 +96,13 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let northgate = stage.client("northgate");
     runtime.block_on(add(&northgate, "before")).unwrap();
-    pass(&stage, "st-anna", &[FOUNDER, "riverside", "eastfield"], &["suspend", "northgate"]);
+    stage.pass("st-anna", &[FOUNDER, "riverside", "eastfield"], &["suspend", "northgate"]);
     ordering(&stage, &[FOUNDER, "st-anna", "riverside", "eastfield"], "quorum 6");
     let own = runtime.block_on(add(&northgate, "after")).unwrap_err();
     println!("at its own node: {own}");
     let elsewhere = runtime.block_on(async { add(&northgate.at_member("st-anna").await.unwrap(), "after").await });
     assert_eq!(elsewhere.unwrap_err().code(), Some("member_barred"));
-    let members = json(&stage, "eastfield", &["member", "list"]);
+    let members = stage.json("eastfield", &["member", "list"]);
     let of = |name: &str| {
         let members = members["members"].as_array().unwrap();
         members.iter().find(|member| member["card"]["name"] == name).unwrap().clone()
@@ -131,15 +111,15 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
     assert_eq!(of("riverside").get("barred"), None);
 
     // Reinstated, its node follows again, and takes its place by another vote.
-    pass(&stage, "riverside", &[FOUNDER, "st-anna"], &["reinstate", "northgate"]);
+    stage.pass("riverside", &[FOUNDER, "st-anna"], &["reinstate", "northgate"]);
     // Each attempt under a name of its own: one that was recorded though its answer was lost has taken it.
     until("northgate follows again", || runtime.block_on(add(&northgate, &format!("again-{}", stage::now()))).is_ok());
     ordering(&stage, &["northgate"], "quorum 6, followed");
-    pass(&stage, "northgate", &[FOUNDER, "st-anna", "eastfield"], &["enter", "northgate"]);
+    stage.pass("northgate", &[FOUNDER, "st-anna", "eastfield"], &["enter", "northgate"]);
     ordering(&stage, &all, "quorum 7");
 
     // Another is removed for good; two oracles of three are left, and no further one can go.
-    pass(&stage, "northgate", &[FOUNDER, "st-anna", "eastfield"], &["remove", "riverside"]);
+    stage.pass("northgate", &[FOUNDER, "st-anna", "eastfield"], &["remove", "riverside"]);
     let left = [FOUNDER, "st-anna", "northgate", "eastfield"];
     ordering(&stage, &left, "quorum 8");
     let fewer = stage.try_run(FOUNDER, &["gov", "propose", "remove", "st-anna"]).unwrap_err();
@@ -151,9 +131,9 @@ fn members_are_admitted_suspended_and_removed_by_ballots_while_the_ledger_goes_o
     let establish = [&["member", "oracles", "establish"], &participants[..]].concat();
     let alone = stage.try_run(FOUNDER, &establish).unwrap_err();
     assert!(alone.contains("ballots_govern"), "{alone}");
-    pass(&stage, FOUNDER, &["st-anna", "northgate"], &[&["oracles"], &participants[..]].concat());
+    stage.pass(FOUNDER, &["st-anna", "northgate"], &[&["oracles"], &participants[..]].concat());
     until("eastfield knows who the oracles are to be", || stage.try_run("eastfield", &establish).is_ok());
-    until("the founder knows the new oracles", || json(&stage, FOUNDER, &["member", "oracles", "show"])["epoch"] == 2);
+    until("the founder knows the new oracles", || stage.json(FOUNDER, &["member", "oracles", "show"])["epoch"] == 2);
 
     let before = recorded.load(Ordering::Relaxed);
     until("ten more are recorded", || traffic.is_finished() || recorded.load(Ordering::Relaxed) > before + 10);

@@ -5,36 +5,18 @@
 #[expect(dead_code, reason = "others use all of it")]
 mod python;
 #[path = "shared/stage.rs"]
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 mod stage;
 
 use std::fs;
 
-use serde_json::Value;
 use stage::{FOUNDER, Stage, add, until};
 
 const VALIDATORS: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
 
-/// The JSON of a command.
-fn json(stage: &Stage, member: &str, arguments: &[&str]) -> Value {
-    let output = stage.command(member).arg("--json").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Proposes, and has others vote for it until it has passed.
-fn pass(stage: &Stage, proposer: &str, voters: &[&str], action: &[&str]) {
-    let proposal = stage.run(proposer, &[&["gov", "propose"], action].concat());
-    for voter in voters {
-        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
-        stage.run(voter, &["gov", "vote", &proposal, "yes"]);
-    }
-    until("the decision is known", || stage.run(proposer, &["gov", "show", &proposal]) == "passed");
-}
-
 /// Waits until these members' nodes know that the ledger's epoch demands ML-DSA, or that it does not.
 fn demanded(stage: &Stage, members: &[&str], ml_dsa: bool) -> u64 {
-    let shown = |member: &str| json(stage, member, &["member", "validators", "show"]);
+    let shown = |member: &str| stage.json(member, &["member", "validators", "show"]);
     for member in members {
         until("the epoch demands it, or not", || shown(member)["ml_dsa"] == ml_dsa);
     }
@@ -84,7 +66,7 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
     // Decided by three of four; the nodes do the rest.
     stage.run(FOUNDER, &["gov", "begin", "--no-recovery"]);
     until("st-anna knows that ballots govern", || stage.run("st-anna", &["gov", "parameters"]) == "ballots");
-    pass(&stage, "st-anna", &["riverside", "northgate"], &["parameters", "--ml-dsa", "on"]);
+    stage.pass("st-anna", &["riverside", "northgate"], &["parameters", "--ml-dsa", "on"]);
     let epoch = demanded(&stage, &VALIDATORS, true);
     assert!(epoch > 4);
     for member in VALIDATORS {
@@ -103,7 +85,7 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
         verify(&stage, file, "new.toml").unwrap();
         assert_eq!(python("verify_state.py", file, "new.toml"), (Some(0), String::new()));
     }
-    let told = json(&stage, FOUNDER, &["verify", &path("new.proof"), "--consortium", &path("new.toml")]);
+    let told = stage.json(FOUNDER, &["verify", &path("new.proof"), "--consortium", &path("new.toml")]);
     assert_eq!((told["ml_dsa"].as_bool(), told["cosigners"].as_array().unwrap().len()), (Some(true), 3));
     verify(&stage, "old.proof", "old.toml").unwrap();
     verify(&stage, "new.proof", "old.toml").unwrap_err();
@@ -145,7 +127,7 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
 
     // A fifth joins with a key of its own, without being told to.
     let file = path("eastfield.invitation");
-    pass(&stage, "riverside", &["northgate", FOUNDER], &["admit", "eastfield", "--out", &file]);
+    stage.pass("riverside", &["northgate", FOUNDER], &["admit", "eastfield", "--out", &file]);
     let fingerprint = stage.run("riverside", &["member", "export", "--out", &path("inviting.toml")]);
     stage.join_with("eastfield", &file, &fingerprint);
     let all = [&VALIDATORS[..], &["eastfield"]].concat();
@@ -162,7 +144,7 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
     });
     let note = fs::read_to_string(directory.join("log/checkpoint")).unwrap();
     assert!(note.matches('\u{2014}').count() >= 8);
-    let told = json(&stage, FOUNDER, &["log", "check", &path("log"), "--consortium", &path("five.toml")]);
+    let told = stage.json(FOUNDER, &["log", "check", &path("log"), "--consortium", &path("five.toml")]);
     assert_eq!(told["ml_dsa"], true);
     assert_eq!(python("verify_log.py", "log", "five.toml"), (Some(0), String::new()));
     fs::write(directory.join("log/checkpoint"), with_lines(&note, |at| at % 2 == 0)).unwrap();
@@ -171,7 +153,7 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
     assert!(code == Some(1) && refused.contains("ML-DSA-65"), "{refused}");
 
     // And off again, by ballot alone.
-    pass(&stage, FOUNDER, &["riverside", "northgate", "eastfield"], &["parameters", "--ml-dsa", "off"]);
+    stage.pass(FOUNDER, &["riverside", "northgate", "eastfield"], &["parameters", "--ml-dsa", "off"]);
     assert_eq!(demanded(&stage, &all, false), epoch + 3);
     runtime.block_on(add(&stage.client(FOUNDER), "the-last")).unwrap();
     stage.run(FOUNDER, &["member", "export", "--out", &path("last.toml")]);

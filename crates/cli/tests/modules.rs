@@ -1,7 +1,7 @@
 //! Members install a contract in WebAssembly by ballots, call it, and have a later module take over what it keeps. Real nodes, by the
 //! commands that operators use.
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 
@@ -11,29 +11,21 @@ use serde_json::Value;
 use stage::{FOUNDER, Stage, until};
 
 const MEMBERS: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
+/// Who decides with the founder.
+const VOTERS: [&str; 2] = ["st-anna", "riverside"];
 
 fn module(version: u32) -> String {
     format!("{}/../../samples/contracts/bookings/bookings-{version}.wasm", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Proposes by the first member and has the next two vote for it: what the last vote comes to.
-fn decide(stage: &Stage, action: &[&str]) -> Result<String, String> {
-    let proposal = stage.run(FOUNDER, &[&["gov", "propose"], action].concat());
-    for voter in ["st-anna", "riverside"] {
-        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
-    }
-    stage.run("st-anna", &["gov", "vote", &proposal, "yes"]);
-    stage.try_run("riverside", &["gov", "vote", &proposal, "yes"])?;
+/// Has three of the four decide, and all nodes know it.
+fn pass(stage: &Stage, action: &[&str]) {
+    let proposal = stage.pass(FOUNDER, &VOTERS, action);
     for member in MEMBERS {
         until("the decision is known", || {
             stage.try_run(member, &["gov", "show", &proposal]).as_deref() == Ok("passed")
         });
     }
-    Ok(proposal)
-}
-
-fn pass(stage: &Stage, action: &[&str]) {
-    decide(stage, action).unwrap_or_else(|told| panic!("{action:?}: {told}"));
 }
 
 fn call(stage: &Stage, member: &str, arguments: &[&str]) -> Result<String, String> {
@@ -117,7 +109,7 @@ fn members_install_call_and_upgrade_a_contract() {
 
     // A migration that fails leaves the old version; one that does not takes over.
     let upgrade = ["install", "x-bookings", "--module", &second, "--migrate"];
-    let failed = decide(&stage, &[&upgrade[..], &["soon"]].concat()).unwrap_err();
+    let failed = stage.decide(FOUNDER, &VOTERS, &[&upgrade[..], &["soon"]].concat()).unwrap_err();
     assert!(failed.contains("x-bookings.malformed"), "{failed}");
     call(&stage, "riverside", &["cancel", "mri", "40000"]).unwrap();
     pass(&stage, &[&upgrade[..], &["30"]].concat());

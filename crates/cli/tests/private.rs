@@ -15,7 +15,7 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 
@@ -28,15 +28,8 @@ use stage::{FOUNDER, Stage, until};
 /// What no file may hold.
 const SECRET: &str = "the consortium's price is 4,711,000 and stays among us";
 
-/// The JSON of a command that succeeds.
-fn told(stage: &Stage, home: &str, arguments: &[&str]) -> Value {
-    let output = stage.command(home).arg("--json").args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 fn show(stage: &Stage, member: &str, id: &str) -> Value {
-    told(stage, member, &["private", "show", id])
+    stage.json(member, &["private", "show", id])
 }
 
 /// The members in a list of a record.
@@ -62,7 +55,7 @@ fn in_files(directory: &Path, text: &str) -> bool {
 }
 
 fn actions(stage: &Stage, member: &str, subject: &str) -> Vec<(String, String, String)> {
-    let trail = told(stage, member, &["audit"]);
+    let trail = stage.json(member, &["audit"]);
     let entries = trail["entries"].as_array().unwrap_or_else(|| panic!("{trail}")).iter();
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap().to_owned();
     let of = entries.filter(|entry| entry["subject"] == subject);
@@ -130,7 +123,7 @@ fn payloads_reach_their_holders_alone_and_are_purged_for_good() {
     // One is away while it is put, and has it when it is back.
     stage.kill("riverside");
     let offer = at("offer.txt");
-    let placed = told(&stage, FOUNDER, &["private", "put", &offer, "--to", "st-anna,riverside", "--label", "offer-7"]);
+    let placed = stage.json(FOUNDER, &["private", "put", &offer, "--to", "st-anna,riverside", "--label", "offer-7"]);
     assert_eq!(placed["held"][0], "st-anna");
     assert_eq!(placed["waiting"][0], "riverside");
     let id = placed["id"].as_str().unwrap().to_owned();
@@ -230,7 +223,7 @@ fn payloads_reach_their_holders_alone_and_are_purged_for_good() {
         stage.try_run("st-anna", &["private", "prove", &id, "--out", &proof]).is_ok()
     });
     stage.run("st-anna", &["member", "export", "--out", &consortium]);
-    let verified = told(&stage, "nobody", &["verify", &proof, "--consortium", &consortium]);
+    let verified = stage.json("nobody", &["verify", &proof, "--consortium", &consortium]);
     assert_eq!(members(&verified["private"]["record"], "purged"), holders);
     assert_eq!(verified["private"]["unsigned"], Value::Array(vec![]));
     let read = |proof: &str| python::run("interop/verify_purge.py", [proof, "--consortium", &consortium], None);

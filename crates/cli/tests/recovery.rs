@@ -1,24 +1,13 @@
 //! A member has lost its operator's key, and another's is claimed to be lost. Real nodes, by the commands that operators use.
 
 #[path = "shared/stage.rs"]
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 mod stage;
 
 use std::fs;
 
 use serde_json::Value;
 use stage::{FOUNDER, Stage, add, until};
-
-/// Proposes a recovery by one member and has others vote for it; all of them are needed.
-fn pass(stage: &Stage, proposer: &str, voters: &[&str], action: &[&str]) -> String {
-    let proposal = stage.run(proposer, &[&["gov", "propose"], action].concat());
-    for voter in voters {
-        until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
-        stage.run(voter, &["gov", "vote", &proposal, "yes"]);
-    }
-    until("the decision is known", || stage.run(proposer, &["gov", "show", &proposal]) == "passed");
-    proposal
-}
 
 /// The JSON of a command, whether or not it finds faults.
 fn json(stage: &Stage, home: &str, arguments: &[&str]) -> Value {
@@ -83,13 +72,13 @@ fn a_lost_key_is_recovered_and_one_that_is_not_lost_is_not() {
     stage.run(FOUNDER, &["gov", "begin", "--no-recovery"]);
     let still = stage.try_run(FOUNDER, &["gov", "propose", "recover", &file]).unwrap_err();
     assert!(still.contains("recovery_off"), "{still}");
-    pass(&stage, FOUNDER, &["riverside", "northgate"], &["parameters", "--recovery-delay", "20s"]);
+    stage.pass(FOUNDER, &["riverside", "northgate"], &["parameters", "--recovery-delay", "20s"]);
     let parameters = json(&stage, FOUNDER, &["gov", "parameters"]);
     assert_eq!(parameters["parameters"]["recovery"]["delay"], 20_000);
 
     // The others give it its new key, and nobody has to send anything for that to happen.
     let voters = [FOUNDER, "northgate"];
-    let recovered = pass(&stage, "riverside", &voters, &["recover", &file, "--reason", "a burnt laptop"]);
+    let recovered = stage.pass("riverside", &voters, &["recover", &file, "--reason", "a burnt laptop"]);
     until("the new key is in force", || stage.try_run("st-anna", &["gov", "parameters"]).is_ok());
     assert_eq!(json(&stage, "st-anna", &["member", "show"])["card"]["operator"], key.as_str());
     assert_eq!(stage.run("st-anna", &["gov", "recoveries"]), "");
@@ -107,7 +96,7 @@ fn a_lost_key_is_recovered_and_one_that_is_not_lost_is_not() {
     assert_eq!(told["items"][0]["detail"], key.as_str(), "{told}");
 
     // Somebody says that Northgate has lost its key, too; the members believe it, and have an hour now.
-    pass(&stage, "st-anna", &voters, &["parameters", "--recovery-delay", "1h"]);
+    stage.pass("st-anna", &voters, &["parameters", "--recovery-delay", "1h"]);
     make(&stage, "mallory", "northgate", &other).unwrap();
     let own = stage.try_run("northgate", &["gov", "propose", "recover", &other]).unwrap_err();
     assert!(own.contains("not_permitted"), "{own}");
@@ -115,7 +104,7 @@ fn a_lost_key_is_recovered_and_one_that_is_not_lost_is_not() {
         json(&stage, "st-anna", &["gov", "parameters"])["parameters"]["recovery"]["delay"] == 3_600_000
     });
     assert!(!pending(&stage, &runtime, "northgate"));
-    let proposal = pass(&stage, "st-anna", &[FOUNDER, "riverside"], &["recover", &other]);
+    let proposal = stage.pass("st-anna", &[FOUNDER, "riverside"], &["recover", &other]);
     // Northgate is told by whatever it looks at, and objects.
     until("northgate's node knows", || stage.run("northgate", &["gov", "recoveries"]) == "northgate");
     assert!(pending(&stage, &runtime, "northgate") && !pending(&stage, &runtime, "st-anna"));

@@ -1,7 +1,7 @@
 //! Members whose nodes begin from a snapshot instead of the first block, and members who keep less than everything. Real nodes, by the
 //! commands that operators use.
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 
@@ -10,35 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use client::api::Health;
-use stage::{FOUNDER, Stage, add, ports, until};
+use stage::{FOUNDER, Stage, add, until};
 use tokio::runtime::Runtime;
-
-/// Adds a section to the configuration of a member's node.
-fn configure(stage: &Stage, member: &str, section: &str) {
-    let path = stage.home(member).join("node/node.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("{text}\n[ledger]\n{section}\n")).unwrap();
-}
-
-/// Joins as [`Stage::join`] does, with a section of its own in the configuration.
-fn join(stage: &mut Stage, member: &str, section: &str) {
-    let invitation = invitation(stage, member);
-    let fingerprint = stage.run(FOUNDER, &["invite", member, "--out", &invitation]);
-    join_with(stage, member, section, &invitation, &fingerprint);
-}
-
-/// Where a member's invitation is.
-fn invitation(stage: &Stage, member: &str) -> String {
-    stage.directory.path().join(format!("{member}.invitation")).to_str().unwrap().to_owned()
-}
-
-fn join_with(stage: &mut Stage, member: &str, section: &str, invitation: &str, fingerprint: &str) {
-    let [listen, order] = [ports::free(), ports::free()];
-    let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", fingerprint];
-    stage.run(member, &[&["join", invitation], &place[..]].concat());
-    configure(stage, member, section);
-    stage.start(member);
-}
 
 fn health(runtime: &Runtime, stage: &Stage, member: &str) -> Health {
     runtime.block_on(stage.client(member).health()).unwrap()
@@ -54,18 +27,14 @@ fn doctor(stage: &Stage, member: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-const FEW: &str = "snapshot_every = 5\nsync_after = 25";
-
 #[test]
 fn a_fifth_member_begins_from_a_snapshot() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut stage = Stage::new();
+    stage.configuration = "[ledger]\nsnapshot_every = 5\nsync_after = 25";
     stage.found("Snapshots");
-    stage.kill(FOUNDER);
-    configure(&stage, FOUNDER, FEW);
-    stage.start(FOUNDER);
     for member in ["st-anna", "riverside", "northgate"] {
-        join(&mut stage, member, FEW);
+        stage.join(member);
     }
     stage.begin(4, &[FOUNDER, "st-anna", "riverside", "northgate"], &[]);
     let founder = stage.client(FOUNDER);
@@ -76,7 +45,7 @@ fn a_fifth_member_begins_from_a_snapshot() {
     let before = health(&runtime, &stage, FOUNDER).height;
 
     // It has the state, and has executed none of the early blocks.
-    join(&mut stage, "eastfield", FEW);
+    stage.join("eastfield");
     until("eastfield is there", || health(&runtime, &stage, "eastfield").height >= before);
     let kept = health(&runtime, &stage, "eastfield").kept;
     assert!(kept > first.height && kept > 20, "it keeps blocks from {kept} on: {}", log(&stage, "eastfield"));
@@ -127,10 +96,10 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/first/consortium.tar.gz");
     let unpacked = Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(stage.directory.path()).status().unwrap();
     assert!(unpacked.success());
-    let few = "keep = \"20 blocks\"\nstates = 10\nsnapshot_every = 5\nsync_after = 12";
+    stage.configuration = "[ledger]\nkeep = \"20 blocks\"\nstates = 10\nsnapshot_every = 5\nsync_after = 12";
     let members = [FOUNDER, "st-anna", "riverside", "northgate"];
     for member in members {
-        configure(&stage, member, few);
+        stage.configure(member, stage.configuration);
         stage.start(member);
     }
     for member in members {
@@ -159,7 +128,7 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     stage.run("m-lind", &["verify", &path("waiting.receipt"), "--consortium", &path("newest.toml")]);
 
     // Nobody has the first blocks any more: a newcomer begins from a snapshot, and asks others for what a receipt needs.
-    let invitation = invitation(&stage, "eastfield");
+    let invitation = path("eastfield.invitation");
     let proposal = stage.run("st-anna", &["gov", "propose", "admit", "eastfield", "--out", &invitation]);
     for voter in ["st-anna", "riverside", "northgate"] {
         until("the proposal is known", || stage.try_run(voter, &["gov", "show", &proposal]).is_ok());
@@ -171,7 +140,7 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     }
     until("it has passed", || stage.run("st-anna", &["gov", "show", &proposal]) == "passed");
     let fingerprint = stage.run("st-anna", &["member", "export", "--out", &path("pinned.toml")]);
-    join_with(&mut stage, "eastfield", few, &invitation, &fingerprint);
+    stage.join_with("eastfield", &invitation, &fingerprint);
     let kept = health(&runtime, &stage, "eastfield").kept;
     assert!(kept > 20, "{}", log(&stage, "eastfield"));
     runtime.block_on(add(&stage.client("eastfield"), "one-more")).unwrap();

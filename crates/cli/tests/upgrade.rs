@@ -1,7 +1,7 @@
 //! Today's program goes on with what the program that froze the first formats has left: homes of four members and their people
 //! (`first/make.sh` tells how they were made).
 
-#[expect(dead_code, reason = "the validators' tests use all of it")]
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 

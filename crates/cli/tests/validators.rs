@@ -1,6 +1,7 @@
 //! Validators come and go, and change their keys, while the ledger goes on; one that was away meanwhile catches up. Real nodes, by the
 //! commands that operators use.
 
+#[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
 mod stage;
 

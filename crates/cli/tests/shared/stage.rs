@@ -13,6 +13,7 @@ use contracts::message::PrincipalAdd;
 use contracts::record::Role;
 use crypto::keystore::Passphrase;
 use ledger::SignedTransaction;
+use serde_json::Value;
 
 #[path = "ports.rs"]
 pub(crate) mod ports;
@@ -20,6 +21,8 @@ pub(crate) mod ports;
 /// The members' homes in one directory, and their nodes.
 pub(crate) struct Stage {
     pub(crate) directory: tempfile::TempDir,
+    /// Sections that are added to the configuration of each node that is made.
+    pub(crate) configuration: &'static str,
     nodes: Vec<(String, Child)>,
 }
 
@@ -27,7 +30,7 @@ impl Stage {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("passphrase"), "correct horse battery staple").unwrap();
-        Self { directory, nodes: Vec::new() }
+        Self { directory, configuration: "", nodes: Vec::new() }
     }
 
     pub(crate) fn home(&self, member: &str) -> PathBuf {
@@ -52,6 +55,39 @@ impl Stage {
 
     pub(crate) fn run(&self, member: &str, arguments: &[&str]) -> String {
         self.try_run(member, arguments).unwrap_or_else(|told| panic!("{member}: {arguments:?}: {told}"))
+    }
+
+    /// The JSON of a command that succeeds.
+    pub(crate) fn json(&self, member: &str, arguments: &[&str]) -> Value {
+        let output = self.command(member).arg("--json").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{member}: {arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Proposes by one member and has others vote for it, all of whom are needed: the proposal, once the proposer's node knows that it
+    /// has passed, or why the last vote was refused.
+    pub(crate) fn decide(&self, proposer: &str, voters: &[&str], action: &[&str]) -> Result<String, String> {
+        let proposal = self.run(proposer, &[&["gov", "propose"], action].concat());
+        let mut last = Ok(String::new());
+        for (at, voter) in voters.iter().enumerate() {
+            last.unwrap_or_else(|told| panic!("{action:?}: {told}"));
+            assert_eq!(
+                self.run(proposer, &["gov", "show", &proposal]),
+                "open",
+                "{action:?}: {at} votes are not enough"
+            );
+            // Each votes at its own node, which may be a moment behind.
+            until("the proposal is known", || self.try_run(voter, &["gov", "show", &proposal]).is_ok());
+            last = self.try_run(voter, &["gov", "vote", &proposal, "yes"]);
+        }
+        last?;
+        until("the decision is known", || self.run(proposer, &["gov", "show", &proposal]) == "passed");
+        Ok(proposal)
+    }
+
+    /// The same, of what is carried out.
+    pub(crate) fn pass(&self, proposer: &str, voters: &[&str], action: &[&str]) -> String {
+        self.decide(proposer, voters, action).unwrap_or_else(|told| panic!("{action:?}: {told}"))
     }
 
     /// Starts a member's node and waits until it serves.
@@ -83,6 +119,7 @@ impl Stage {
         let [listen, order] = [ports::free(), ports::free()];
         let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", fingerprint];
         self.run(member, &[&["join", invitation], &place[..]].concat());
+        self.configure(member, self.configuration);
         self.start(member);
     }
 
@@ -91,7 +128,15 @@ impl Stage {
         let [listen, order] = [ports::free(), ports::free()];
         let founding = ["init", "--member", FOUNDER, "--consortium", name, "--regulator"];
         self.run(FOUNDER, &[&founding[..], &["--listen", &listen, "--order-listen", &order]].concat());
+        self.configure(FOUNDER, self.configuration);
         self.start(FOUNDER);
+    }
+
+    /// Adds sections to the configuration of a member's node, which does not run.
+    pub(crate) fn configure(&self, member: &str, sections: &str) {
+        let path = self.home(member).join("node/node.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}\n{sections}\n")).unwrap();
     }
 
     /// Has the validators begin, as soon as all their nodes have said where they take part, and waits until these members' nodes know.
