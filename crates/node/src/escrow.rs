@@ -36,6 +36,17 @@ struct Remembered {
     held: Option<(Digest, usize, u64)>,
     /// The height up to which openings were looked at and nothing was left to do.
     looked: u64,
+    /// The height at which shares were counted, and how many there were.
+    counted: (u64, Shares),
+}
+
+/// How many escrow keys this node is to have a share of, by whether it has one: of each key the agents of the newest epoch have them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// They are here, and fit what the ledger says of them.
+    pub(crate) held: u64,
+    /// They are not, or do not fit: this node opens nothing with these keys, and hands none of them on.
+    pub(crate) missing: u64,
 }
 
 /// Looks for as long as the node runs.
@@ -47,6 +58,7 @@ pub(crate) async fn run(node: Arc<Node>) {
             Ok(Err(error)) => tell("look at the ledger", Err(error)),
             Err(_) => tell("be done in time", Err(ApiError::new(code::UNAVAILABLE, "it took too long"))),
         };
+        let done = done & tell("count its shares", count(&node));
         if !done {
             // What is refused stands on the ledger: it is not said every second.
             sleep(REST).await;
@@ -236,6 +248,35 @@ async fn destroy(node: &Node, view: &View) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Counts this node's shares, after it has done what it could to have them.
+fn count(node: &Node) -> Result<(), ApiError> {
+    let (height, view) = (node.replica.height(), node.replica.view()?);
+    let (counted, before) = node.agent.remembered(|state| state.counted);
+    if counted == height && before.missing == 0 {
+        return Ok(());
+    }
+    let mut shares = Shares::default();
+    for number in 1..=read::escrow_epoch_number(&*view)? {
+        let Some(epoch) = read::escrow_epoch(&*view, number)? else { continue };
+        let newest = read::escrow_of(&*view, &epoch.group.key)?.map_or(number, |newest| newest.number);
+        if newest != number || index_in(&epoch.agents, &node.member).is_none() {
+            continue;
+        }
+        match share(node, &epoch) {
+            Ok(_) => shares.held += 1,
+            Err(_) => shares.missing += 1,
+        }
+    }
+    if shares.missing > before.missing {
+        tracing::warn!(
+            missing = shares.missing,
+            "this node is an escrow agent without its share: have the agents decided anew"
+        );
+    }
+    node.agent.remembered(|state| state.counted = (height, shares));
+    Ok(())
+}
+
 /// Contributes to what the members have decided to open, by this node's own copy of the ledger.
 async fn open(node: &Node) -> Result<bool, ApiError> {
     let (height, view) = (node.replica.height(), node.replica.view()?);
@@ -282,6 +323,11 @@ async fn contribute(node: &Node, view: &View, opening: &EscrowOpening) -> Result
 }
 
 impl Agent {
+    /// This node's shares, as it counted them last; none before it has.
+    pub(crate) fn shares(&self) -> Shares {
+        self.remembered(|state| state.counted.1)
+    }
+
     fn remembered<T>(&self, look: impl FnOnce(&mut Remembered) -> T) -> T {
         look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

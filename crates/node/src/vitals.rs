@@ -41,6 +41,7 @@ pub(crate) struct Vitals {
     private_bytes: Gauge,
     private_room: Gauge,
     private_missing_age: Gauge,
+    escrow: Gauge,
     /// The oldest submission that waits, and since when it is seen to.
     waiting: Mutex<Option<(u64, Instant)>>,
     looking: Mutex<()>,
@@ -87,6 +88,11 @@ impl Vitals {
             private_bytes: gauge("sottovoce_private_bytes", "Bytes of those that are held."),
             private_room: gauge("sottovoce_private_room_bytes", "Most bytes of them that are kept."),
             private_missing_age: gauge("sottovoce_private_missing_seconds", "For how long the oldest is missing."),
+            escrow: metrics.gauge(
+                "sottovoce_escrow_shares",
+                "Escrow keys of which this node is to have a share: held, or missing.",
+                &["standing"],
+            ),
             recovery: gauge(
                 "sottovoce_recovery_pending",
                 "1 while another key is about to replace the member's operator key.",
@@ -164,6 +170,10 @@ impl Vitals {
         self.private_room.set(&[], node.privates.most() as f64);
         let missing = if private.missing > 0 { age(private.missing_since) } else { 0.0 };
         self.private_missing_age.set(&[], missing);
+        let shares = node.agent.shares();
+        for (standing, count) in [("held", shares.held), ("missing", shares.missing)] {
+            self.escrow.set(&[standing], count as f64);
+        }
         let recovery = replica.view().ok().and_then(|view| read::recovery(&view, &node.member).ok().flatten());
         flag(&self.recovery, recovery.is_some());
         let joined = replica.view().ok().and_then(|view| read::member(&view, &node.member).ok().flatten());

@@ -304,6 +304,7 @@ async fn ledger(client: &Client, consortium: &Consortium, findings: &mut Finding
         (None, _) => {}
     }
     private(&gauge, findings);
+    escrow(&gauge, findings);
     match gauge("sottovoce_audit_intact") {
         Some("1") => findings.ok("audit trail", "", "whole, when the node last looked"),
         Some(_) => findings.bad(
@@ -349,6 +350,23 @@ fn private<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings
         );
     } else {
         findings.ok("private payloads", "", format!("{held} are here, none is missing"));
+    }
+}
+
+/// The node's shares of the escrow keys, where its member is an agent; an earlier version does not tell.
+fn escrow<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings) {
+    let count =
+        |standing: &str| gauge(&format!("sottovoce_escrow_shares{{standing=\"{standing}\"}}"))?.parse::<u64>().ok();
+    match (count("held"), count("missing")) {
+        (Some(held @ 1..), Some(0)) => findings.ok("escrow", "", format!("its shares are here: {held}")),
+        (Some(held), Some(missing @ 1..)) => findings.bad(
+            Level::Warning,
+            "escrow",
+            "",
+            format!("an escrow agent without its share: {missing} missing, {held} here"),
+            "the other agents have to open without it; have the same agents decided again, which gives it another: sotto gov propose escrow",
+        ),
+        _ => {}
     }
 }
 
