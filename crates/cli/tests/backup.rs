@@ -143,6 +143,72 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     assert!(matches!(&cosigners[..], [(handle, _)] if handle != "cosigner"), "{cosigners:?}");
 }
 
+#[test]
+fn a_node_restored_where_ml_dsa_is_demanded_cosigns_again_with_new_keys_of_both_kinds() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    stage.found("Backup");
+    MEMBERS[1..].iter().for_each(|member| stage.join(member));
+    stage.begin(4, &MEMBERS, &[]);
+    stage.run(FOUNDER, &["gov", "begin", "--no-recovery"]);
+    until("st-anna knows that ballots govern", || stage.run("st-anna", &["gov", "parameters"]) == "ballots");
+    stage.pass("st-anna", &["riverside", "northgate"], &["parameters", "--ml-dsa", "on"]);
+    let shown = |stage: &Stage, member: &str| stage.json(member, &["member", "validators", "show"]);
+    for member in MEMBERS {
+        until("the epoch demands it", || shown(&stage, member)["ml_dsa"] == true);
+    }
+    let epoch = shown(&stage, FOUNDER)["epoch"].as_u64().unwrap();
+    let backup = stage_path(&stage, "northgate.backup");
+    stage.run("northgate", &["node", "backup", &backup]);
+    let founder = stage.client(FOUNDER);
+    for number in 0..20 {
+        runtime.block_on(add(&founder, &format!("after-the-backup-{number}"))).unwrap();
+    }
+
+    // Its disk is gone; the copy has both keys, of which neither is used again.
+    stage.kill("northgate");
+    let directory = stage.home("northgate").join("node");
+    fs::remove_dir_all(&directory).unwrap();
+    stage.run("northgate", &["node", "restore", &backup]);
+    let passphrase = Passphrase::read(&stage.directory.path().join("passphrase")).unwrap();
+    let cosigners = || -> Vec<String> {
+        let keys = FileKeys::open(directory.join("keys.sealed"), &passphrase).unwrap();
+        let handles = keys.handles().into_iter().map(|(handle, _)| handle);
+        handles.filter(|handle| handle.starts_with("cosigner")).collect()
+    };
+    let copied = cosigners();
+    assert_eq!(copied.len(), 2, "{copied:?}");
+    stage.start("northgate");
+    let height = |member: &str| runtime.block_on(stage.client(member).health()).unwrap().height;
+    let there = height(FOUNDER);
+    until("it has what the others have", || height("northgate") >= there);
+    let voting = stage.run("northgate", &["member", "validators", "show"]);
+    assert_eq!(voting, format!("quorum {epoch}, followed; restored: it votes again with a new key"));
+
+    // New keys of both kinds, and it is needed: of four only three are there.
+    stage.run("northgate", &["member", "validators", "rotate"]);
+    until("the new keys are known", || {
+        stage.run(FOUNDER, &["member", "export", "--out", &stage_path(&stage, "new.toml")]);
+        epochs(&stage_path(&stage, "new.toml")) > epoch as usize
+    });
+    stage.begin(epoch + 1, &MEMBERS, &[]);
+    assert_eq!(shown(&stage, "northgate")["ml_dsa"], true);
+    until("the old keys are destroyed", || cosigners().iter().all(|handle| !copied.contains(handle)));
+    assert_eq!(cosigners().len(), 2);
+    stage.kill("riverside");
+    until("three of four go on", || {
+        runtime.block_on(add(&stage.client("northgate"), &format!("new-{}", stage::now()))).is_ok()
+    });
+    let (proof, consortium) = (stage_path(&stage, "member.proof"), stage_path(&stage, "newest.toml"));
+    until("a proof of state", || {
+        stage.try_run("northgate", &["state", "prove", "member/northgate", "--out", &proof]).is_ok()
+    });
+    stage.run(FOUNDER, &["member", "export", "--out", &consortium]);
+    let verified = stage.json("nobody", &["verify", &proof, "--consortium", &consortium]);
+    let by: Vec<&str> = verified["cosigners"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!((verified["ml_dsa"].as_bool(), by), (Some(true), vec![FOUNDER, "st-anna", "northgate"]));
+}
+
 /// A number among the metrics of a member's node.
 fn metric(runtime: &tokio::runtime::Runtime, stage: &Stage, member: &str, series: &str) -> Option<f64> {
     let client = stage.client(member);

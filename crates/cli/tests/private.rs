@@ -6,13 +6,9 @@ use std::path::Path;
 
 use client::Client;
 use client::http::{Endpoint, Error, full};
-use client::tls::Identity;
 use contracts::message::Opening;
 use crypto::Digest;
-use crypto::keystore::{FileKeys, Passphrase};
 use http::{HeaderMap, Method};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
 
 #[expect(dead_code, reason = "the governance's test uses all of it")]
@@ -23,6 +19,10 @@ mod stage;
 #[path = "shared/python.rs"]
 mod python;
 
+#[path = "shared/identity.rs"]
+mod identity;
+
+use identity::identity;
 use stage::{FOUNDER, Stage, until};
 
 /// What no file may hold.
@@ -64,18 +64,9 @@ fn actions(stage: &Stage, member: &str, subject: &str) -> Vec<(String, String, S
 
 /// Another member's node as seen by the node of `own`: with the TLS key of that one.
 async fn peer(stage: &Stage, own: &str, other: &str) -> Endpoint {
-    let passphrase = Passphrase::read(&stage.directory.path().join("passphrase")).unwrap();
-    let keys = FileKeys::open(stage.home(own).join("node/keys.sealed"), &passphrase).unwrap();
-    let key = keys.secret("tls").unwrap();
-    let pair = key.expose(|key| {
-        KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(key.as_slice()), &PKCS_ECDSA_P256_SHA256)
-    });
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&pair.unwrap()).unwrap();
-    let identity = Identity::new(certificate.der(), &key).unwrap();
     let members = stage.client(own).members().await.unwrap();
     let card = members.into_iter().find(|member| member.card.name == other).unwrap().card;
-    Endpoint::new(&card.address, card.tls, Some(&identity)).unwrap()
+    Endpoint::new(&card.address, card.tls, Some(&identity(stage, own))).unwrap()
 }
 
 /// The code of what a node answers to another's message.

@@ -5,12 +5,20 @@
 #[path = "shared/stage.rs"]
 mod stage;
 
+#[path = "shared/identity.rs"]
+mod identity;
+
+#[path = "shared/liar.rs"]
+mod liar;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use client::api::Health;
-use stage::{FOUNDER, Stage, add, until};
+use client::verify::verify_state;
+use liar::Liar;
+use stage::{FOUNDER, Stage, add, ports, until};
 use tokio::runtime::Runtime;
 
 fn health(runtime: &Runtime, stage: &Stage, member: &str) -> Health {
@@ -151,4 +159,64 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     runtime.block_on(add(&stage.client("st-anna"), "and-another")).unwrap();
     let height = |member: &str| health(&runtime, &stage, member).height;
     until("equal heights", || ["eastfield", "st-anna", FOUNDER].map(height).windows(2).all(|two| two[0] == two[1]));
+}
+
+/// Joins as [`Stage::join`] does, where liars stand in these members' places.
+fn join_among(stage: &mut Stage, member: &str, members: &[&str]) -> Vec<Liar> {
+    let invitation = stage.directory.path().join(format!("{member}.invitation")).to_str().unwrap().to_owned();
+    let fingerprint = stage.run(FOUNDER, &["invite", member, "--out", &invitation]);
+    let [listen, order] = [ports::free(), ports::free()];
+    let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", &fingerprint];
+    stage.run(member, &[&["join", &invitation], &place[..]].concat());
+    let liars: Vec<Liar> =
+        members.iter().map(|name| Liar::start(stage, name, member, "/peer/v1/snapshot/part")).collect();
+    let addresses = members.iter().zip(&liars).map(|(name, liar)| format!("{name} = \"{}\"\n", liar.address()));
+    stage.configure(member, &format!("{}\n[peers.addresses]\n{}", stage.configuration, addresses.collect::<String>()));
+    stage.start(member);
+    liars
+}
+
+#[test]
+fn what_liars_alter_is_refused_and_taken_from_others_or_not_at_all() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    stage.configuration = "[ledger]\nsnapshot_every = 5\nsync_after = 25";
+    stage.found("Liars");
+    for member in ["st-anna", "riverside", "northgate"] {
+        stage.join(member);
+    }
+    stage.begin(4, &[FOUNDER, "st-anna", "riverside", "northgate"], &[]);
+    let founder = stage.client(FOUNDER);
+    for number in 0..50 {
+        runtime.block_on(add(&founder, &format!("early-{number}"))).unwrap();
+    }
+    let before = health(&runtime, &stage, FOUNDER).height;
+
+    // Two of four lie in all that they give of a snapshot: the others give it.
+    let liars = join_among(&mut stage, "eastfield", &[FOUNDER, "northgate"]);
+    until("eastfield is there", || health(&runtime, &stage, "eastfield").height >= before);
+    let words = log(&stage, "eastfield");
+    assert!(words.contains("begins from a snapshot") && health(&runtime, &stage, "eastfield").kept > 20, "{words}");
+    assert!(liars[0].lies() > 0 && words.contains("is refused"), "{words}");
+    // All lie: none of it is used. The newcomer goes by blocks, which are what they are.
+    let members = [FOUNDER, "st-anna", "riverside", "northgate", "eastfield"];
+    let liars = join_among(&mut stage, "westfield", &members);
+    until("westfield is there", || health(&runtime, &stage, "westfield").height >= before);
+    let words = log(&stage, "westfield");
+    assert!(!words.contains("begins from a snapshot") && health(&runtime, &stage, "westfield").kept == 0, "{words}");
+    assert!(liars.iter().map(Liar::lies).sum::<usize>() > 0 && words.contains("is refused"), "{words}");
+
+    // Both have the state that the others have.
+    runtime.block_on(add(&stage.client("westfield"), "of-the-sixth")).unwrap();
+    let height = health(&runtime, &stage, "westfield").height;
+    let state = |member: &str| {
+        let client = stage.client(member);
+        until(&format!("{member} proves its state"), || {
+            runtime.block_on(client.prove_state("member/westfield", Some(height))).is_ok()
+        });
+        let proof = runtime.block_on(client.prove_state("member/westfield", Some(height))).unwrap();
+        verify_state(&proof, &runtime.block_on(client.consortium()).unwrap()).unwrap().state.header
+    };
+    let of = state("riverside");
+    assert!(["eastfield", "westfield"].iter().all(|member| state(member) == of));
 }
