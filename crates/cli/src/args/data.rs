@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use crypto::Digest;
 
 use super::span;
 use crate::commands::call::Argument;

@@ -1,7 +1,7 @@
 //! A member's node as others know it.
 
 use client::tls::Identity;
-use crypto::keystore::{FileKeys, Keys as _, Passphrase};
+use crypto::keystore::{FileKeys, Passphrase};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 
