@@ -10,10 +10,10 @@ use contracts::CEILING;
 use contracts::message::Share;
 use contracts::record::Role;
 use crypto::{Digest, PublicKey};
-use ledger::WitnessKey;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::call::Argument;
+use crate::commands::testimony::WitnessSource;
 use crate::output::Form;
 
 /// Shares data under contracts that no single party can bend, with a receipt for every release.
@@ -105,7 +105,7 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Have the parties of an allowed request compute, and open the result
     Compute(ComputeArgs),
-    /// Export the receipt of a request
+    /// Export the receipt of a request, or add to one what witnesses have cosigned
     Receipt(ReceiptArgs),
     /// Read your node's audit trail
     Audit(AuditArgs),
@@ -1040,12 +1040,63 @@ pub(crate) struct ComputeArgs {
 
 /// `sotto receipt`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ReceiptArgs {
+    /// What is done with a receipt that is there already.
+    #[command(subcommand)]
+    pub command: Option<ReceiptCommand>,
     /// The request
-    pub request: String,
+    #[arg(required = true)]
+    pub request: Option<String>,
     /// Where to write the receipt
+    #[arg(long, value_name = "FILE", required = true)]
+    pub out: Option<PathBuf>,
+    /// Add what the witnesses that your node asks have cosigned; fails where none has within half a minute
+    #[arg(long)]
+    pub witnessed: bool,
+}
+
+/// `sotto receipt witness`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Add to a receipt what independent witnesses have cosigned of the log
+    Witness(TestifyArgs),
+}
+
+/// `sotto receipt witness`.
+#[derive(Debug, Args)]
+pub(crate) struct TestifyArgs {
+    /// The receipt
+    pub receipt: PathBuf,
+    /// Where to write the receipt with the witnesses' lines
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Take them from this exported log instead of from a node; hashes suffice
+    #[arg(long, value_name = "DIR", requires = "consortium", conflicts_with = "member")]
+    pub log: Option<PathBuf>,
+    /// The consortium file, from a source you trust [default: the one your home pinned]
+    #[arg(long, value_name = "FILE")]
+    pub consortium: Option<PathBuf>,
+    /// Ask this member's node instead of yours
+    #[arg(long, value_name = "MEMBER")]
+    pub member: Option<String>,
+    /// How long to wait for the node's witnesses
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=3600))]
+    pub wait: u32,
+    /// Whose lines.
+    #[command(flatten)]
+    pub witnesses: WitnessesArgs,
+}
+
+/// The witnesses that a reader relies on.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessesArgs {
+    /// A witness that must have cosigned: its verifier key, or a file of such keys, one a line; may be repeated
+    #[arg(long = "witness", value_name = "KEY|FILE")]
+    pub witnesses: Vec<WitnessSource>,
+    /// How many of these witnesses must have cosigned [default: all]
+    #[arg(long = "witnesses", value_name = "N", requires = "witnesses")]
+    pub least: Option<usize>,
 }
 
 /// `sotto audit`.
@@ -1244,9 +1295,9 @@ pub(crate) struct LogCheckArgs {
     /// A checkpoint you kept: the log must continue it
     #[arg(long, value_name = "FILE")]
     pub since: Option<PathBuf>,
-    /// The verifier key of a witness that must have cosigned; may be repeated
-    #[arg(long = "witness", value_name = "KEY")]
-    pub witnesses: Vec<WitnessKey>,
+    /// A witness that must have cosigned: its verifier key, or a file of such keys, one a line; may be repeated
+    #[arg(long = "witness", value_name = "KEY|FILE")]
+    pub witnesses: Vec<WitnessSource>,
     /// Also ask this member's node, and check that both logs are one
     #[arg(long, value_name = "MEMBER", conflicts_with = "directory")]
     pub member: Option<String>,
@@ -1315,9 +1366,9 @@ pub(crate) struct VerifyArgs {
     /// An exported log that the receipt must be part of; hashes suffice
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
-    /// The verifier key of a witness that must have cosigned that log; may be repeated
-    #[arg(long = "witness", value_name = "KEY", requires = "log")]
-    pub witnesses: Vec<WitnessKey>,
+    /// Who must have cosigned the receipt's testimony, or with --log that log.
+    #[command(flatten)]
+    pub witnesses: WitnessesArgs,
 }
 
 /// `sotto demo`.
