@@ -84,8 +84,8 @@ impl fmt::Display for Testimony {
 /// Testimony whose checkpoint continues the receipt's. Its lines were not verified: [`PinnedWitnesses::attest`] does that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedTestimony {
-    /// The checkpoint that is said to be witnessed. Its size and root are the log's that the receipt is part of; whether header and epoch are
-    /// the chain's, the witnesses alone say.
+    /// The checkpoint that is said to be witnessed. Its root is that of a log which the receipt is part of; what that log's size, header and
+    /// epoch are, the witnesses alone say.
     pub checkpoint: Checkpoint,
     lines: Vec<Line>,
 }

@@ -149,7 +149,7 @@ fn keep(receipt: &Receipt, consortium: &Consortium, out: &Path, output: &Output)
 pub(super) fn lines(receipt: &VerifiedReceipt) -> String {
     receipt.testimony.as_ref().map_or_else(String::new, |testimony| {
         let count = testimony.danger_claimed().count();
-        let lines = if count == 1 { "1 witness's line" } else { &format!("{count} witnesses' lines") };
+        let lines = if count == 1 { "1 witness's line".to_owned() } else { format!("{count} witnesses' lines") };
         format!("{lines} for the log of {} entries", testimony.checkpoint.size)
     })
 }
