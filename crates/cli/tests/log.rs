@@ -408,7 +408,8 @@ async fn testimony(site: &Site, witness: &str) {
     assert!(text("first.receipt").starts_with("sottovoce-receipt/v2\n"));
     // Later, of a log that has grown.
     fill(site, "anna", 40).await;
-    let later = ["receipt", "witness", "plain.receipt", "--out", "later.receipt", "--wait", "120", "--witness", witness];
+    let later =
+        ["receipt", "witness", "plain.receipt", "--out", "later.receipt", "--wait", "120", "--witness", witness];
     let size = |told: &Value| told["testimony"]["size"].as_u64().unwrap();
     let mut grown = site.told("health", &later);
     until("the witness has cosigned more", async || {
@@ -435,7 +436,9 @@ async fn testimony(site: &Site, witness: &str) {
         assert!(unchecked["witnesses"].is_null() && unchecked["testimony"]["claimed"][0] == "witness.test/1");
         let text = String::from_utf8(site.run("none", &verify(name, &[])).stdout).unwrap();
         assert!(text.contains("1 witness's line") && text.contains("none was checked"), "{text}");
-        for more in [&["--witness", &other][..], &["--witness", "witnesses"], &["--witness", "witnesses", "--witnesses", "2"]] {
+        for more in
+            [&["--witness", &other][..], &["--witness", "witnesses"], &["--witness", "witnesses", "--witnesses", "2"]]
+        {
             let refused = site.refused("none", &verify(name, more));
             assert!(refused.contains("not_witnessed") && refused.contains("other.test/1"), "{refused}");
         }
@@ -444,7 +447,9 @@ async fn testimony(site: &Site, witness: &str) {
     let flat = |text: &str| text.split_whitespace().filter(|word| *word != "\u{2502}").collect::<Vec<_>>().join(" ");
     let refused = flat(&site.refused("none", &verify("plain.receipt", &["--witness", witness])));
     assert!(refused.contains("not_witnessed") && refused.contains("sotto receipt witness"), "{refused}");
-    assert!(site.refused("none", &verify("later.receipt", &["--witness", "witnesses", "--witnesses", "3"])).contains("3"));
+    assert!(
+        site.refused("none", &verify("later.receipt", &["--witness", "witnesses", "--witnesses", "3"])).contains("3")
+    );
     assert!(site.refused("none", &verify("later.receipt", &["--witness", "missing"])).contains("missing"));
     assert!(site.refused("none", &verify("later.receipt", &["--witnesses", "1"])).contains("--witness"));
     let validator = &site.consortium().epochs.last().unwrap().validators[0].clone();
@@ -482,7 +487,9 @@ async fn testimony(site: &Site, witness: &str) {
         let witness = ["--witness".into(), PathBuf::from(witness)];
         python::run("interop/verify_receipt.py", arguments.into_iter().chain(witness), None).status.success()
     };
-    assert!(reader("first.receipt") && reader("later.receipt") && reader("mirrored.receipt") && !reader("plain.receipt"));
+    assert!(
+        reader("first.receipt") && reader("later.receipt") && reader("mirrored.receipt") && !reader("plain.receipt")
+    );
     let whole = fs::read(site.path("later.receipt")).unwrap();
     for at in (0..whole.len()).step_by(whole.len() / 10) {
         let mut changed = whole.clone();

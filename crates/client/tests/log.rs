@@ -411,9 +411,8 @@ async fn a_receipt_gets_what_the_published_checkpoints_witnesses_say() {
         });
     };
     // Nobody cosigned, or not this checkpoint; or others than those who are demanded, or too few of them.
-    let unwitnessed = |found: &Result<Receipt, Error>| {
-        matches!(found, Err(Error::Note(NoteError::Unwitnessed { size: 34 })))
-    };
+    let unwitnessed =
+        |found: &Result<Receipt, Error>| matches!(found, Err(Error::Note(NoteError::Unwitnessed { size: 34 })));
     assert!(unwitnessed(&ask(None, 0).await));
     says(vec![witnessed(&own, 2, 7)]);
     assert!(unwitnessed(&ask(Some(&pinned(&[7], None)), 0).await));

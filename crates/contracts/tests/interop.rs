@@ -516,11 +516,11 @@ fn both_readers_agree_about_testimony() {
         files.push(bytes);
     }
     let texts = [key("w.example/1", 41), key("w.example/2", 42)].map(|key| key.to_string());
-    let demands: [(&[&str], Option<usize>); 3] =
-        [(&[], None), (&["--witness", &texts[0], "--witness", &texts[1]], None), (
-            &["--witness", &texts[0], "--witness", &texts[1], "--witnesses", "1"],
-            Some(1),
-        )];
+    let demands: [(&[&str], Option<usize>); 3] = [
+        (&[], None),
+        (&["--witness", &texts[0], "--witness", &texts[1]], None),
+        (&["--witness", &texts[0], "--witness", &texts[1], "--witnesses", "1"], Some(1)),
+    ];
     for (arguments, least) in demands {
         let keys = texts.iter().map(|text| text.parse().unwrap());
         let pinned = PinnedWitnesses::new(keys, least, &consortium).unwrap();
@@ -542,7 +542,8 @@ fn both_readers_agree_about_testimony() {
     // Who is no witness, or more than there are.
     fs::write(python.file("one"), &whole).unwrap();
     let refused = |more: &[&str]| {
-        let output = python.run("verify_receipt.py", &[&["one", "--consortium", "consortium.toml"], more].concat(), None);
+        let output =
+            python.run("verify_receipt.py", &[&["one", "--consortium", "consortium.toml"], more].concat(), None);
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     };
     let validator = consortium.epochs[3].validators[1].clone();

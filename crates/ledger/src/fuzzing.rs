@@ -238,7 +238,8 @@ mod tests {
             let testified = |height: u64, path: Vec<Digest>| {
                 let key = SigningKey::from_seed(&[8; 32]);
                 let witness = WitnessKey::new("w", key.public()).unwrap();
-                let cosignature = ledger.checkpoint(height).unwrap().cosign(9, |bytes| Ok::<_, ()>(key.sign_raw(bytes)));
+                let cosignature =
+                    ledger.checkpoint(height).unwrap().cosign(9, |bytes| Ok::<_, ()>(key.sign_raw(bytes)));
                 let mut note = ledger.note(height).unwrap();
                 assert!(note.add_line(&witness.line(&cosignature.unwrap())));
                 let receipt = ledger.receipt(&ids[..1]).unwrap();

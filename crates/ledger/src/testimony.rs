@@ -63,8 +63,7 @@ impl Testimony {
             true => witnessed == *receipt && self.path.is_empty(),
             false => {
                 let (old, new) = ((receipt.size, &receipt.root), (witnessed.size, &witnessed.root));
-                witnessed.epoch >= receipt.epoch
-                    && merkle::verify_consistency(old.0, old.1, new.0, new.1, &self.path)
+                witnessed.epoch >= receipt.epoch && merkle::verify_consistency(old.0, old.1, new.0, new.1, &self.path)
             }
         };
         match continues {

@@ -305,9 +305,7 @@ fn lines_have_one_order_and_are_bounded() {
     let with = |lines: &[String]| written(&plain, &path, &checkpoint, lines);
     let [one, two]: [String; 2] = both(&checkpoint).try_into().unwrap();
     assert_eq!(with(&[one.clone(), two.clone()]), testified);
-    let many = |count: u8| {
-        (0..count).map(|at| line(&format!("w{at:02}"), 50 + at, 7, &checkpoint)).collect::<Vec<_>>()
-    };
+    let many = |count: u8| (0..count).map(|at| line(&format!("w{at:02}"), 50 + at, 7, &checkpoint)).collect::<Vec<_>>();
     assert!(read(&with(&many(16))).is_ok());
     let again = line("w.example/1", 41, 9, &checkpoint);
     let blob = |length: usize| format!("\u{2014} w.example/3 {}", text::to_base64(&vec![7; length]));
