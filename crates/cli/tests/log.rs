@@ -425,7 +425,9 @@ async fn testimony(site: &Site, witness: &str) {
     // Demanded by its key, in a file of keys, as one of several.
     let other = ledger::WitnessKey::new("other.test/1", crypto::SigningKey::generate().public()).unwrap().to_string();
     fs::write(site.path("witnesses"), format!("# whom we rely on\n{witness}\n{other}\n")).unwrap();
-    let verify = |name, more: &[&str]| [&["verify", name, "--consortium", "consortium.toml"], more].concat();
+    fn verify<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        [&["verify", name, "--consortium", "consortium.toml"], more].concat()
+    }
     for (name, told) in [("first.receipt", &first), ("later.receipt", &grown)] {
         for more in [&["--witness", witness][..], &["--witness", "witnesses", "--witnesses", "1"]] {
             let verified = site.told("none", &verify(name, more));
