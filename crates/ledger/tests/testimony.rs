@@ -140,7 +140,7 @@ fn as_many_are_demanded_as_the_reader_says() {
     let attest = |text: &str, keys: &[WitnessKey], least| {
         pinned(keys, least).attest(read(text).unwrap().testimony.as_ref()).map(|found| found.len())
     };
-    assert_eq!(attest(&testified, &[two.clone()], None), Ok(1));
+    assert_eq!(attest(&testified, std::slice::from_ref(&two), None), Ok(1));
     assert_eq!(attest(&testified, &[one.clone(), one.clone(), two.clone()], None), Ok(2));
     assert_eq!(attest(&testified, &[one.clone(), two.clone(), three.clone()], Some(2)), Ok(2));
     assert_eq!(attest(&testified, &[one.clone(), three.clone()], Some(1)), Ok(1));
