@@ -16,47 +16,18 @@ import hashlib
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import fingerprint
 from cbor import dumps
 from strict import ML_DSA_SIGNATURE, Refused, check, decoded, labelled_hash, prefix, unbase64, verify
-from verify_receipt import (ENTRY, NAME, after, check_ml_dsa, decimal, digest, included, key_id, ml_dsa_key_id, shown)
+from verify_receipt import (ENTRY, NAME, after, check_ml_dsa, consistent, cosigned, decimal, included, key_id, ml_dsa_key_id,
+                            read_checkpoint, shown, witness_key)
 
 WIDTH = 256
 
 
 def sha256(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
-
-
-def witness_key(text: str):
-    """(name, key) of a verifier key."""
-    parts = text.split("+", 2)
-    check(len(parts) == 3, "not the key of a witness")
-    name, identity, blob = parts
-    key = unbase64(blob, "the key of a witness")
-    check(re.fullmatch("[!-*,-~]{1,128}", name) is not None, "a witness has no proper name")
-    check(len(key) == 33 and key[0] == 4 and identity == key_id(name, key[1:]).hex(), "not the key of a witness")
-    return name, key[1:]
-
-
-def read_checkpoint(text: str):
-    """The five lines of a checkpoint."""
-    lines = text.split("\n")
-    check(len(lines) == 5, "a checkpoint has five lines")
-    chain = after("sottovoce/", lines[0])
-    check(re.fullmatch("[0-9a-f]{64}", chain) is not None, "the origin is no chain's")
-    return SimpleNamespace(chain=bytes.fromhex(chain), size=decimal(lines[1]), root=digest(lines[2]),
-                           header=digest(after("header ", lines[3])), epoch=decimal(after("epoch ", lines[4])), body=text + "\n")
-
-
-def cosigned(checkpoint, key: bytes, blob: bytes, what: str) -> int:
-    """When; `blob` stands after the key id."""
-    check(len(blob) == 72, f"{what} is not of its length")
-    time = int.from_bytes(blob[:8], "big")
-    verify(key, f"cosignature/v1\ntime {time}\n{checkpoint.body}".encode(), blob[8:], what)
-    return time
 
 
 def note(data: bytes, consortium: list, witnesses=()):
@@ -112,34 +83,6 @@ def tree_root(hashes: list) -> bytes:
         return hashes[0]
     split = 1 << (len(hashes) - 1).bit_length() - 1
     return sha256(b"\1", tree_root(hashes[:split]), tree_root(hashes[split:]))
-
-
-def consistent(old: int, old_root: bytes, new: int, new_root: bytes, path: list) -> bool:
-    """RFC 9162 §2.1.4.2."""
-    if old == new:
-        return not path and old_root == new_root
-    if not 0 < old < new:
-        return False
-    path = list(path)
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
-    if not path:
-        return False
-    position, last = old - 1, new - 1
-    while position & 1:
-        position, last = position >> 1, last >> 1
-    first = second = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            first, second = sha256(b"\1", sibling, first), sha256(b"\1", sibling, second)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            second = sha256(b"\1", second, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and first == old_root and second == new_root
 
 
 def index_path(index: int, width: int) -> str:

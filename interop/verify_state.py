@@ -5,7 +5,7 @@
     python3 interop/verify_state.py --batch FILE --consortium FILE       a proof on each base64 line, an answer each
 
 Prints block, key, and value in hex or `absent`. Exit status: 0 verified, 1 refused with the reason in one line, 2 not asked properly or a file
-that cannot be read. Needs Python 3.11 and the package `cryptography`. Reading order: this file, verify_receipt.py, verify_log.py, strict.py.
+that cannot be read. Needs Python 3.11 and the package `cryptography`. Reading order: this file, verify_receipt.py, strict.py.
 """
 
 import argparse
@@ -15,8 +15,7 @@ from pathlib import Path
 
 import fingerprint
 from strict import Either, Refused, check, decoded, labelled_hash, unbase64
-from verify_log import read_checkpoint, sha256
-from verify_receipt import after, check_cosignatures, shown
+from verify_receipt import after, check_cosignatures, read_checkpoint, sha256, shown
 
 LIMIT, HEADERS = 8 << 20, 10_000
 HEADER = {"chain": 32, "height": int, "previous": 32, "time": int, "log_size": int, "log_root": 32, "state_root": 32, "epoch": int}

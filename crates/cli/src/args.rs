@@ -29,9 +29,11 @@ pub(crate) use self::member::{
 pub(crate) use self::node::{Beside, NodeCommand};
 pub(crate) use self::reading::{
     AuditArgs, EventsArgs, KindName, LogCheckArgs, LogCommand, PageArgs, SearchCommand, StateCommand, StoreArgs,
-    VerifyArgs, WitnessCommand,
+    VerifyArgs, WitnessCommand, WitnessesArgs,
 };
-pub(crate) use self::request::{ApplyArgs, ApproveArgs, ComputeArgs, FetchArgs, ReceiptArgs, RequestCommand};
+pub(crate) use self::request::{
+    ApplyArgs, ApproveArgs, ComputeArgs, FetchArgs, ReceiptArgs, ReceiptCommand, RequestCommand, TestifyArgs,
+};
 pub(crate) use self::setup::{InitArgs, InviteArgs, JoinArgs, RecoverKeyArgs, SeatArgs};
 pub(crate) use self::trial::{Adversary, BenchArgs, BenchCommand, DemoArgs, LedgerArgs, MpcArgs, Net, SealArgs, Work};
 
@@ -124,7 +126,7 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     /// Have the parties of an allowed request compute, and open the result
     Compute(ComputeArgs),
-    /// Export the receipt of a request
+    /// Export the receipt of a request, or add to one what witnesses have cosigned
     Receipt(ReceiptArgs),
     /// Read your node's audit trail
     Audit(AuditArgs),

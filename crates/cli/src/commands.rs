@@ -23,6 +23,7 @@ pub(crate) mod results;
 mod search;
 pub(crate) mod setup;
 pub(crate) mod state;
+pub(crate) mod testimony;
 pub(crate) mod throughput;
 pub(crate) mod witness;
 
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 use crypto::Secret;
 use serde_json::json;
 
-use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand};
+use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand, ReceiptArgs, ReceiptCommand};
 use crate::error::Failure;
 use crate::home::{Home, Session};
 use crate::output::Output;
@@ -90,6 +91,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Man { directory } => return manual::run(&directory, output),
         Command::Verify(args) => return results::run_verify(&args, output),
         Command::Log(LogCommand::Check(args)) if args.directory.is_some() => return log::run_offline(&args, output),
+        Command::Receipt(ReceiptArgs { command: Some(ReceiptCommand::Witness(args)), .. }) if args.log.is_some() => {
+            return testimony::run_offline(&args, output);
+        }
         Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),
         _ => {}
     }
@@ -116,6 +120,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Approve(args) => approve::run(args, &surroundings, output).await,
         Command::Fetch(args) => results::run_fetch(args, &surroundings, output).await,
         Command::Compute(args) => results::run_compute(args, &surroundings, output).await,
+        Command::Receipt(ReceiptArgs { command: Some(ReceiptCommand::Witness(args)), .. }) => {
+            testimony::run(args, &surroundings, output).await
+        }
         Command::Receipt(args) => results::run_receipt(args, &surroundings, output).await,
         Command::Audit(args) => audit::run(args, &surroundings, output).await,
         Command::Doctor => doctor::run(&surroundings, output).await,

@@ -269,6 +269,14 @@ impl From<client::log::Error> for Failure {
                 let Log::Client(error) = error else { unreachable!("it was matched") };
                 return error.into();
             }
+            Log::Unattested(_) => {
+                let Log::Unattested(error) = error else { unreachable!("it was matched") };
+                return error.into();
+            }
+            Log::Note(unwitnessed @ ledger::NoteError::Unwitnessed { .. }) => {
+                let why = format!("{unwitnessed}: the node asks none, or they do not answer");
+                return Self::refused(code::NOT_WITNESSED.code, why);
+            }
             Log::Fork { .. } | Log::Inconsistent { .. } => {
                 "keep both checkpoints: together they prove that validators lied; tell the other members"
             }
@@ -328,6 +336,21 @@ impl From<client::verify::Error> for Failure {
             _ => "do not rely on it; get the receipt again, and a consortium file that is new enough",
         };
         Self::of(&error).hint(hint)
+    }
+}
+
+impl From<ledger::Unattested> for Failure {
+    fn from(error: ledger::Unattested) -> Self {
+        use ledger::Unattested as Witnesses;
+        match &error {
+            Witnesses::Few { .. } | Witnesses::False { .. } => {
+                Self::refused(code::NOT_WITNESSED.code, error.to_string())
+            }
+            Witnesses::SameKey { .. } | Witnesses::Validator { .. } => {
+                Self::refused(code::WITNESS_NOT_INDEPENDENT.code, error.to_string())
+            }
+            _ => Self::of(&error).hint("--witnesses is 1 at least, and no more than the witnesses that you name"),
+        }
     }
 }
 

@@ -3,15 +3,21 @@
 //! Nothing is believed that does not lead to a checkpoint which a quorum of the pinned consortium cosigned
 //! (`docs/spec/log.md`). An exported directory is a valid C2SP `tlog-tiles` log.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crypto::{Digest, merkle};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::tile::{self, entries_fit, tile_root};
-use ledger::{Checkpoint, Committed, Consortium, MAX_NOTE, Note, NoteError, Tile, VerifiedTransaction, WitnessKey};
+use ledger::{
+    Checkpoint, Committed, Consortium, MAX_NOTE, Note, NoteError, PinnedWitnesses, Receipt, Tile, Unattested,
+    VerifiedTransaction, WitnessKey,
+};
+use tokio::time::{Instant, sleep};
 
 use crate::Client;
 use crate::bucket::{self, Bucket};
@@ -83,7 +89,7 @@ pub async fn export(
         None => 0,
         Some(kept) => {
             let old = kept.verify(consortium)?.checkpoint;
-            continues(client, &old, &new).await?;
+            _ = continues(client, &old, &new).await?;
             old.size
         }
     };
@@ -173,18 +179,24 @@ pub async fn publish(
     Ok(Exported { checkpoint, before, written })
 }
 
-/// Checks that the log of the client's node continues an older checkpoint of it.
-async fn continues(client: &Client, old: &Checkpoint, new: &Checkpoint) -> Result<(), Error> {
-    if old.size > new.size {
-        return Err(Error::Behind { found: new.size, known: old.size });
-    }
-    if old.size == new.size {
-        return if old == new { Ok(()) } else { Err(Error::Fork { size: new.size }) };
+/// Checks that the log of the client's node continues an older checkpoint of it; the path that shows it.
+async fn continues(client: &Client, old: &Checkpoint, new: &Checkpoint) -> Result<Vec<Digest>, Error> {
+    if !is_later(old, new)? {
+        return Ok(Vec::new());
     }
     let path = client.log_consistency(old.size, new.size).await?;
     match merkle::verify_consistency(old.size, &old.root, new.size, &new.root, &path) {
-        true => Ok(()),
+        true => Ok(path),
         false => Err(Error::Inconsistent { old: old.size, new: new.size }),
+    }
+}
+
+/// Whether a checkpoint is of a larger log than another, rather than the same.
+fn is_later(old: &Checkpoint, new: &Checkpoint) -> Result<bool, Error> {
+    match new.size.cmp(&old.size) {
+        Ordering::Less => Err(Error::Behind { found: new.size, known: old.size }),
+        Ordering::Equal if old != new => Err(Error::Fork { size: new.size }),
+        order => Ok(order.is_gt()),
     }
 }
 
@@ -405,19 +417,76 @@ pub fn covers(
     let shelf = Shelf { root: directory.to_owned() };
     let note = shelf.note()?.ok_or_else(|| Error::Missing { path: CHECKPOINT.into() })?;
     let checked = proven(note, consortium, witnesses)?;
-    let new = checked.checkpoint;
-    if old.size > new.size {
-        return Err(Error::Behind { found: new.size, known: old.size });
+    shelf.continuation(old, &checked.checkpoint)?;
+    Ok(checked)
+}
+
+/// Adds to a receipt what the witnesses say whose lines the checkpoint of a directory has, as [`export`] makes it: those of the pinned ones, of which
+/// enough must be there, else all. Needs no network.
+///
+/// # Errors
+/// [`Error`]; [`Error::Note`] where the receipt does not verify, or no witness has cosigned; [`Error::Unattested`]; [`Error::Behind`] where the directory's log is
+/// the older one.
+pub fn testify(
+    directory: &Path,
+    consortium: &Consortium,
+    receipt: &Receipt,
+    witnesses: Option<&PinnedWitnesses>,
+) -> Result<Receipt, Error> {
+    let old = receipt.verify(consortium).map_err(NoteError::from)?.checkpoint;
+    let shelf = Shelf { root: directory.to_owned() };
+    let note = shelf.note()?.ok_or_else(|| Error::Missing { path: CHECKPOINT.into() })?;
+    let path = shelf.continuation(&old, &note.verify(consortium)?.checkpoint)?;
+    testified(receipt, &note, path, consortium, witnesses)
+}
+
+/// The same from what the client's node publishes for anyone. Waits until its checkpoint covers the receipt and the witnesses have cosigned, for so long.
+///
+/// # Errors
+/// As [`testify`]: what was still missing at the end.
+pub async fn testify_at_node(
+    client: &Client,
+    consortium: &Consortium,
+    receipt: &Receipt,
+    witnesses: Option<&PinnedWitnesses>,
+    patience: Duration,
+) -> Result<Receipt, Error> {
+    let old = receipt.verify(consortium).map_err(NoteError::from)?.checkpoint;
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = async {
+            let note = Note::parse(&client.log_checkpoint().await?)?;
+            let path = continues(client, &old, &note.verify(consortium)?.checkpoint).await?;
+            testified(receipt, &note, path, consortium, witnesses)
+        };
+        let missing = match found.await {
+            Err(
+                missing @ (Error::Behind { .. }
+                | Error::Note(NoteError::Unwitnessed { .. })
+                | Error::Unattested(Unattested::Few { .. })),
+            ) => missing,
+            settled => return settled,
+        };
+        if Instant::now() + PAUSE > deadline {
+            return Err(missing);
+        }
+        sleep(PAUSE).await;
     }
-    if old.size == new.size && *old != new {
-        return Err(Error::Fork { size: new.size });
+}
+
+fn testified(
+    receipt: &Receipt,
+    note: &Note,
+    path: Vec<Digest>,
+    consortium: &Consortium,
+    witnesses: Option<&PinnedWitnesses>,
+) -> Result<Receipt, Error> {
+    let testified = receipt.with_testimony(note, path, consortium, witnesses)?;
+    if let Some(witnesses) = witnesses {
+        let verified = testified.verify(consortium).map_err(NoteError::from)?;
+        witnesses.attest(verified.testimony.as_ref())?;
     }
-    let subtree = |level, index| tile::subtree(new.size, level, index, &mut |tile| shelf.hashes(tile));
-    let path = if old.size == new.size { vec![] } else { merkle::consistency_path(old.size, new.size, subtree)? };
-    match merkle::verify_consistency(old.size, &old.root, new.size, &new.root, &path) {
-        true => Ok(checked),
-        false => Err(Error::Inconsistent { old: old.size, new: new.size }),
-    }
+    Ok(testified)
 }
 
 fn check_records(shelf: &Shelf, chain: Digest, index: u64, size: u64) -> Result<u64, Error> {
@@ -446,7 +515,7 @@ fn check_records(shelf: &Shelf, chain: Digest, index: u64, size: u64) -> Result<
 pub async fn check_node(client: &Client, consortium: &Consortium, demands: Demands<'_>) -> Result<Checked, Error> {
     let checked = proven(Note::parse(&client.log_checkpoint().await?)?, consortium, demands.witnesses)?;
     if let Some(since) = demands.since {
-        continues(client, &since.verify(consortium)?.checkpoint, &checked.checkpoint).await?;
+        _ = continues(client, &since.verify(consortium)?.checkpoint, &checked.checkpoint).await?;
     }
     Ok(checked)
 }
@@ -485,6 +554,19 @@ impl Shelf {
         let path = tile.to_string();
         let bytes = self.read(&path, 32 * 256)?;
         tile.read_hashes(&bytes).ok_or(Error::Unfit { path, what: "it is not of its length" })
+    }
+
+    /// Checks, by the tiles that the path between both sizes is made of, that the directory's checkpoint continues an older one; the path that shows it.
+    fn continuation(&self, old: &Checkpoint, new: &Checkpoint) -> Result<Vec<Digest>, Error> {
+        if !is_later(old, new)? {
+            return Ok(Vec::new());
+        }
+        let subtree = |level, index| tile::subtree(new.size, level, index, &mut |tile| self.hashes(tile));
+        let path = merkle::consistency_path(old.size, new.size, subtree)?;
+        match merkle::verify_consistency(old.size, &old.root, new.size, &new.root, &path) {
+            true => Ok(path),
+            false => Err(Error::Inconsistent { old: old.size, new: new.size }),
+        }
     }
 
     fn has(&self, path: &str, length: u64) -> bool {
@@ -603,6 +685,9 @@ pub enum Error {
     /// A witness that was demanded has not cosigned.
     #[error("the witness `{0}` has not cosigned this checkpoint")]
     Unwitnessed(String),
+    /// Too few of the pinned witnesses have.
+    #[error(transparent)]
+    Unattested(#[from] Unattested),
     /// The log is shorter than it was.
     #[error("the log has {found} entries, {known} were known before")]
     Behind {
@@ -662,5 +747,7 @@ impl Error {
 /// Longest record: as long as [`Committed::from_bytes`] takes.
 const MAX_RECORD: usize = 512 << 10;
 const CHECKPOINT: &str = "checkpoint";
+/// Before a node is asked once more for what witnesses have cosigned.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Files on their way into a bucket at a time.
 const UPLOADS: usize = 8;

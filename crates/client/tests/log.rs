@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use client::api::LogProof;
-use client::log::{Demands, Depth, Error, Exported, check, check_node, covers, export};
+use client::log::{Demands, Depth, Error, Exported, check, check_node, covers, export, testify, testify_at_node};
 use client::tls::{Identity, provider};
 use client::{Client, http::Endpoint};
 use crypto::keystore::{Cost, FileKeys};
 use crypto::{Secret, SigningKey};
 use ledger::{
-    AddCheckpoint, Application, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Note, State,
-    Transaction, Validator, VerifiedTransaction, WitnessKey, Write,
+    AddCheckpoint, Application, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Note, NoteError,
+    PinnedWitnesses, Receipt, State, Transaction, Unattested, Validator, VerifiedTransaction, WitnessKey, Write,
 };
 use rustls::server::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -372,4 +373,113 @@ async fn an_older_checkpoint_is_part_of_the_log_or_refused() {
     assert!(matches!(covered(of(&own, 1)), Err(Error::Inconsistent { old: 300, new: 557 })));
     std::fs::remove_file(tile).unwrap();
     assert!(matches!(covered(of(&own, 1)), Err(Error::Missing { .. })));
+}
+
+/// A receipt of the second entry of the second block.
+fn receipt(ledger: &Ledger) -> Receipt {
+    let id = ledger.entries(21, 22).unwrap()[0].transaction.id();
+    ledger.receipt(&[id]).unwrap()
+}
+
+/// The line of the witness `w.example/<seed>`.
+fn witnessed(ledger: &Ledger, height: u64, seed: u8) -> String {
+    let cosigned = ledger.checkpoint(height).unwrap().cosign(9, |bytes| Ok::<_, ()>(signer(seed).sign_raw(bytes)));
+    witness(seed).line(&cosigned.unwrap())
+}
+
+fn witness(seed: u8) -> WitnessKey {
+    WitnessKey::new(&format!("w.example/{seed}"), signer(seed).public()).unwrap()
+}
+
+#[tokio::test]
+async fn a_receipt_gets_what_the_published_checkpoints_witnesses_say() {
+    let room = tempfile::tempdir().unwrap();
+    let (node, client) = serve(ledger(&[20, 5, 9], &[0, 0, 0]), room.path()).await;
+    let own = node.ledger.lock().unwrap().clone();
+    let plain = receipt(&own);
+    let pinned = |seeds: &[u8], least| {
+        PinnedWitnesses::new(seeds.iter().map(|seed| witness(*seed)), least, &consortium()).unwrap()
+    };
+    let ask = async |witnesses: Option<&PinnedWitnesses>, patience| {
+        testify_at_node(&client, &consortium(), &plain, witnesses, Duration::from_secs(patience)).await
+    };
+    let says = |lines: Vec<String>| {
+        let lines: String = lines.into_iter().map(|line| line + "\n").collect();
+        node.twist(move |path, honest| {
+            let add = |note: Vec<u8>| [note.as_slice(), lines.as_bytes()].concat();
+            Some(if path == "/log/checkpoint" { honest.map(add) } else { honest })
+        });
+    };
+    // Nobody cosigned, or not this checkpoint; or others than those who are demanded, or too few of them.
+    let unwitnessed =
+        |found: &Result<Receipt, Error>| matches!(found, Err(Error::Note(NoteError::Unwitnessed { size: 34 })));
+    assert!(unwitnessed(&ask(None, 0).await));
+    says(vec![witnessed(&own, 2, 7)]);
+    assert!(unwitnessed(&ask(Some(&pinned(&[7], None)), 0).await));
+    says(vec![witnessed(&own, 3, 7)]);
+    assert!(unwitnessed(&ask(Some(&pinned(&[8], None)), 0).await));
+    let few = ask(Some(&pinned(&[7, 8], None)), 0).await;
+    assert!(matches!(few, Err(Error::Unattested(Unattested::Few { found: 1, demanded: 2, .. }))), "{few:?}");
+    let claimed = |receipt: &Receipt| {
+        let verified = receipt.verify(&consortium()).unwrap();
+        let testimony = verified.testimony.unwrap();
+        assert_eq!((verified.checkpoint.size, testimony.checkpoint.size), (25, 34));
+        testimony.danger_claimed().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(claimed(&ask(Some(&pinned(&[7, 8], Some(1))), 0).await.unwrap()), ["w.example/7"]);
+    says(vec![witnessed(&own, 3, 8), witnessed(&own, 3, 7)]);
+    let both = ask(None, 0).await.unwrap();
+    assert_eq!(claimed(&both), ["w.example/7", "w.example/8"]);
+
+    // They cosign while it waits.
+    let (asked, line) = (AtomicUsize::new(0), witnessed(&own, 3, 7) + "\n");
+    node.twist(move |path, honest| {
+        let ready = path == "/log/checkpoint" && asked.fetch_add(1, Ordering::Relaxed) >= 2;
+        Some(if ready { honest.map(|note| [note.as_slice(), line.as_bytes()].concat()) } else { honest })
+    });
+    assert_eq!(claimed(&ask(Some(&pinned(&[7], None)), 120).await.unwrap()), ["w.example/7"]);
+
+    // A node that lies about the path, one that is behind, and one of a fork that its witness saw.
+    let line = witnessed(&own, 3, 7) + "\n";
+    let other = own.consistency(20, 34).unwrap();
+    node.twist(move |path, honest| {
+        let lie = || serde_json::to_vec(&LogProof { path: other.clone() }).unwrap();
+        Some(match path {
+            "/log/checkpoint" => honest.map(|note| [note.as_slice(), line.as_bytes()].concat()),
+            _ => honest.map(|_| lie()),
+        })
+    });
+    assert!(matches!(ask(None, 0).await, Err(Error::Inconsistent { old: 25, new: 34 })));
+    node.mend();
+    let put = |ledger: Ledger| *node.ledger.lock().unwrap() = Arc::new(ledger);
+    put(ledger(&[20], &[0]));
+    assert!(matches!(ask(None, 0).await, Err(Error::Behind { found: 20, known: 25 })));
+    let fork = ledger(&[20, 5, 9], &[0, 1, 1]);
+    says(vec![witnessed(&fork, 3, 7)]);
+    put(fork);
+    assert!(matches!(ask(None, 60).await, Err(Error::Inconsistent { old: 25, new: 34 })));
+    put(ledger(&[20, 5], &[0, 1]));
+    assert!(matches!(ask(None, 60).await, Err(Error::Fork { size: 25 })));
+    // What does not verify itself is given no testimony.
+    let mut others = consortium();
+    others.epochs[0].validators[3].key = signer(8).public();
+    let refused = testify_at_node(&client, &others, &plain, None, Duration::ZERO).await;
+    assert!(matches!(refused, Err(Error::Note(NoteError::Unproven(_)))));
+
+    // The same from a mirror, without the node.
+    node.mend();
+    *node.ledger.lock().unwrap() = own.clone();
+    let directory = room.path().join("log");
+    export(&client, &consortium(), &directory, Depth::Hashes, |_, _| {}).await.unwrap();
+    let mirrored = |witnesses: Option<&PinnedWitnesses>| testify(&directory, &consortium(), &plain, witnesses);
+    assert!(unwitnessed(&mirrored(None)));
+    let note = std::fs::read_to_string(directory.join("checkpoint")).unwrap();
+    let lines = [witnessed(&own, 3, 8), witnessed(&own, 3, 7)].map(|line| line + "\n").concat();
+    std::fs::write(directory.join("checkpoint"), note + &lines).unwrap();
+    assert_eq!(mirrored(None).unwrap(), both);
+    assert_eq!(claimed(&mirrored(Some(&pinned(&[8], None))).unwrap()), ["w.example/8"]);
+    let few = mirrored(Some(&pinned(&[8, 6], None)));
+    assert!(matches!(few, Err(Error::Unattested(Unattested::Few { found: 1, .. }))));
+    std::fs::remove_file(directory.join("tile/0/000.p/34")).unwrap();
+    assert!(matches!(mirrored(None), Err(Error::Missing { .. })));
 }

@@ -403,6 +403,12 @@ codes! {
     COMPUTATION_CANCELLED "computation_cancelled"
         "The requester or a party's operator has ended the computation; no result came out."
         "Ask for it again, or withdraw the request."
+    NOT_WITNESSED "not_witnessed"
+        "Fewer of the witnesses that you rely on have cosigned the log than you demand."
+        "Add what witnesses have cosigned to the receipt, `sotto receipt witness RECEIPT --out FILE`, from a member whose node asks them (`--member`); or hold it to a witnessed mirror, `--log DIR`."
+    WITNESS_NOT_INDEPENDENT "witness_not_independent"
+        "A witness that you name has a validator's key, or the key of another that you name."
+        "Name witnesses with keys of their own, as `sotto witness show` prints them."
 }
 
 #[cfg(test)]

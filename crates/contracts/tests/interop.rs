@@ -12,7 +12,7 @@ use contracts::chain::{Kind, check};
 use contracts::message::{Cancel, VerdictRecord};
 use contracts::{Contracts, read};
 use crypto::{Digest, Label, Signature, hash, merkle};
-use ledger::{Checkpoint, Committed, Consortium, Ledger, Receipt, VerifiedTransaction};
+use ledger::{Checkpoint, Committed, Consortium, Ledger, PinnedWitnesses, Receipt, VerifiedTransaction, WitnessKey};
 use wire::{Fixed, text};
 
 use world::*;
@@ -66,13 +66,19 @@ impl Python {
 
     /// As [`ours`], for many receipts in one process.
     fn theirs(&self, receipts: &[Vec<u8>]) -> Vec<Option<String>> {
+        self.theirs_with(receipts, &[])
+    }
+
+    /// The same with more arguments.
+    fn theirs_with(&self, receipts: &[Vec<u8>], more: &[&str]) -> Vec<Option<String>> {
         let names: Vec<String> = (0..receipts.len()).map(|at| format!("{at}.receipt")).collect();
         for (name, receipt) in names.iter().zip(receipts) {
             fs::write(self.file(name), receipt).unwrap();
         }
         fs::write(self.file("names"), names.join("\n")).unwrap();
         let input = File::open(self.file("names")).unwrap();
-        let output = self.run("verify_receipt.py", &["--batch", "--consortium", "consortium.toml"], Some(input));
+        let arguments = [&["--batch", "--consortium", "consortium.toml"], more].concat();
+        let output = self.run("verify_receipt.py", &arguments, Some(input));
         let answers = String::from_utf8(output.stdout).unwrap();
         assert_eq!(answers.lines().count(), receipts.len(), "{answers}");
         assert_eq!(output.status.success(), answers.lines().all(|line| line.starts_with("verified: ")));
@@ -158,14 +164,20 @@ fn written(world: &World, log: &[Committed], ids: &[Digest]) -> String {
     written_in(world, 4, &QUORUM, log, ids)
 }
 
-/// The same by these validators of this epoch.
-fn written_in(world: &World, epoch: u64, signers: &[&str], log: &[Committed], ids: &[Digest]) -> String {
+/// The tree of a log, and its complete subtrees.
+fn grown(log: &[Committed]) -> (merkle::Frontier, BTreeMap<(u32, u64), Digest>) {
     let mut subtrees = BTreeMap::new();
     let mut tree =
         merkle::Frontier::load::<Infallible>(0, |_, _| unreachable!("an empty tree has no subtrees")).unwrap();
     for entry in log {
         tree.push(entry.leaf(), |level, at, digest| _ = subtrees.insert((level, at), digest));
     }
+    (tree, subtrees)
+}
+
+/// The same by these validators of this epoch.
+fn written_in(world: &World, epoch: u64, signers: &[&str], log: &[Committed], ids: &[Digest]) -> String {
+    let (tree, subtrees) = grown(log);
     let size = log.len() as u64;
     let mut lines = vec!["sottovoce-receipt/v1".to_owned()];
     for entry in log.iter().filter(|entry| ids.contains(&entry.transaction.id())) {
@@ -406,6 +418,150 @@ fn both_readers_hold_an_epoch_to_its_own_log() {
             python.refused(&[alone.clone().into()], &moved);
         }
     }
+}
+
+/// As [`ours`], where these witnesses are demanded.
+fn ours_with(receipt: &[u8], consortium: &Consortium, witnesses: Option<&PinnedWitnesses>) -> Option<String> {
+    let told = ours(receipt, consortium)?;
+    let verified = Receipt::parse(std::str::from_utf8(receipt).ok()?).ok()?.verify(consortium).ok()?;
+    witnesses.is_none_or(|witnesses| witnesses.attest(verified.testimony.as_ref()).is_ok()).then_some(told)
+}
+
+#[test]
+fn both_readers_agree_about_testimony() {
+    let Case { world, consortium, released, .. } = Case::new();
+    let python = Python::new(&consortium);
+    let old = world.log.iter().rposition(|entry| released.contains(&entry.transaction.id())).unwrap() + 1;
+    let checkpoint_of = |log: &[Committed]| {
+        let (tree, _) = grown(log);
+        let (size, root) = (log.len() as u64, tree.root());
+        Checkpoint { chain: world.chain, size, root, header: digest("header"), epoch: 4 }
+    };
+    let path_of = |old: usize, log: &[Committed]| {
+        let (_, subtrees) = grown(log);
+        let read = |level, at| Ok::<_, Infallible>(subtrees[&(level, at)]);
+        merkle::consistency_path(old as u64, log.len() as u64, read).unwrap()
+    };
+    let plain = written(&world, &world.log[..old], &released);
+    let (first, newest) = (checkpoint_of(&world.log[..old]), checkpoint_of(&world.log));
+    assert!(first.size < newest.size);
+    let signer = |seed: u8| crypto::SigningKey::from_seed(&[seed; 32]);
+    let key = |name: &str, seed: u8| WitnessKey::new(name, signer(seed).public()).unwrap();
+    let line = |name: &str, seed: u8, checkpoint: &Checkpoint| {
+        let cosignature = checkpoint.cosign(9, |bytes| Ok::<_, Infallible>(signer(seed).sign_raw(bytes)));
+        key(name, seed).line(&cosignature.unwrap())
+    };
+    let both = |checkpoint: &Checkpoint| [line("w.example/1", 41, checkpoint), line("w.example/2", 42, checkpoint)];
+    let with = |path: &[Digest], checkpoint: &Checkpoint, lines: &[String]| {
+        let path: Vec<u8> = path.iter().flat_map(|digest| *digest.as_bytes()).collect();
+        let path = if path.is_empty() { "-".into() } else { text::to_base64(&path) };
+        let (plain, body, lines) = (plain.replacen("/v1\n", "/v2\n", 1), checkpoint.body(), lines.join("\n"));
+        format!("{plain}\nconsistency {path}\n\n{body}\n{lines}\n")
+    };
+    let path = path_of(old, &world.log);
+    let whole = with(&path, &newest, &both(&newest));
+    let mut longer = world.log.clone();
+    longer.extend(world.log.iter().take(3).cloned());
+    let mut forked = world.log.clone();
+    forked[old - 1].outcome.code = "malformed".into();
+    let [one, two] = both(&newest);
+    let malformed = |signature: &str| {
+        let (name, blob) = signature.rsplit_once(' ').unwrap();
+        let blob = text::base64(blob).unwrap();
+        format!("{name} {}", text::to_base64(&[&blob[..12], &malleated(&blob[12..])].concat()))
+    };
+    let files: Vec<String> = vec![
+        whole.clone(),
+        with(&[], &first, &both(&first)),
+        plain.clone(),
+        with(&path_of(old, &longer), &checkpoint_of(&longer), &both(&checkpoint_of(&longer))),
+        with(&path, &newest, std::slice::from_ref(&one)),
+        // Refused where a witness is demanded, or in any case.
+        with(&path, &newest, &both(&first)),
+        with(&path, &newest, &[line("w.example/1", 43, &newest), two.clone()]),
+        with(&path, &newest, &[malformed(&one), two.clone()]),
+        with(&path, &newest, &[two.clone(), one.clone()]),
+        with(&path, &newest, &[one.clone(), one.clone()]),
+        with(&path, &newest, &[]),
+        with(&path[1..], &newest, &both(&newest)),
+        with(&[], &newest, &both(&newest)),
+        with(&path, &first, &both(&first)),
+        with(&path_of(old, &longer), &newest, &both(&newest)),
+        with(&path_of(old, &forked), &checkpoint_of(&forked), &both(&checkpoint_of(&forked))),
+        with(&path_of(old - 1, &world.log), &newest, &both(&newest)),
+        with(&path, &Checkpoint { chain: first.root, ..newest }, &both(&newest)),
+        with(&path, &Checkpoint { epoch: 3, ..newest }, &both(&Checkpoint { epoch: 3, ..newest })),
+        with(&path, &Checkpoint { epoch: 5, ..newest }, &both(&Checkpoint { epoch: 5, ..newest })),
+        with(&[], &checkpoint_of(&world.log[..old - 1]), &both(&newest)),
+        with(&[first.root; 64], &newest, &both(&newest)),
+        with(&path, &newest, &(10..27).map(|at| line(&format!("w{at}"), at, &newest)).collect::<Vec<_>>()),
+        with(&path, &newest, &(10..26).map(|at| line(&format!("w{at}"), at, &newest)).collect::<Vec<_>>()),
+        whole.replacen("/v2\n", "/v1\n", 1),
+        whole.replacen("/v2\n", "/v3\n", 1),
+        plain.replacen("/v1\n", "/v2\n", 1),
+        whole.replace("\nconsistency ", "\n\nconsistency "),
+        whole.replace("w.example/2", "w.example+2"),
+        whole.replace("w.example/2", "w.ex\u{e4}mple/2"),
+        whole.trim_end().into(),
+        format!("{whole}\n"),
+        format!("{whole}{two}\n"),
+        whole.replace('\n', "\r\n"),
+    ];
+    let crafted = files.len();
+    let tail = whole.rfind("\nconsistency ").unwrap();
+    let mut files: Vec<Vec<u8>> = files.into_iter().map(String::into_bytes).collect();
+    for at in (tail..whole.len()).chain((0..tail).step_by(997)) {
+        let mut bytes = whole.clone().into_bytes();
+        bytes[at] ^= 1 << (at % 8);
+        files.push(bytes);
+    }
+    let texts = [key("w.example/1", 41), key("w.example/2", 42)].map(|key| key.to_string());
+    let demands: [(&[&str], Option<usize>); 3] = [
+        (&[], None),
+        (&["--witness", &texts[0], "--witness", &texts[1]], None),
+        (&["--witness", &texts[0], "--witness", &texts[1], "--witnesses", "1"], Some(1)),
+    ];
+    for (arguments, least) in demands {
+        let keys = texts.iter().map(|text| text.parse().unwrap());
+        let pinned = PinnedWitnesses::new(keys, least, &consortium).unwrap();
+        let pinned = (!arguments.is_empty()).then_some(&pinned);
+        let theirs = python.theirs_with(&files, arguments);
+        for (at, (file, theirs)) in files.iter().zip(&theirs).enumerate() {
+            assert_eq!(&ours_with(file, &consortium, pinned), theirs, "file {at}, {arguments:?}");
+        }
+        let good: Vec<usize> = (0..crafted).filter(|at| theirs[*at].is_some()).collect();
+        match (arguments.is_empty(), least) {
+            (true, _) => assert!([0, 1, 2, 3, 4, 5, 6, 7].iter().all(|at| good.contains(at)) && good.len() <= 12),
+            (_, None) => assert_eq!(good, [0, 1, 3, 19]),
+            (_, Some(_)) => assert_eq!(good, [0, 1, 3, 4, 6, 19]),
+        }
+        let changed = theirs[crafted..].iter().flatten().count();
+        assert!(if pinned.is_some() && least.is_none() { changed == 0 } else { changed > 0 }, "{changed}");
+    }
+
+    // Who is no witness, or more than there are.
+    fs::write(python.file("one"), &whole).unwrap();
+    let refused = |more: &[&str]| {
+        let output =
+            python.run("verify_receipt.py", &[&["one", "--consortium", "consortium.toml"], more].concat(), None);
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let validator = consortium.epochs[3].validators[1].clone();
+    let validator = WitnessKey::new(&validator.name, validator.key).unwrap().to_string();
+    let same = key("w.example/0", 41).to_string();
+    for more in [
+        &["--witness", &validator][..],
+        &["--witness", &texts[0], "--witness", &same, "--witnesses", "1"],
+        &["--witness", &texts[0], "--witnesses", "2"],
+        &["--witness", &texts[0], "--witnesses", "0"],
+        &["--witness", "w.example/1"],
+    ] {
+        assert_eq!(refused(more), (1, String::new()), "{more:?}");
+    }
+    assert_eq!(refused(&["--witnesses", "1"]).0, 2);
+    let (status, told) = refused(&["--witness", &texts[1]]);
+    assert!(status == 0 && told.contains("witnessed by w.example/2 at 9"), "{told}");
+    assert!(refused(&[]).1.contains("2 lines of witnesses, none of them checked"));
 }
 
 #[test]

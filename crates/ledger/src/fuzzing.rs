@@ -10,7 +10,7 @@ use wire::{Bytes, Fixed, Limits};
 use crate::snapshot::MANIFEST;
 use crate::{
     AddCheckpoint, Application, Block, Certificate, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis,
-    Handover, Ledger, Manifest, Note, ProvenState, Receipt, SignedTransaction, State, Tile, Validator,
+    Handover, Ledger, Manifest, Note, PinnedWitnesses, ProvenState, Receipt, SignedTransaction, State, Tile, Validator,
     VerifiedTransaction, WitnessKey, Write,
 };
 
@@ -91,7 +91,11 @@ pub fn receipt(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(receipt) = Receipt::parse(text) {
         assert_eq!(receipt.to_string(), text);
-        let _ = receipt.verify(&consortium());
+        if let Ok(verified) = receipt.verify(&consortium()) {
+            let key = WitnessKey::new("w", crypto::SigningKey::from_seed(&[8; 32]).public());
+            let witnesses = PinnedWitnesses::new(key, None, &consortium());
+            let _ = witnesses.expect("it is no validator's").attest(verified.testimony.as_ref());
+        }
     }
 }
 
@@ -126,7 +130,7 @@ fn consortium() -> Consortium {
         ml_dsa: None,
     };
     let epochs = vec![Epoch { number: 0, validators: (1..=4).map(validator).collect() }.pinned(0)];
-    let chain = Digest::from([0; 32]);
+    let chain = genesis().chain();
     Consortium { format: Consortium::FORMAT.into(), name: "t".into(), chain, epochs, oracles: vec![] }
 }
 
@@ -230,6 +234,18 @@ mod tests {
                 let proof = if old == 0 { vec![] } else { ledger.consistency(old, size).unwrap() };
                 AddCheckpoint { old, proof, note: note.clone() }.to_string()
             };
+            // At the receipt's own checkpoint, and at a later one.
+            let testified = |height: u64, path: Vec<Digest>| {
+                let key = SigningKey::from_seed(&[8; 32]);
+                let witness = WitnessKey::new("w", key.public()).unwrap();
+                let cosignature =
+                    ledger.checkpoint(height).unwrap().cosign(9, |bytes| Ok::<_, ()>(key.sign_raw(bytes)));
+                let mut note = ledger.note(height).unwrap();
+                assert!(note.add_line(&witness.line(&cosignature.unwrap())));
+                let receipt = ledger.receipt(&ids[..1]).unwrap();
+                receipt.with_testimony(&note, path, &consortium(), None).unwrap()
+            };
+            let testified = [testified(1, vec![]), testified(3, ledger.consistency(4, 12).unwrap())];
             let proof = |height, key: &[u8]| ledger.prove_state(height, key).unwrap().to_string();
             let blocks = ledger.blocks(1, 1 << 20).unwrap();
             let directory = tempfile::tempdir().unwrap();
@@ -252,7 +268,13 @@ mod tests {
                 notes: texts(&notes.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 proofs: texts(&[proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])]),
                 snapshots: vec![wire::to_vec(made.manifest()), wire::to_vec(&certificate), wire::to_vec(&handover)],
-                receipts: texts(&[&ids[..], &ids[..1]].map(|ids| ledger.receipt(ids).unwrap().to_string())),
+                receipts: texts(
+                    &[ledger.receipt(&ids).unwrap(), ledger.receipt(&ids[..1]).unwrap()]
+                        .iter()
+                        .chain(&testified)
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>(),
+                ),
             }
         }
     }

@@ -50,6 +50,7 @@ mod receipt;
 mod snapshot;
 mod state;
 mod store;
+mod testimony;
 pub mod tile;
 mod transaction;
 mod witness;
@@ -70,6 +71,7 @@ pub use snapshot::{
     Branch, Certificate, CosignedBy, Handover, LEAVES, Manifest, Part, Shown, SnapshotError, Stretch, Trust,
 };
 pub use state::{Proven, StateProof, View};
+pub use testimony::{PinnedWitnesses, Unattested, VerifiedTestimony};
 pub use tile::{Tile, TileKind};
 pub use transaction::{
     EXPIRY_WINDOW, Genesis, MAX_ARGUMENTS, Refusal, SignedTransaction, Transaction, VerifiedTransaction,

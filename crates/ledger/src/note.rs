@@ -8,7 +8,7 @@ use crypto::{PublicKey, Signature, mldsa};
 use wire::{Fixed, text};
 
 use crate::checkpoint::{COSIGNATURE_V1, verify_cosigned};
-use crate::{Checkpoint, Consortium, Cosignature, ReceiptError, key_id, ml_dsa_key_id};
+use crate::{Checkpoint, Consortium, Cosignature, Epoch, ReceiptError, key_id, ml_dsa_key_id};
 
 /// A checkpoint with signature lines (C2SP `signed-note`), read but not verified: nothing in it can be believed yet.
 ///
@@ -20,10 +20,10 @@ pub struct Note {
     lines: Vec<Line>,
 }
 
-/// A signature line: `— <name> <base64 of key id and signature>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Line {
-    name: String,
+/// A signature line: `— <name> <base64 of key id and signature>`. Lines come by name, key id, and what follows it: the time first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line {
+    pub(crate) name: String,
     id: [u8; 4],
     rest: Vec<u8>,
 }
@@ -108,27 +108,72 @@ impl Note {
 
     /// When a witness cosigned this checkpoint, Unix seconds; none where it has not, or its line does not verify.
     pub fn witnessed(&self, witness: &WitnessKey) -> Option<u64> {
-        let mut own = self.lines.iter().filter(|line| line.name == witness.name && line.id == witness.id());
-        own.find_map(|line| verify_cosigned(&self.checkpoint, &witness.key, &line.rest))
+        self.lines.iter().find_map(|line| line.cosigned(witness, &self.checkpoint))
+    }
+
+    /// The lines for a receipt's testimony, in its order, at most `most`, none twice: those that these witnesses have made; without such, all
+    /// that have the form of a witness's and are of no validator of the epoch. Of several by one key the earliest.
+    pub(crate) fn testimony(&self, epoch: &Epoch, pinned: Option<&[WitnessKey]>, most: usize) -> Vec<Line> {
+        let of_validator = |line: &Line| {
+            let keys = epoch.validator(&line.name).map(|(_, validator)| (&validator.key, validator.ml_dsa.as_ref()));
+            keys.is_some_and(|(key, ml_dsa)| {
+                line.id == key_id(&line.name, COSIGNATURE_V1, key.0.as_ref())
+                    || ml_dsa.is_some_and(|key| line.id == ml_dsa_key_id(&line.name, key))
+            })
+        };
+        let fits = |line: &&Line| match pinned {
+            Some(keys) => keys.iter().any(|key| line.cosigned(key, &self.checkpoint).is_some()),
+            None => line.is_witness() && !of_validator(line),
+        };
+        let mut lines: Vec<Line> = self.lines.iter().filter(fits).cloned().collect();
+        lines.sort();
+        lines.dedup_by(|later, earlier| !earlier.precedes(later));
+        lines.truncate(most);
+        lines
     }
 }
 
 impl Line {
-    fn read(line: &str) -> Option<Self> {
+    pub(crate) fn read(line: &str) -> Option<Self> {
         let (name, blob) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
         let blob = text::base64(blob).ok()?;
         let (id, rest) = blob.split_first_chunk::<4>()?;
         let well_formed = is_key_name(name) && !rest.is_empty();
         well_formed.then(|| Self { name: name.to_owned(), id: *id, rest: rest.to_vec() })
     }
+
+    /// Whether it has the form of a witness's: such a name, a time, and as many bytes as an Ed25519 signature has.
+    pub(crate) fn is_witness(&self) -> bool {
+        WitnessKey::is_name(&self.name) && timed(&self.rest).is_some()
+    }
+
+    /// Whether it stands under the witness's name and key id.
+    pub(crate) fn is_of(&self, witness: &WitnessKey) -> bool {
+        self.name == witness.name && self.id == witness.id()
+    }
+
+    /// When the witness cosigned the checkpoint, Unix seconds; none where this is not its line, or does not verify.
+    pub(crate) fn cosigned(&self, witness: &WitnessKey, checkpoint: &Checkpoint) -> Option<u64> {
+        self.is_of(witness).then(|| verify_cosigned(checkpoint, &witness.key, &self.rest)).flatten()
+    }
+
+    /// Whether it comes before another in a testimony, which has one line for each name and key id.
+    pub(crate) fn precedes(&self, other: &Self) -> bool {
+        (&self.name, self.id) < (&other.name, other.id)
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, id, rest } = self;
+        write!(f, "\u{2014} {name} {}", text::to_base64(&[id.as_slice(), rest].concat()))
+    }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.checkpoint.body())?;
-        self.lines.iter().try_for_each(|Line { name, id, rest }| {
-            writeln!(f, "\u{2014} {name} {}", text::to_base64(&[id.as_slice(), rest].concat()))
-        })
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -222,6 +267,12 @@ pub enum NoteError {
     /// The consortium does not stand behind it.
     #[error(transparent)]
     Unproven(#[from] ReceiptError),
+    /// No witness, or none of those named, has cosigned it.
+    #[error("no witness has cosigned the checkpoint of {size} entries")]
+    Unwitnessed {
+        /// Its size.
+        size: u64,
+    },
 }
 
 /// Signature over a checkpoint: what stands after the key id.
@@ -253,7 +304,7 @@ mod tests {
     use crypto::{Digest, SigningKey};
 
     use super::*;
-    use crate::{Epoch, Genesis, Validator};
+    use crate::{Genesis, Validator};
 
     fn keys() -> Vec<SigningKey> {
         (1..=4).map(|seed| SigningKey::from_seed(&[seed; 32])).collect()

@@ -1,4 +1,5 @@
-//! Receipts: text files that prove transactions and their outcomes to whoever holds the consortium file.
+//! Receipts: text files that prove transactions and their outcomes to whoever holds the consortium file, with what witnesses say of the
+//! log or without.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +8,10 @@ use crypto::{Digest, merkle};
 use wire::text;
 
 use crate::checkpoint::verify_quorum;
-use crate::{Checkpoint, Committed, Consortium, VerifiedTransaction};
+use crate::testimony::Testimony;
+use crate::{
+    Checkpoint, Committed, Consortium, Note, NoteError, PinnedWitnesses, VerifiedTestimony, VerifiedTransaction,
+};
 
 /// A receipt that was read, but not verified: nothing in it can be believed yet.
 ///
@@ -18,6 +22,8 @@ pub struct Receipt {
     checkpoint: Checkpoint,
     /// Signature lines, without line ends: they mean something only beside an epoch's keys.
     signatures: Vec<String>,
+    /// What witnesses say; a receipt without is of the first version.
+    testimony: Option<Testimony>,
 }
 
 impl Receipt {
@@ -25,7 +31,30 @@ impl Receipt {
     pub(crate) fn new(entries: Vec<(Committed, Vec<Digest>)>, checkpoint: Checkpoint, note: &str) -> Self {
         let body = checkpoint.body();
         let signatures = note[body.len()..].trim_start_matches('\n').lines().map(str::to_owned).collect();
-        Self { entries, checkpoint, signatures }
+        Self { entries, checkpoint, signatures, testimony: None }
+    }
+
+    /// The same receipt with testimony: the note's checkpoint, the consistency path that leads there from this receipt's, and the lines that these witnesses
+    /// made, or without such all that may be witnesses'. Replaces what testimony there is.
+    ///
+    /// # Errors
+    /// [`NoteError::Unproven`] where no quorum cosigned the note, or it does not continue this receipt's checkpoint, or the receipt becomes too long;
+    /// [`NoteError::Unwitnessed`].
+    pub fn with_testimony(
+        &self,
+        note: &Note,
+        path: Vec<Digest>,
+        consortium: &Consortium,
+        witnesses: Option<&PinnedWitnesses>,
+    ) -> Result<Self, NoteError> {
+        let testimony = Testimony::of(note, path, consortium, witnesses)?;
+        testimony.verify(&self.checkpoint)?;
+        let receipt = Self { testimony: Some(testimony), ..self.clone() };
+        let found = receipt.to_string().len();
+        match found <= MAX_BYTES {
+            true => Ok(receipt),
+            false => Err(ReceiptError::TooLong { found, limit: MAX_BYTES }.into()),
+        }
     }
 
     /// Reads a receipt.
@@ -45,34 +74,34 @@ impl Receipt {
     }
 
     fn read(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(FORMAT)?.strip_prefix('\n')?;
-        let (head, note) = rest.split_once("\n\n")?;
+        let (format, rest) = text.split_once('\n')?;
+        let parts: Vec<&str> = rest.splitn(7, "\n\n").collect();
+        let (head, body, signatures, testimony) = match (format, parts.as_slice()) {
+            (FORMAT, [head, body, signatures]) => (head, body, signatures, None),
+            (TESTIFIED, [head, body, signatures, path, witnessed, lines]) => {
+                (head, body, signatures, Some(Testimony::read(path, witnessed, lines)?))
+            }
+            _ => return None,
+        };
         let mut entries = Vec::new();
         let mut lines = head.split('\n');
         while let Some(entry) = lines.next() {
             let (index, record) = entry.strip_prefix("entry ")?.split_once(' ')?;
             let committed = Committed::from_bytes(index.parse().ok()?, &text::base64(record).ok()?).ok()?;
-            let path = match lines.next()?.strip_prefix("path ")? {
-                "-" => Vec::new(),
-                path => {
-                    let path = text::base64(path).ok()?;
-                    let (digests, []) = path.as_chunks::<32>() else { return None };
-                    digests.iter().map(|digest| Digest::from(*digest)).collect()
-                }
-            };
+            let path = read_path(lines.next()?.strip_prefix("path ")?)?;
             if path.len() > 64 || entries.len() == MAX_ENTRIES {
                 return None;
             }
             entries.push((committed, path));
         }
-        let (body, signatures) = note.split_once("\n\n")?;
         let checkpoint = Checkpoint::parse_body(&format!("{body}\n"))?;
         let signatures = signatures.lines().map(str::to_owned).collect();
-        Some(Self { entries, checkpoint, signatures })
+        Some(Self { entries, checkpoint, signatures, testimony })
     }
 
     /// Verifies everything against the pinned consortium: chain, that the log's size lies within the epoch, every transaction's signature, every leaf's path to the
-    /// root, and that exactly a quorum of the epoch's validators cosigned, in their order.
+    /// root, and that exactly a quorum of the epoch's validators cosigned, in their order. Of testimony, that its checkpoint continues the receipt's: whose word its
+    /// lines are, [`PinnedWitnesses::attest`] says.
     ///
     /// # Errors
     /// [`ReceiptError`].
@@ -92,8 +121,9 @@ impl Receipt {
             VerifiedTransaction::verify(committed.transaction.clone(), &consortium.chain)
                 .map_err(|source| ReceiptError::Transaction { index, source })?;
         }
+        let testimony = self.testimony.as_ref().map(|testimony| testimony.verify(&checkpoint)).transpose()?;
         let entries = self.entries.iter().map(|(committed, _)| committed.clone()).collect();
-        Ok(VerifiedReceipt { entries, checkpoint, epoch: checkpoint.epoch, cosigners, ml_dsa })
+        Ok(VerifiedReceipt { entries, checkpoint, epoch: checkpoint.epoch, cosigners, ml_dsa, testimony })
     }
 
     /// What it claims, unverified: for showing a receipt that was refused.
@@ -104,19 +134,14 @@ impl Receipt {
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FORMAT}")?;
+        writeln!(f, "{}", if self.testimony.is_some() { TESTIFIED } else { FORMAT })?;
         for (committed, path) in &self.entries {
             writeln!(f, "entry {} {}", committed.index, text::to_base64(&committed.to_bytes()))?;
-            match path.as_slice() {
-                [] => writeln!(f, "path -")?,
-                path => {
-                    let path: Vec<u8> = path.iter().flat_map(|digest| *digest.as_bytes()).collect();
-                    writeln!(f, "path {}", text::to_base64(&path))?;
-                }
-            }
+            writeln!(f, "path {}", path_text(path))?;
         }
         write!(f, "\n{}\n", self.checkpoint.body())?;
-        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        self.testimony.as_ref().map_or(Ok(()), |testimony| write!(f, "\n{testimony}"))
     }
 }
 
@@ -141,6 +166,8 @@ pub struct VerifiedReceipt {
     pub cosigners: Vec<String>,
     /// Whether they cosigned with ML-DSA-65 as well, as the epoch demands.
     pub ml_dsa: bool,
+    /// What lines of witnesses it carries, if any. None of them was verified.
+    pub testimony: Option<VerifiedTestimony>,
 }
 
 /// Why a receipt was refused.
@@ -225,6 +252,14 @@ pub enum ReceiptError {
         /// The entry's index.
         index: u64,
     },
+    /// The checkpoint in the testimony does not continue the receipt's.
+    #[error("the witnessed log of {witnessed} entries is not shown to continue the receipt's, of {size}")]
+    Testimony {
+        /// Size of the receipt's log.
+        size: u64,
+        /// Size of the witnessed one.
+        witnessed: u64,
+    },
     /// The header in a proof of state, or one of those after it, is not the one that was cosigned.
     #[error("the header of block {height} is not the one that the cosigned checkpoint leads to")]
     Header {
@@ -247,7 +282,27 @@ pub enum ReceiptError {
     },
 }
 
+/// A path as receipts write it.
+pub(crate) fn path_text(path: &[Digest]) -> String {
+    let bytes: Vec<u8> = path.iter().flat_map(|digest| *digest.as_bytes()).collect();
+    if bytes.is_empty() { "-".into() } else { text::to_base64(&bytes) }
+}
+
+/// Reads [`path_text`].
+pub(crate) fn read_path(path: &str) -> Option<Vec<Digest>> {
+    if path == "-" {
+        return Some(Vec::new());
+    }
+    let bytes = text::base64(path).ok()?;
+    let (digests, []) = bytes.as_chunks::<32>() else { return None };
+    Some(digests.iter().map(|digest| Digest::from(*digest)).collect())
+}
+
+/// Without testimony.
 const FORMAT: &str = "sottovoce-receipt/v1";
+
+/// With testimony.
+const TESTIFIED: &str = "sottovoce-receipt/v2";
 
 /// Longest receipt: 4 MiB.
 const MAX_BYTES: usize = 4 << 20;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use client::bucket::Location;
 use crypto::{Digest, PublicKey};
-use ledger::WitnessKey;
+
+use crate::commands::testimony::WitnessSource;
 
 /// `sotto audit`.
 #[derive(Debug, Args)]
@@ -204,9 +205,9 @@ pub(crate) struct LogCheckArgs {
     /// A checkpoint you kept: the log must continue it
     #[arg(long, value_name = "FILE")]
     pub since: Option<PathBuf>,
-    /// The verifier key of a witness that must have cosigned; may be repeated
-    #[arg(long = "witness", value_name = "KEY")]
-    pub witnesses: Vec<WitnessKey>,
+    /// A witness that must have cosigned: its verifier key, or a file of such keys, one a line; may be repeated
+    #[arg(long = "witness", value_name = "KEY|FILE")]
+    pub witnesses: Vec<WitnessSource>,
     /// Also ask this member's node, and check that both logs are one
     #[arg(long, value_name = "MEMBER", conflicts_with = "directory")]
     pub member: Option<String>,
@@ -275,7 +276,18 @@ pub(crate) struct VerifyArgs {
     /// An exported log that the receipt must be part of; hashes suffice
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
-    /// The verifier key of a witness that must have cosigned that log; may be repeated
-    #[arg(long = "witness", value_name = "KEY", requires = "log")]
-    pub witnesses: Vec<WitnessKey>,
+    /// Who must have cosigned the receipt's testimony, or with --log that log.
+    #[command(flatten)]
+    pub witnesses: WitnessesArgs,
+}
+
+/// The witnesses that a reader relies on.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessesArgs {
+    /// A witness that must have cosigned: its verifier key, or a file of such keys, one a line; may be repeated
+    #[arg(long = "witness", value_name = "KEY|FILE")]
+    pub witnesses: Vec<WitnessSource>,
+    /// How many of these witnesses must have cosigned [default: all]
+    #[arg(long = "witnesses", value_name = "N", requires = "witnesses")]
+    pub least: Option<usize>,
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::reading::WitnessesArgs;
+
 /// `sotto request`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestCommand {
@@ -85,10 +87,50 @@ pub(crate) struct ComputeArgs {
 
 /// `sotto receipt`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ReceiptArgs {
+    /// What is done with a receipt that is there already.
+    #[command(subcommand)]
+    pub command: Option<ReceiptCommand>,
     /// The request
-    pub request: String,
+    #[arg(required = true)]
+    pub request: Option<String>,
     /// Where to write the receipt
+    #[arg(long, value_name = "FILE", required = true)]
+    pub out: Option<PathBuf>,
+    /// Add what the witnesses that your node asks have cosigned; fails where none has within half a minute
+    #[arg(long)]
+    pub witnessed: bool,
+}
+
+/// `sotto receipt witness`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Add to a receipt what independent witnesses have cosigned of the log
+    Witness(TestifyArgs),
+}
+
+/// `sotto receipt witness`.
+#[derive(Debug, Args)]
+pub(crate) struct TestifyArgs {
+    /// The receipt
+    pub receipt: PathBuf,
+    /// Where to write the receipt with the witnesses' lines
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Take them from this exported log instead of from a node; hashes suffice
+    #[arg(long, value_name = "DIR", requires = "consortium", conflicts_with = "member")]
+    pub log: Option<PathBuf>,
+    /// The consortium file, from a source you trust [default: the one your home pinned]
+    #[arg(long, value_name = "FILE")]
+    pub consortium: Option<PathBuf>,
+    /// Ask this member's node instead of yours
+    #[arg(long, value_name = "MEMBER")]
+    pub member: Option<String>,
+    /// How long to wait for the node's witnesses
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=3600))]
+    pub wait: u32,
+    /// Whose lines.
+    #[command(flatten)]
+    pub witnesses: WitnessesArgs,
 }

@@ -8,7 +8,7 @@ use client::log::{self, Checked, Demands, Depth};
 use ledger::{Consortium, Note};
 use serde_json::json;
 
-use super::Surroundings;
+use super::{Surroundings, testimony};
 use crate::args::{LogCheckArgs, LogCommand, StoreArgs};
 use crate::error::Failure;
 use crate::output::{Output, fields, moment};
@@ -79,7 +79,8 @@ pub(super) fn run_offline(args: &LogCheckArgs, output: &Output) -> Result<(), Fa
         unreachable!("a directory is given, and requires a consortium file");
     };
     let since = since(args)?;
-    let demands = Demands { witnesses: &args.witnesses, since: since.as_ref() };
+    let witnesses = testimony::keys(&args.witnesses)?;
+    let demands = Demands { witnesses: &witnesses, since: since.as_ref() };
     let checked = log::check(directory, &consortium, demands)?;
     let scope = match checked.records {
         0 => format!("{} tiles make the cosigned root; no entries are here", checked.tiles),
@@ -97,7 +98,8 @@ async fn check_node(args: &LogCheckArgs, surroundings: &Surroundings, output: &O
         None => session.refresh().await?.clone(),
     };
     let since = since(args)?;
-    let demands = Demands { witnesses: &args.witnesses, since: since.as_ref() };
+    let witnesses = testimony::keys(&args.witnesses)?;
+    let demands = Demands { witnesses: &witnesses, since: since.as_ref() };
     let waiting = output.waiting("asking for the checkpoint");
     let checked = log::check_node(&session.client, &consortium, demands).await?;
     let mut scope = match &since {

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use client::api::Computation;
 use client::fetch::Received;
-use client::log::{Checked, covers};
-use client::verify::{Verified, verify};
+use client::log::{Checked, covers, testify_at_node};
+use client::verify::{Verified, verify, verify_under};
 use contracts::chain::Kind;
 use contracts::record::Phase;
 use crypto::Digest;
-use ledger::{Checkpoint, Consortium};
+use ledger::{Checkpoint, Consortium, Receipt};
 use query::{Answer, Program};
 use serde_json::json;
 
-use super::{Surroundings, find, requests};
+use super::{Surroundings, find, requests, testimony};
 use crate::args::{ComputeArgs, FetchArgs, ReceiptArgs, VerifyArgs};
 use crate::error::{Doing as _, Failure};
 use crate::home::Session;
@@ -67,11 +68,17 @@ pub(crate) async fn compute(
     Ok(client.compute_and_collect(request, &ephemeral, watch).await?)
 }
 
-/// The receipt of a request's life, verified against the consortium as its node knows it now, in a new file.
+/// The receipt of a request's life, verified against the consortium as its node knows it now, in a new file; with what witnesses have cosigned
+/// where that is asked for.
 ///
 /// # Errors
-/// Where the chain is not at its end yet, or the receipt does not verify.
-pub(crate) async fn receipt(session: &mut Session, request: &Digest, out: &Path) -> Result<Verified, Failure> {
+/// Where the chain is not at its end yet, the receipt does not verify, or no witness cosigns.
+pub(crate) async fn receipt(
+    session: &mut Session,
+    request: &Digest,
+    out: &Path,
+    witnessed: bool,
+) -> Result<Verified, Failure> {
     if out.exists() {
         return Err(Failure::file(out, &std::io::ErrorKind::AlreadyExists.into()));
     }
@@ -84,10 +91,17 @@ pub(crate) async fn receipt(session: &mut Session, request: &Digest, out: &Path)
         // A request that the ledger refused at once is on the log, but has no record.
         Err(_) => session.client.clone(),
     };
-    let text = client.receipt(request).await?;
-    let consortium = session.refresh().await?.to_toml();
-    let verified =
-        verify(&text, &consortium).map_err(Failure::from).doing("the node gave a receipt that proves nothing")?;
+    let mut text = client.receipt(request).await?;
+    let consortium = session.refresh().await?.clone();
+    let proven = |text: &str| {
+        verify_under(text, &consortium).map_err(Failure::from).doing("the node gave a receipt that proves nothing")
+    };
+    let mut verified = proven(&text)?;
+    if witnessed {
+        let testified = testify_at_node(&session.client, &consortium, &Receipt::parse(&text)?, None, PATIENCE).await;
+        text = testified.doing("the receipt was not witnessed")?.to_string();
+        verified = proven(&text)?;
+    }
     fs::write(out, text).map_err(|error| Failure::file(out, &error))?;
     Ok(verified)
 }
@@ -97,8 +111,7 @@ pub(crate) async fn receipt(session: &mut Session, request: &Digest, out: &Path)
 /// # Errors
 /// Which of the two is at fault, and why.
 pub(crate) fn verify_files(receipt: &Path, consortium: &Path) -> Result<Verified, Failure> {
-    let read = |path: &Path| fs::read_to_string(path).map_err(|error| Failure::file(path, &error));
-    Ok(verify(&read(receipt)?, &read(consortium)?)?)
+    Ok(verify(&text(receipt)?, &text(consortium)?)?)
 }
 
 pub(super) async fn run_fetch(args: FetchArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
@@ -169,38 +182,54 @@ pub(super) async fn run_receipt(
     surroundings: &Surroundings,
     output: &Output,
 ) -> Result<(), Failure> {
+    let ReceiptArgs { request: Some(request), out: Some(out), witnessed, .. } = args else {
+        unreachable!("both are required without a command");
+    };
     let mut session = surroundings.session()?;
-    let id = find::request(&session.client, &args.request).await?;
-    let waiting = output.waiting("the members cosign");
-    let verified = receipt(&mut session, &id, &args.out).await?;
+    let id = find::request(&session.client, &request).await?;
+    let waiting = output.waiting(if witnessed { "members and witnesses cosign" } else { "the members cosign" });
+    let verified = receipt(&mut session, &id, &out, witnessed).await?;
     drop(waiting);
-    let text = format!(
+    let mut text = format!(
         "{} proves: {}\nVerify it anywhere: sotto verify {} --consortium FILE (`sotto member export` writes it)",
-        args.out.display(),
+        out.display(),
         ending(&verified.account.kind),
-        args.out.display()
+        out.display()
     );
-    output.result(&json!({ "file": args.out, "account": verified.account }), &args.out.display().to_string(), &text);
+    if witnessed {
+        text.push_str(&format!("\nIt has {}: --witness KEY demands them.", testimony::lines(&verified.receipt)));
+    }
+    let testimony = testimony::claimed(&verified.receipt);
+    let value = json!({ "file": out, "account": verified.account, "testimony": testimony });
+    output.result(&value, &out.display().to_string(), &text);
     Ok(())
 }
 
 pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
     if let Some(proven) = super::state::verify_file(&args.receipt, &args.consortium)? {
-        if args.log.is_some() {
-            return Err(Failure::new("a log says nothing of the state")
-                .hint("verify the proof of state without --log; receipts are what a log covers"));
+        if args.log.is_some() || !args.witnesses.witnesses.is_empty() {
+            return Err(Failure::new("logs and their witnesses say nothing of the state")
+                .hint("verify the proof of state without --log and --witness; receipts are what a log covers"));
         }
         super::state::show(&proven, None, output);
         return Ok(());
     }
     let verified = verify_files(&args.receipt, &args.consortium)?;
     let Verified { receipt, account, consortium, fingerprint, .. } = &verified;
-    let covered = args.log.as_ref().map(|log| covered(log, args, &receipt.checkpoint)).transpose()?;
+    let pinned = Consortium::parse(&text(&args.consortium)?)?;
+    let witnesses = testimony::pinned(&args.witnesses, &pinned)?;
+    let covered = args.log.as_ref().map(|log| covered(log, &pinned, &receipt.checkpoint)).transpose()?;
+    let attested = match (&witnesses, &covered) {
+        (None, Some(_)) => Some(Vec::new()),
+        (None, None) => None,
+        (Some(witnesses), Some(covered)) => Some(witnesses.attest_note(&covered.note)?),
+        (Some(witnesses), None) => Some(witnesses.attest(receipt.testimony.as_ref())?),
+    };
     let value = json!({
         "verified": true, "consortium": consortium, "fingerprint": fingerprint, "cosigners": receipt.cosigners,
         "ml_dsa": receipt.ml_dsa,
         "account": account, "log": covered.as_ref().map(|covered| covered.checkpoint.size),
-        "witnesses": covered.as_ref().map(|covered| &covered.witnesses),
+        "witnesses": attested, "testimony": testimony::claimed(receipt),
     });
     let step = |step: &contracts::chain::Step| {
         let facts: Vec<String> = step.facts.iter().map(|(name, value)| format!("{name} {}", clip(value))).collect();
@@ -215,10 +244,21 @@ pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failu
         ("request", account.request.to_string()),
         ("requester", account.requester.to_string()),
     ];
-    if let Some(Checked { checkpoint, witnesses, .. }) = &covered {
-        let names: Vec<&str> = witnesses.iter().map(|(name, _)| name.as_str()).collect();
-        let witnessed = if names.is_empty() { String::new() } else { format!(", witnessed by {}", names.join(", ")) };
-        rows.push(("part of", format!("the log of {} entries{witnessed}", checkpoint.size)));
+    if let Some(Checked { checkpoint, .. }) = &covered {
+        rows.push(("part of", format!("the log of {} entries in that directory", checkpoint.size)));
+    }
+    for (name, time) in attested.iter().flatten() {
+        rows.push(("witness", format!("{name} at {}", moment(time.saturating_mul(1000)))));
+    }
+    match &receipt.testimony {
+        Some(testimony) if witnesses.is_some() && covered.is_none() => {
+            rows.push(("part of", format!("the log of {} entries that they cosigned", testimony.checkpoint.size)));
+        }
+        Some(_) => {
+            let lines = testimony::lines(receipt);
+            rows.push(("testimony", format!("{lines}; none was checked: name whom you rely on with --witness")));
+        }
+        None => {}
     }
     let text = format!("{}\n\n{steps}\n\n{}", ending(&account.kind), fields(&rows));
     output.result(&value, ending_word(&account.kind), &text);
@@ -226,10 +266,12 @@ pub(super) fn run_verify(args: &VerifyArgs, output: &Output) -> Result<(), Failu
 }
 
 /// The log in a directory, which continues the receipt's checkpoint.
-fn covered(log: &Path, args: &VerifyArgs, checkpoint: &Checkpoint) -> Result<Checked, Failure> {
-    let text = fs::read_to_string(&args.consortium).map_err(|error| Failure::file(&args.consortium, &error))?;
-    covers(log, &Consortium::parse(&text)?, &args.witnesses, checkpoint)
-        .doing("the receipt is not shown to be part of that log")
+fn covered(log: &Path, consortium: &Consortium, checkpoint: &Checkpoint) -> Result<Checked, Failure> {
+    covers(log, consortium, &[], checkpoint).doing("the receipt is not shown to be part of that log")
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
 }
 
 /// The outputs' names in the program's order, for the columns.
@@ -311,3 +353,6 @@ fn clip(value: &str) -> String {
         false => value.to_owned(),
     }
 }
+
+/// For the witnesses of a node to cosign what a receipt is part of.
+const PATIENCE: Duration = Duration::from_secs(30);

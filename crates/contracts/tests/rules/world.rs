@@ -453,7 +453,7 @@ impl World {
             header: digest("header"),
             epoch: 4,
         };
-        VerifiedReceipt { entries, checkpoint, epoch: 4, cosigners: vec![], ml_dsa: false }
+        VerifiedReceipt { entries, checkpoint, epoch: 4, cosigners: vec![], ml_dsa: false, testimony: None }
     }
 
     /// The last transaction, refused or not.
