@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Contracts in WebAssembly, and what they keep
     #[command(subcommand)]
     Module(ModuleCommand),
+    /// Verifiers of proofs, which contracts in WebAssembly ask
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
     /// Apply for data and follow your requests
     #[command(subcommand)]
     Request(RequestCommand),
@@ -609,6 +612,22 @@ pub(crate) enum ActionCommand {
         #[arg(long)]
         erase: bool,
     },
+    /// Register a verifier of proofs of another consortium's state, for contracts in WebAssembly
+    Verifier {
+        /// What contracts call it, such as tideland
+        name: String,
+        /// The other consortium's file: have its fingerprint from a source you trust
+        #[arg(long, value_name = "FILE")]
+        consortium: PathBuf,
+        /// Take the place of the verifier that has this name now
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Take a verifier of proofs off
+    Retire {
+        /// The verifier, such as tideland
+        name: String,
+    },
 }
 
 /// `sotto gov propose install`.
@@ -705,6 +724,23 @@ pub(crate) enum ModuleCommand {
     },
 }
 
+/// `sotto verifier`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifierCommand {
+    /// List the verifiers that are registered
+    List,
+    /// Show one: whose proofs it verifies, and what a proof costs a contract
+    Show {
+        /// The verifier, such as tideland
+        name: String,
+    },
+    /// Print the digest of the verifier that a consortium file makes, to compare with a proposal's
+    Digest {
+        /// The other consortium's file
+        consortium: PathBuf,
+    },
+}
+
 /// `sotto private`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrivateCommand {
@@ -790,7 +826,7 @@ pub(crate) struct CallArgs {
     pub contract: String,
     /// Its method
     pub method: String,
-    /// Numbers, true, false and null as they are, bytes as hex:00ff, all else as text, which text: may begin
+    /// Numbers, true, false and null as they are, bytes as hex:00ff or file:PATH, all else as text, which text: may begin
     #[arg(allow_negative_numbers = true, value_name = "ARGUMENT")]
     pub arguments: Vec<Argument>,
 }

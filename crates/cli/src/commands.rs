@@ -24,6 +24,7 @@ mod search;
 pub(crate) mod setup;
 pub(crate) mod state;
 pub(crate) mod throughput;
+mod verifiers;
 pub(crate) mod witness;
 
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 use crypto::Secret;
 use serde_json::json;
 
-use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand};
+use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand, VerifierCommand};
 use crate::error::Failure;
 use crate::home::{Home, Session};
 use crate::output::Output;
@@ -91,6 +92,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Verify(args) => return results::run_verify(&args, output),
         Command::Log(LogCommand::Check(args)) if args.directory.is_some() => return log::run_offline(&args, output),
         Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),
+        Command::Verifier(VerifierCommand::Digest { consortium }) => return verifiers::digest(&consortium, output),
         _ => {}
     }
     let surroundings = Surroundings::new(global)?;
@@ -102,6 +104,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Member(command) => members::run(command, &surroundings, output).await,
         Command::Call(args) => call::run(args, &surroundings, output).await,
         Command::Module(command) => modules::run(command, &surroundings, output).await,
+        Command::Verifier(command) => verifiers::run(command, &surroundings, output).await,
         Command::Escrow(command) => escrow::run(command, &surroundings, output).await,
         Command::Gov(command) => governance::run(command, &surroundings, output).await,
         Command::Key => {
