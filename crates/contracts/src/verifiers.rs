@@ -206,7 +206,13 @@ pub(crate) fn register(world: &mut World<'_>, plan: &VerifierPlan, proposal: &Pr
         (Some(before), _) if before.verifier == verifier => {
             return Err(code::ALREADY_RECORDED.refuse(format!("`{name}` is verifier {verifier}")));
         }
-        (Some(before), Some(replaces)) if before.verifier == *replaces => {}
+        (Some(before), Some(replaces)) if before.verifier == *replaces => {
+            let old = kept(world.state, before)?.ledger().chain;
+            if old != read.ledger().chain {
+                let message = format!("`{name}` is of ledger {old}: retire it before the name is another's");
+                return Err(code::VERIFIER_REFUSED.refuse(message));
+            }
+        }
         (Some(before), None) => {
             return Err(code::VERIFIER_EXISTS.refuse(format!("`{name}` is verifier {}", before.verifier)));
         }
@@ -249,12 +255,15 @@ pub(crate) fn retire(world: &mut World<'_>, named: &VerifierName) -> Result<(), 
 /// What a proof proves under a registered verifier.
 pub(crate) fn verify(state: &dyn State, name: &str, proof: &[u8]) -> Result<Option<Vec<u8>>, read::Error> {
     let Some(found) = read::verifier(state, name)? else { return Ok(None) };
-    let place = key::verifying_key(name);
+    Ok(kept(state, &found)?.verify(proof))
+}
+
+/// The key of a registered verifier: it was found good then.
+fn kept(state: &dyn State, verifier: &Verifier) -> Result<VerifyingKey, read::Error> {
+    let place = key::verifying_key(&verifier.name);
     let bytes: Bytes = read::need(state, &place)?;
-    // It was found good when it was registered.
-    let key = VerifyingKey::read(found.system, &bytes)
-        .map_err(|error| read::Error::Damaged { key: place, detail: error.to_string() })?;
-    Ok(key.verify(proof))
+    VerifyingKey::read(verifier.system, &bytes)
+        .map_err(|error| read::Error::Damaged { key: place, detail: error.to_string() })
 }
 
 fn unknown(name: &str, verifier: &Digest) -> Failure {

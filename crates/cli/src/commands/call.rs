@@ -55,7 +55,10 @@ impl Arguments {
                     true => Ok(Argument::Bytes(bytes)),
                     false => Err(Failure::refused(
                         code::OVERSIZE.code,
-                        format!("{} has more than {MAX_ARGUMENTS} bytes, as many as a call's arguments", path.display()),
+                        format!(
+                            "{} has more than {MAX_ARGUMENTS} bytes, as many as a call's arguments",
+                            path.display()
+                        ),
                     )),
                 }
             }

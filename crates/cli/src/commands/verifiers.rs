@@ -15,11 +15,7 @@ use crate::args::VerifierCommand;
 use crate::error::Failure;
 use crate::output::{Output, fields, moment, short, table};
 
-pub(super) async fn run(
-    command: VerifierCommand,
-    surroundings: &Surroundings,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(command: VerifierCommand, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     match command {
         VerifierCommand::List => {
             let verifiers = surroundings.session()?.client.verifiers().await?;
@@ -73,7 +69,10 @@ pub(super) async fn plan(name: String, file: &Path, replace: bool, client: &Clie
         }
         (Some(view), true) => Some(view.registered.verifier),
         (Some(_), false) => {
-            return Err(Failure::refused(code::VERIFIER_EXISTS.code, format!("`sotto verifier show {name}` tells of it")));
+            return Err(Failure::refused(
+                code::VERIFIER_EXISTS.code,
+                format!("`sotto verifier show {name}` tells of it"),
+            ));
         }
         (None, true) => {
             return Err(Failure::refused(code::UNKNOWN_VERIFIER.code, format!("there is no `{name}` to replace")));
