@@ -93,5 +93,5 @@ pub(crate) const ALARM: u64 = 20_000;
 pub const VERIFY: u64 = 100_000;
 /// Of a proof, besides what its verifier costs.
 pub const PROOF: u64 = 20_000;
-/// Of every byte of a proof, instead of [`BYTE`].
+/// Of every byte of a proof.
 pub const PROOF_BYTE: u64 = 32;
