@@ -69,8 +69,7 @@ fn a_contract_acts_on_what_another_consortiums_ledger_says() {
 
         // The only member's own vote decides.
         let proposal = stage.run(FOUNDER, &[&propose[..], &[&consortium]].concat());
-        let shown = json(&stage, &["gov", "show", &proposal]);
-        assert_eq!(shown["phase"], Value::from("passed"), "{shown}");
+        assert_eq!(stage.run(FOUNDER, &["gov", "show", &proposal]), "passed");
         let digest = stage.run(FOUNDER, &["verifier", "digest", &consortium]);
         assert_eq!(stage.run(FOUNDER, &["verifier", "show", "tideland"]), digest);
         assert_eq!(stage.run(FOUNDER, &["verifier", "list"]), "tideland");
