@@ -339,6 +339,19 @@ mod tests {
         assert_eq!(serde_name(System::LedgerState), System::LedgerState.name());
     }
 
+    /// As the format page has it, byte by byte: contracts read this.
+    #[test]
+    fn statements_have_the_documented_bytes() {
+        let statement = |value| {
+            let (chain, key) = (Digest::from([1; 32]), Bytes(b"k".to_vec()));
+            wire::to_vec(&StateStatement { chain, key, value, height: 7, time: 1_000 })
+        };
+        let head = [&[0x85, 0x58, 0x20][..], &[1; 32], &[0x41, b'k']].concat();
+        assert_eq!(statement(None), [&head[..], &[0xf6, 7, 0x19, 0x03, 0xe8]].concat());
+        assert_eq!(statement(Some(Bytes(vec![9]))), [&head[..], &[0x41, 9, 7, 0x19, 0x03, 0xe8]].concat());
+        assert_eq!(wire::to_vec(&System::LedgerState), [1]);
+    }
+
     /// The name that JSON has is the one that is hashed.
     fn serde_name(system: System) -> String {
         use serde::de::IntoDeserializer;
