@@ -8,10 +8,12 @@ use contracts::message::{
 };
 use contracts::record::Role;
 use contracts::{CEILING, Contracts, DEFAULT_PARAMETERS, MAX_VERIFIERS, MAX_VERIFYING_KEY, StateStatement};
-use contracts::{VerifyingKey, read, verifier_digest};
-use crypto::{Digest, Label, SigningKey, hash};
-use ledger::{Consortium, Genesis, Ledger, ProvenState, Transaction, VerifiedTransaction};
+use contracts::{KeyError, VerifyingKey, read, verifier_digest};
+use crypto::{Digest, Label, Secret, SigningKey, hash, mldsa};
+use ledger::{Consortium, Epoch, Genesis, Ledger, ProvenState, Transaction, Validator, VerifiedTransaction};
 use minicbor::Encode;
+use proptest::prelude::*;
+use wasm::bounds::VERIFY;
 use wire::{Bytes, Fixed, Limits};
 
 use crate::world::*;
@@ -21,6 +23,8 @@ const NAME: &str = "x-facts";
 const FOUNDER: &str = "health-authority";
 const TIDELAND: &str = "tideland";
 const DAY: u64 = 24 * HOUR;
+/// What a signature by ML-DSA-65 costs, as the format page has it.
+const ML_DSA: u64 = 100_000;
 
 /// Another consortium: a ledger of its own, which its validators cosign.
 struct Other {
@@ -365,4 +369,106 @@ fn every_replica_verifies_alike() {
     }
     let view = one.view().unwrap();
     assert_eq!(read::verifiers(&view).unwrap(), read::verifiers(&world.state).unwrap());
+}
+
+fn made_up(epochs: &[(usize, bool)]) -> Consortium {
+    let validator = |n: usize, ml_dsa: bool| Validator {
+        name: format!("v{n}"),
+        key: SigningKey::from_seed(hash(Label::KEY_ID, &[&n.to_be_bytes()]).as_bytes()).public(),
+        ml_dsa: ml_dsa.then(|| mldsa::SigningKey::from_seed(Secret::new([n as u8; 32])).public()),
+    };
+    let epoch = |(number, (count, ml_dsa)): (u64, &(usize, bool))| {
+        let validators = (0..*count).map(|n| validator(n, *ml_dsa)).collect();
+        Epoch { number, validators }.pinned(number * 10)
+    };
+    let (format, chain) = (Consortium::FORMAT.to_owned(), Digest::from([7; 32]));
+    let epochs = (0..).zip(epochs).map(epoch).collect();
+    Consortium { format, name: "Tideland".into(), chain, epochs, oracles: vec![] }
+}
+
+#[test]
+fn a_key_costs_what_its_dearest_epoch_does() {
+    let fuel = |epochs: &[(usize, bool)]| VerifyingKey::LedgerState(consortium(epochs)).fuel(10) - 10 * 32;
+    assert_eq!(fuel(&[(1, false)]), VERIFY);
+    assert_eq!(fuel(&[(4, false), (1, false)]), 3 * VERIFY);
+    assert_eq!(fuel(&[(4, false), (3, true)]), 3 * (VERIFY + ML_DSA));
+}
+
+#[test]
+fn keys_are_read_strictly_and_within_bounds() {
+    let read = |bytes: &[u8]| VerifyingKey::read(System::LedgerState, bytes);
+    let good = made_up(&[(1, false), (4, false)]);
+    let bytes = wire::to_vec(&good);
+    assert_eq!(read(&bytes), Ok(VerifyingKey::LedgerState(good.clone())));
+    assert_eq!(read(&bytes).unwrap().ledger().validators.len(), 4);
+    assert!(matches!(read(b""), Err(KeyError::Form(_))));
+    assert!(matches!(read(&[&bytes[..], &[0]].concat()), Err(KeyError::Form(_))));
+    assert!(matches!(read(good.to_toml().as_bytes()), Err(KeyError::Form(_))));
+    let nobody = Consortium { epochs: vec![], ..good.clone() };
+    assert!(matches!(read(&wire::to_vec(&nobody)), Err(KeyError::Consortium(_))));
+    let other = Consortium { format: "sottovoce-consortium/v2".into(), ..good };
+    assert!(matches!(read(&wire::to_vec(&other)), Err(KeyError::Consortium(_))));
+    let long = made_up(&vec![(9, false); 100]);
+    assert!(matches!(read(&wire::to_vec(&long)), Err(KeyError::TooLong { .. })));
+    // What is long: validators with both keys. What is dear: a hundred and more.
+    assert!(read(&wire::to_vec(&made_up(&[(14, true)]))).is_ok());
+    assert!(matches!(read(&wire::to_vec(&made_up(&[(14, true), (4, true)]))), Err(KeyError::TooLong { .. })));
+    assert!(read(&wire::to_vec(&made_up(&[(64, false)]))).is_ok());
+    assert!(matches!(read(&wire::to_vec(&made_up(&[(128, false)]))), Err(KeyError::TooDear { .. })));
+}
+
+#[test]
+fn a_verifier_is_its_system_and_its_key() {
+    let of = |key: &[u8]| verifier_digest(System::LedgerState, key);
+    assert_eq!(of(b"a"), hash(Label::VERIFIER, &[b"ledger.state/v1", b"a"]));
+    assert_ne!(of(b"a"), of(b"b"));
+    assert_eq!(serde_name(System::LedgerState), System::LedgerState.name());
+}
+
+/// As the format page has it, byte by byte: contracts read this.
+#[test]
+fn statements_have_the_documented_bytes() {
+    let statement = |value| {
+        let (chain, key) = (Digest::from([1; 32]), Bytes(b"k".to_vec()));
+        wire::to_vec(&StateStatement { chain, key, value, height: 7, time: 1_000 })
+    };
+    let head = [&[0x85, 0x58, 0x20][..], &[1; 32], &[0x41, b'k']].concat();
+    assert_eq!(statement(None), [&head[..], &[0xf6, 7, 0x19, 0x03, 0xe8]].concat());
+    assert_eq!(statement(Some(Bytes(vec![9]))), [&head[..], &[0x41, 9, 7, 0x19, 0x03, 0xe8]].concat());
+    assert_eq!(wire::to_vec(&System::LedgerState), [1]);
+}
+
+/// The name that JSON has is the one that is hashed.
+fn serde_name(system: System) -> String {
+    use serde::Deserialize as _;
+    use serde::de::IntoDeserializer as _;
+    use serde::de::value::{Error, StrDeserializer};
+    let name: StrDeserializer<'_, Error> = system.name().into_deserializer();
+    System::deserialize(name).unwrap().name().to_owned()
+}
+
+proptest! {
+    /// Whatever is handed in as a key or a proof is refused or taken, and nothing else.
+    #[test]
+    fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(VerifyingKey::read(System::LedgerState, &bytes).is_err());
+        let key = VerifyingKey::LedgerState(made_up(&[(1, false)]));
+        prop_assert_eq!(key.verify(&bytes), None);
+    }
+
+    #[test]
+    fn what_is_nearly_a_key_never_panics(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = wire::to_vec(&made_up(&[(1, false), (4, false)]));
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(key) = VerifyingKey::read(System::LedgerState, &bytes) {
+            let VerifyingKey::LedgerState(consortium) = &key else { unreachable!("there is one system") };
+            prop_assert_eq!(wire::to_vec(consortium), bytes);
+            prop_assert_eq!(key.verify(b"sottovoce-state-proof/v1\n"), None);
+        }
+    }
 }
