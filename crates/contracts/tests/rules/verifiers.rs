@@ -388,7 +388,7 @@ fn made_up(epochs: &[(usize, bool)]) -> Consortium {
 
 #[test]
 fn a_key_costs_what_its_dearest_epoch_does() {
-    let fuel = |epochs: &[(usize, bool)]| VerifyingKey::LedgerState(consortium(epochs)).fuel(10) - 10 * 32;
+    let fuel = |epochs: &[(usize, bool)]| VerifyingKey::LedgerState(made_up(epochs)).fuel(10) - 10 * 32;
     assert_eq!(fuel(&[(1, false)]), VERIFY);
     assert_eq!(fuel(&[(4, false), (1, false)]), 3 * VERIFY);
     assert_eq!(fuel(&[(4, false), (3, true)]), 3 * (VERIFY + ML_DSA));
