@@ -14,19 +14,26 @@ out=.
 if [ "${1:-}" = --check ]; then
   out="$(mktemp -d)"
   trap 'rm -rf "$out"' EXIT
-  mkdir "$out/bookings"
+  mkdir "$out/bookings" "$out/facts"
 fi
 
-for version in 1 2; do
+# compile MODULE SOURCE OPTION...
+compile() {
+  local module=$1 source=$2
+  shift 2
   "$venv/bin/python3" -m ziglang cc -target wasm32-freestanding -mcpu=lime1 -std=c23 -Wall -Wextra -Werror -Oz -nostdlib \
-    -DVERSION="$version" -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=16384 \
-    -o "$out/bookings/bookings-$version.wasm" bookings/bookings.c
+    "$@" -Wl,--no-entry -Wl,--strip-all -Wl,-z,stack-size=16384 -o "$out/$module" "$source"
+}
+
+for version in 1 2; do
+  compile "bookings/bookings-$version.wasm" bookings/bookings.c -DVERSION="$version"
 done
+compile facts/facts.wasm facts/facts.c
 
 if [ "${1:-}" = --check ]; then
-  for version in 1 2; do
-    cmp "bookings/bookings-$version.wasm" "$out/bookings/bookings-$version.wasm" || {
-      echo "contracts: bookings-$version.wasm does not come from its source: run samples/contracts/build.sh" >&2
+  for module in bookings/bookings-1.wasm bookings/bookings-2.wasm facts/facts.wasm; do
+    cmp "$module" "$out/$module" || {
+      echo "contracts: $module does not come from its source: run samples/contracts/build.sh" >&2
       exit 1
     }
   done

@@ -19,9 +19,15 @@ HOST(caller_role) int host_caller_role(void);
 HOST(block_time) u64 host_block_time(void);
 HOST(alarm_set) void host_alarm_set(const void *name, u32 length, u64 time);
 HOST(alarm_clear) void host_alarm_clear(const void *name, u32 length);
+HOST(verifier) int host_verifier(const void *name, u32 length, void *digest);
+HOST(verify_proof) int host_verify_proof(const void *verifier, u32 verifier_length, const void *proof, u32 length,
+                                         void *into, u32 room);
 HOST(refuse) _Noreturn void host_refuse(const void *reason, u32 length);
 
 enum { NOBODY = 0, OPERATOR = 1, NODE = 2, PRINCIPAL = 3, LEDGER = 4 };
+
+// What `host_verify_proof` returns instead of the length of what is proven.
+enum { NO_VERIFIER = -1, NOT_PROVEN = -2 };
 
 // A piece of text or bytes.
 typedef struct {
@@ -60,7 +66,7 @@ static void put_text(Buffer *into, Text text) {
   for (u32 i = 0; i < text.length; i++) put_byte(into, text.at[i]);
 }
 
-static void put_decimal(Buffer *into, u64 number) {
+[[maybe_unused]] static void put_decimal(Buffer *into, u64 number) {
   u8 digits[20];
   u32 count = 0;
   do digits[count++] = '0' + number % 10;
@@ -68,7 +74,7 @@ static void put_decimal(Buffer *into, u64 number) {
   while (count) put_byte(into, digits[--count]);
 }
 
-static Text text_of(const Buffer *buffer) { return (Text){buffer->bytes, buffer->length}; }
+[[maybe_unused]] static Text text_of(const Buffer *buffer) { return (Text){buffer->bytes, buffer->length}; }
 
 // CBOR: the head of an item, in its shortest form.
 static void put_head(Buffer *into, u8 major, u64 number) {
@@ -111,6 +117,22 @@ static Text get_text(Reader *from) {
   from->at += text.length;
   from->left -= text.length;
   return text;
+}
+
+static inline Text get_bytes(Reader *from) {
+  u64 length = get_head(from, 2);
+  if (length > from->left) refuse(TEXT("malformed"));
+  Text bytes = {from->at, (u32)length};
+  from->at += bytes.length;
+  from->left -= bytes.length;
+  return bytes;
+}
+
+// Takes a null, where one is next.
+static inline int get_null(Reader *from) {
+  if (!from->left || *from->at != 0xf6) return 0;
+  get_byte(from);
+  return 1;
 }
 
 static void get_array(Reader *from, u64 items) {

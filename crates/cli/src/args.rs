@@ -17,6 +17,7 @@ use crate::output::Form;
 
 pub(crate) use self::data::{
     AssetCommand, AssetKind, CallArgs, ContractCommand, ModuleCommand, PrivateCommand, PrivatePutArgs, PurgeDate,
+    VerifierCommand,
 };
 pub(crate) use self::governance::{
     ActionCommand, AdmitArgs, CallersName, EscrowCommand, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs,
@@ -117,6 +118,9 @@ pub(crate) enum Command {
     /// Contracts in WebAssembly, and what they keep
     #[command(subcommand)]
     Module(ModuleCommand),
+    /// Verifiers of proofs, which contracts in WebAssembly ask
+    #[command(subcommand)]
+    Verifier(VerifierCommand),
     /// Apply for data and follow your requests
     #[command(subcommand)]
     Request(RequestCommand),

@@ -25,6 +25,7 @@ pub(crate) mod setup;
 pub(crate) mod state;
 pub(crate) mod testimony;
 pub(crate) mod throughput;
+mod verifiers;
 pub(crate) mod witness;
 
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ use std::path::PathBuf;
 use crypto::Secret;
 use serde_json::json;
 
-use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand, ReceiptArgs, ReceiptCommand};
+use crate::args::{Arguments, BenchCommand, Command, Global, LogCommand, ReceiptArgs, ReceiptCommand, VerifierCommand};
 use crate::error::Failure;
 use crate::home::{Home, Session};
 use crate::output::Output;
@@ -95,6 +96,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
             return testimony::run_offline(&args, output);
         }
         Command::Contract(crate::args::ContractCommand::Check { file }) => return offers::run_check(&file, output),
+        Command::Verifier(VerifierCommand::Digest { consortium }) => return verifiers::digest(&consortium, output),
         _ => {}
     }
     let surroundings = Surroundings::new(global)?;
@@ -106,6 +108,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         Command::Member(command) => members::run(command, &surroundings, output).await,
         Command::Call(args) => call::run(args, &surroundings, output).await,
         Command::Module(command) => modules::run(command, &surroundings, output).await,
+        Command::Verifier(command) => verifiers::run(command, &surroundings, output).await,
         Command::Escrow(command) => escrow::run(command, &surroundings, output).await,
         Command::Gov(command) => governance::run(command, &surroundings, output).await,
         Command::Key => {

@@ -2,10 +2,11 @@
 //!
 //! Ledger records travel as `contracts::record` types; the paths are constants so that both sides name them once.
 
+use contracts::ForeignLedger;
 use contracts::message::{Opening, Parameters};
 use contracts::record::{
     Alarm, Cause, DecidedEscrow, EscrowContribution, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived,
-    Installed, Kept, Notice, Private, Proposal, Request, Tally,
+    Installed, Kept, Notice, Private, Proposal, Request, Tally, Verifier,
 };
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,18 @@ pub struct ModuleView {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub alarms: Vec<Alarm>,
+}
+
+/// `GET /v1/verifiers`, `GET /v1/verifiers/{name}`: a verifier of proofs, for contracts in WebAssembly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifierView {
+    /// As the members registered it.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub registered: Verifier,
+    /// The ledger whose proofs it verifies.
+    #[schema(value_type = Object)]
+    pub ledger: ForeignLedger,
 }
 
 /// `GET /v1/modules/{name}/kept`: what a contract in WebAssembly kept under a key after a block.

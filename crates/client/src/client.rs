@@ -17,7 +17,7 @@ use wire::Bytes;
 use crate::api::{
     Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, KeptValue,
     LogProof, ModuleView, OracleSetup, OracleView, Page, PrivatePlaced, PrivateSubmission, PrivateView, ProposalView,
-    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult,
+    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult, VerifierView,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;
@@ -297,6 +297,16 @@ impl Client {
     pub async fn kept(&self, name: &str, key: &str, height: Option<u64>) -> Result<KeptValue, Error> {
         let height = height.map_or(String::new(), |height| format!("&height={height}"));
         self.get(&format!("/v1/modules/{}/kept?key={}{height}", escape(name), escape(key))).await
+    }
+
+    /// `GET /v1/verifiers`: the verifiers of proofs that are registered.
+    pub async fn verifiers(&self) -> Result<Vec<VerifierView>, Error> {
+        self.all("/v1/verifiers").await
+    }
+
+    /// `GET /v1/verifiers/{name}`.
+    pub async fn verifier(&self, name: &str) -> Result<VerifierView, Error> {
+        self.get(&format!("/v1/verifiers/{}", escape(name))).await
     }
 
     /// `PUT /v1/particulars`: deposits the opening of a contract's particulars at its owner's node.

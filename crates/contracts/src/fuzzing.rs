@@ -7,13 +7,14 @@ use std::sync::LazyLock;
 use crypto::kem::{PrivateKey, Suite};
 use crypto::{Digest, Label, SigningKey, hash};
 use ledger::{
-    Application, Context, Failure, Pair, SignedTransaction, State, Transaction, Unreadable, VerifiedTransaction,
+    Application, Consortium, Context, Epoch, Failure, Pair, SignedTransaction, State, Transaction, Unreadable,
+    Validator, VerifiedTransaction,
 };
 use wire::Fixed;
 
 use crate::message::{
     Action, Ballot, Callers, Cosigning, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters,
-    PrivateBegin, PrivatePut, Propose, Room, Uninstall,
+    PrivateBegin, PrivatePut, Propose, Room, System, Uninstall, VerifierPlan,
 };
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
@@ -116,6 +117,7 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
     state.decided(Action::Uninstall(Uninstall { name: "x-b".into(), erase: true }));
     state.stored(&founder, first);
     state.decided(Action::Install(installation("x-a", first)));
+    state.decided(Action::Verifier(verifier(2)));
     state.stored(&founder, second);
     state
 });
@@ -123,6 +125,17 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
 fn installation(name: &str, module: &[u8]) -> Install {
     let room = Room { fuel: 1_000_000, records: 10, bytes: 1_000 };
     Install { name: name.into(), module: wasm::digest(module), callers: Callers::Members, room, migration: None }
+}
+
+/// Another consortium's file, up to an epoch.
+fn verifier(epochs: u64) -> VerifierPlan {
+    let validators = vec![Validator::new("tideland".into(), key("tideland", "cosigner").public())];
+    let epoch = |number| Epoch { number, validators: validators.clone() }.pinned(number);
+    let (format, chain) = (Consortium::FORMAT.to_owned(), Digest::from([8; 32]));
+    let epochs = (1..=epochs).map(epoch).collect();
+    let consortium = Consortium { format, name: "Tideland".into(), chain, epochs, oracles: vec![] };
+    let key = wire::to_vec(&consortium).into();
+    VerifierPlan { name: "tideland".into(), system: System::LedgerState, key, replaces: None }
 }
 
 fn put() -> PrivatePut {
@@ -230,8 +243,8 @@ mod tests {
 
     use crate::message::{
         Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
-        ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, Wake, recovery,
-        registration,
+        ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, VerifierName,
+        Wake, recovery, registration,
     };
     use crate::record::Role;
 
@@ -261,6 +274,9 @@ mod tests {
             Action::Uninstall(Uninstall { name: "x-a".into(), erase: false }),
             Action::Escrow(EscrowPlan { threshold: 2, agents: vec!["founder".into(), "other".into()], fresh: false }),
             Action::Open(EscrowOpen { asset: *CHAIN, wrap: wrap(), recipient: card("other").recipient }),
+            Action::Verifier(VerifierPlan { name: "elsewhere".into(), ..verifier(3) }),
+            Action::Verifier(VerifierPlan { replaces: Some(registered()), ..verifier(3) }),
+            Action::Retire(VerifierName { name: "tideland".into(), verifier: registered() }),
         ]);
         let propose = |action| Propose { action, expires: NOW + 5, reason: "a\nb".into() };
         let mut seeds: Vec<Vec<u8>> =
@@ -301,6 +317,11 @@ mod tests {
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds
+    }
+
+    fn registered() -> Digest {
+        let VerifierPlan { system, key, .. } = verifier(2);
+        crate::verifier_digest(system, &key)
     }
 
     fn private() -> Digest {

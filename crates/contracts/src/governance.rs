@@ -15,7 +15,7 @@ use crate::record::{
     Trigger, TriggerKind,
 };
 use crate::recovery::{self, MIN_DELAY};
-use crate::{code, escrow, key, members, modules, oracles, ordering, read, triggers};
+use crate::{code, escrow, key, members, modules, oracles, ordering, read, triggers, verifiers};
 
 /// Longest reason of a proposal, in bytes.
 pub const MAX_REASON: usize = 1000;
@@ -90,6 +90,7 @@ impl Parameters {
             Action::Accredit(_) | Action::Disown(_) => self.issuers,
             Action::Oracles(_) => self.oracles,
             Action::Parameters(_) | Action::Install(_) | Action::Uninstall(_) => self.parameters,
+            Action::Verifier(_) | Action::Retire(_) => self.parameters,
             // Where it is not set nothing comes to a vote.
             Action::Recover(_) => self.recovery.map_or(self.members, |recovery| recovery.share),
         }
@@ -115,6 +116,8 @@ impl Action {
             Self::Uninstall(_) => "uninstall",
             Self::Escrow(_) => "escrow",
             Self::Open(_) => "open",
+            Self::Verifier(_) => "verifier",
+            Self::Retire(_) => "retire",
         }
     }
 }
@@ -319,6 +322,8 @@ fn enact(world: &mut World<'_>, proposal: &Proposal) -> Result<(), Failure> {
         Action::Recover(recover) => recovery::begin(world, recover, proposal),
         Action::Escrow(plan) => escrow::decide(world, plan, proposal),
         Action::Open(open) => escrow::authorise(world, open, proposal),
+        Action::Verifier(plan) => verifiers::register(world, plan, proposal),
+        Action::Retire(named) => verifiers::retire(world, named),
     }
 }
 

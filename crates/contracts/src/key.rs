@@ -11,6 +11,9 @@ pub(crate) const ISSUERS: &str = "issuer/";
 pub(crate) const ASSETS: &str = "asset/";
 pub(crate) const CONTRACTS: &str = "contract/";
 pub(crate) const INSTALLED: &str = "module/installed/";
+pub(crate) const VERIFIERS: &str = "verifier/registered/";
+/// How many verifiers were ever registered.
+pub(crate) const VERIFIER_COUNT: &str = "verifier/count";
 pub(crate) const EPOCHS: &str = "validators/epoch/";
 pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
@@ -209,6 +212,16 @@ pub(crate) fn usage(name: &str) -> String {
 /// What a contract in WebAssembly keeps.
 pub(crate) fn kept(name: &str) -> String {
     format!("module/kept/{name}/")
+}
+
+/// A verifier of proofs.
+pub(crate) fn verifier(name: &str) -> String {
+    format!("{VERIFIERS}{name}")
+}
+
+/// Its key's bytes.
+pub(crate) fn verifying_key(name: &str) -> String {
+    format!("verifier/key/{name}")
 }
 
 /// A payload that some members hold.

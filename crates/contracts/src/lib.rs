@@ -58,6 +58,7 @@ mod recovery;
 mod requests;
 mod triggers;
 mod verdicts;
+mod verifiers;
 
 pub use application::Contracts;
 pub use assets::SEALED_OBJECT;
@@ -72,3 +73,6 @@ pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
 pub use recovery::MIN_DELAY;
 pub use requests::{CREDENTIAL, MAX_CONTRACTS, MAX_EVIDENCE, MAX_PENDING};
 pub use verdicts::{MAX_AGE, MAX_AHEAD, MAX_LIFE};
+pub use verifiers::{
+    ForeignLedger, KeyError, MAX_VERIFIERS, MAX_VERIFYING_KEY, StateStatement, VerifyingKey, verifier_digest,
+};

@@ -337,6 +337,55 @@ pub enum Action {
     /// Has the escrow agents open one object's data key to one recipient.
     #[n(17)]
     Open(#[n(0)] EscrowOpen),
+    /// Registers a verifier of proofs.
+    #[n(20)]
+    Verifier(#[n(0)] VerifierPlan),
+    /// Takes a verifier of proofs off.
+    #[n(21)]
+    Retire(#[n(0)] VerifierName),
+}
+
+/// A verifier of proofs that contracts in WebAssembly are to have.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct VerifierPlan {
+    /// Its name: 1–32 characters of `a-z 0-9 -`.
+    #[n(0)]
+    pub name: String,
+    /// What kind of proofs it verifies.
+    #[n(1)]
+    pub system: System,
+    /// The verifying key, as its system has it: at most [`crate::MAX_VERIFYING_KEY`] bytes.
+    #[n(2)]
+    pub key: Bytes,
+    /// [`crate::verifier_digest`] of the verifier of this name that it takes the place of; none where the name is free.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
+}
+
+/// A system of proofs, with its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(index_only)]
+pub enum System {
+    /// Proofs of another consortium's state; the key is its consortium file in CBOR.
+    #[n(1)]
+    #[serde(rename = "ledger.state/v1")]
+    LedgerState,
+}
+
+/// One registered verifier and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct VerifierName {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// [`crate::verifier_digest`] of what it is.
+    #[n(1)]
+    pub verifier: Digest,
 }
 
 /// A new operator key for a member that has lost its own: made, and shown to be held, by the member.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use ledger::{Failure, State};
 use wasm::bounds::{MAX_FUEL, MAX_PAGES, MAX_WRITTEN};
-use wasm::{Call, Code, Effects, Entry, Fault, Reads, Run, Sender, Stop};
+use wasm::{Call, Code, Effects, Entry, Fault, Reads, Run, Sender, Stop, Verifier};
 use wire::Bytes;
 
 use crate::application::World;
 use crate::message::{Callers, Install, ModuleState, ModuleStore, Room, Uninstall};
 use crate::record::{Alarm, Course, Duty, Installed, Kept, MemberKey, Notice, PendingModule, Proposal, Role};
-use crate::{code, governance, key, read};
+use crate::{code, governance, key, read, verifiers};
 
 /// How the names of all contracts in WebAssembly begin, and of no others.
 pub const PREFIX: &str = "x-";
@@ -460,5 +460,14 @@ struct Own<'a> {
 impl Reads for Own<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         self.state.get(&[self.prefix.as_bytes(), key].concat()).map_err(|error| Fault(error.to_string()))
+    }
+
+    fn verifier(&self, name: &str) -> Result<Option<Verifier>, Fault> {
+        let found = read::verifier(self.state, name).map_err(|error| Fault(error.to_string()))?;
+        Ok(found.map(|found| Verifier { digest: found.verifier, fuel: found.fuel }))
+    }
+
+    fn verify(&self, name: &str, proof: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        verifiers::verify(self.state, name, proof).map_err(|error| Fault(error.to_string()))
     }
 }

@@ -10,7 +10,7 @@ use crate::record::{
     AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, EscrowContribution,
     EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member,
     MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger,
-    ValidatorSet, Version,
+    ValidatorSet, Verifier, Version,
 };
 use crate::{assets, governance, key};
 
@@ -345,6 +345,21 @@ pub fn installed(state: &dyn State, name: &str) -> Result<Option<Installed>, Err
 /// The contracts in WebAssembly by name, uninstalled ones among them: at most [`crate::MAX_INSTALLED`].
 pub fn installed_contracts(state: &dyn State) -> Result<Vec<Installed>, Error> {
     all(state, key::INSTALLED)
+}
+
+/// A registered verifier of proofs.
+pub fn verifier(state: &dyn State, name: &str) -> Result<Option<Verifier>, Error> {
+    get(state, &key::verifier(name))
+}
+
+/// The registered verifiers of proofs by name: at most [`crate::MAX_VERIFIERS`].
+pub fn verifiers(state: &dyn State) -> Result<Vec<Verifier>, Error> {
+    all(state, key::VERIFIERS)
+}
+
+/// The key of a registered verifier.
+pub fn verifying_key(state: &dyn State, name: &str) -> Result<Option<wire::Bytes>, Error> {
+    get(state, &key::verifying_key(name))
 }
 
 /// The bytes of the module that a contract in WebAssembly runs.

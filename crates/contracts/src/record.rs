@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{
     Action, Apply, AssetRegister, Callers, EscrowPlan, MemberCard, OraclePlan, OraclesConfirm, PrivatePut,
-    ReleaseRecord, ResultRecord, Room, Verdict, purge_statement,
+    ReleaseRecord, ResultRecord, Room, System, Verdict, purge_statement,
 };
 
 /// What a principal may do.
@@ -861,6 +861,36 @@ pub struct Installed {
     /// Whether it takes calls.
     #[n(7)]
     pub course: Course,
+}
+
+/// A verifier of proofs as the members registered it. Its key stands beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Verifier {
+    /// Its name.
+    #[n(0)]
+    pub name: String,
+    /// What kind of proofs it verifies.
+    #[n(1)]
+    pub system: System,
+    /// [`crate::verifier_digest`] of system and key.
+    #[n(2)]
+    pub verifier: Digest,
+    /// The how-manieth that this ledger has registered, from 1: no two have one number, whatever they are called.
+    #[n(3)]
+    pub number: u64,
+    /// What verifying a proof costs a contract, besides what the proof's bytes do.
+    #[n(4)]
+    pub fuel: u64,
+    /// Bytes of its key.
+    #[n(5)]
+    pub size: u32,
+    /// Since when, Unix milliseconds.
+    #[n(6)]
+    pub since: u64,
+    /// The proposal that decided it.
+    #[n(7)]
+    pub proposal: Digest,
 }
 
 /// Whether a contract in WebAssembly takes calls.

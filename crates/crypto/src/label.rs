@@ -23,6 +23,8 @@ impl Label {
     pub const STATE_KEY: Self = Self("sottovoce/v1/state-key");
     /// Digest of a contract's code.
     pub const CODE: Self = Self("sottovoce/v1/code");
+    /// Digest of a verifier of proofs: its system and its key.
+    pub const VERIFIER: Self = Self("sottovoce/v1/verifier");
     /// Salted commitment to a payload that stays off the ledger.
     pub const COMMITMENT: Self = Self("sottovoce/v1/commitment");
     /// Identity of an asset.

@@ -1,4 +1,7 @@
 //! Proofs of state: text files that prove what the world state said of a key after a block, or that it said nothing.
+//!
+//! Ledgers have them verified for their contracts (`docs/spec/proofs.md`), and outcomes stand on what is accepted here: with the checkpoint's and
+//! the consortium's rules it is frozen, and a change is another version.
 
 use std::fmt;
 use std::str::FromStr;

@@ -16,6 +16,7 @@ mod private;
 mod release;
 mod request;
 mod search;
+mod verifiers;
 
 use std::sync::Arc;
 
@@ -113,6 +114,8 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/modules", get(modules::list))
         .route("/v1/modules/{name}", get(modules::show))
         .route("/v1/modules/{name}/kept", get(modules::kept))
+        .route("/v1/verifiers", get(verifiers::list))
+        .route("/v1/verifiers/{name}", get(verifiers::show))
         .route("/v1/particulars", put(members::particulars))
         .route("/v1/private", get(private::list).post(private::put))
         .route("/v1/private/{id}", get(private::show))

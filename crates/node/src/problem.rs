@@ -120,10 +120,11 @@ pub(crate) fn status(code: &str) -> StatusCode {
         "private_full" => StatusCode::INSUFFICIENT_STORAGE,
         "computation_failed" => StatusCode::BAD_GATEWAY,
         "not_found" | "unknown_asset" | "unknown_contract" | "unknown_request" | "unknown_grant" | "unknown_member"
-        | "unknown_private" | "private_missing" => StatusCode::NOT_FOUND,
+        | "unknown_private" | "private_missing" | "unknown_verifier" => StatusCode::NOT_FOUND,
         "computation_cancelled"
         | "replayed"
         | "name_taken"
+        | "verifier_exists"
         | "key_taken"
         | "too_many"
         | "too_many_open"

@@ -62,6 +62,10 @@ pub const MAX_DETAIL: usize = 1024;
 pub const MAX_ALARMS: usize = 16;
 /// Bytes of an alarm's name.
 pub const MAX_ALARM_NAME: usize = 32;
+/// Bytes of a verifier's name.
+pub const MAX_VERIFIER: usize = 32;
+/// Bytes of a proof; what it proves has no more.
+pub const MAX_PROOF: usize = 128 * 1024;
 /// Bytes of a contract's own code of a refusal.
 pub const MAX_REASON: usize = 24;
 
@@ -86,4 +90,8 @@ pub(crate) const EVENT: u64 = 1_000;
 /// Of an alarm that is set or cleared, besides.
 pub(crate) const ALARM: u64 = 20_000;
 /// Of a signature, besides.
-pub(crate) const VERIFY: u64 = 100_000;
+pub const VERIFY: u64 = 100_000;
+/// Of a proof, besides what its verifier costs.
+pub const PROOF: u64 = 20_000;
+/// Of every byte of a proof.
+pub const PROOF_BYTE: u64 = 32;

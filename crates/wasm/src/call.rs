@@ -2,20 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use crypto::PublicKey;
+use crypto::{Digest, PublicKey};
 use wire::Fixed;
 
 use crate::Fault;
 use crate::bounds::MAX_FUEL;
 use crate::host::Writes;
 
-/// The state as a contract sees it: its own keys.
+/// What a contract sees of the ledger: its own keys, and the verifiers that are registered.
 pub trait Reads {
     /// The value under a key.
     ///
     /// # Errors
     /// [`Fault`] when the store fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// The verifier of this name; none where none is registered, as where nobody registers any.
+    ///
+    /// # Errors
+    /// [`Fault`] when the store fails.
+    fn verifier(&self, name: &str) -> Result<Option<Verifier>, Fault> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// What a proof proves under the verifier of this name, at most [`crate::bounds::MAX_PROOF`] bytes; none where it proves nothing, or
+    /// no such verifier is registered. Asked only after its fuel was paid.
+    ///
+    /// # Errors
+    /// [`Fault`] when the store fails.
+    fn verify(&self, name: &str, proof: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let _ = (name, proof);
+        Ok(None)
+    }
+}
+
+/// Who verifies proofs, as a contract may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    /// The digest of its system and its key.
+    pub digest: Digest,
+    /// What verifying one proof costs, besides what the proof's bytes do.
+    pub fuel: u64,
 }
 
 /// One call of a contract.

@@ -94,14 +94,14 @@ impl Code {
     /// [`Fault`] where this node could not do its part; what the contract does wrong stands in [`Run::end`].
     pub fn run(&self, state: &dyn Reads, call: Call) -> Result<Run, Fault> {
         let (ask, questions) = sync_channel::<Question>(0);
-        let (answer, answers) = sync_channel::<Answer>(0);
+        let (answer, answers) = sync_channel::<Result<Answer, Fault>>(0);
         thread::scope(|scope| {
             let work = || self.work(Frame::new(call, ask, answers));
             let builder = thread::Builder::new().name("contract".into()).stack_size(STACK);
             let worker = builder.spawn_scoped(scope, work).map_err(fault)?;
             // Ends when the worker does, which holds the other end.
-            for key in questions {
-                if answer.send(state.get(&key)).is_err() {
+            for question in questions {
+                if answer.send(question.put(state)).is_err() {
                     break;
                 }
             }

@@ -1,10 +1,10 @@
 //! What fuzzers feed: modules, as anybody registers them; those that are taken are run. Guided in `fuzz/`, where there is a nightly
 //! compiler; seeded here.
 
-use crypto::PublicKey;
+use crypto::{Digest, PublicKey};
 use wire::Fixed;
 
-use crate::{Call, Code, Entry, Error, Fault, Reads, Role, Run, Sender, bounds};
+use crate::{Call, Code, Entry, Error, Fault, Reads, Role, Run, Sender, Verifier, bounds};
 
 /// Refused, or run twice with the same end: never anything else.
 pub fn module(bytes: &[u8]) {
@@ -30,14 +30,27 @@ fn run(code: &Code, entry: Entry) -> Run {
     code.run(&Echo, call).expect("this machine does its part")
 }
 
-/// A state that holds something under every other key.
+/// A state that holds something under every other key; and a verifier, under every other name, to which every other proof proves itself.
 struct Echo;
 
 impl Reads for Echo {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        let held = key.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) % 2 == 1;
-        Ok(held.then(|| key.to_vec()))
+        Ok(is_odd(key).then(|| key.to_vec()))
     }
+
+    fn verifier(&self, name: &str) -> Result<Option<Verifier>, Fault> {
+        let verifier = Verifier { digest: Digest::from([7; 32]), fuel: 50_000 };
+        Ok(is_odd(name.as_bytes()).then_some(verifier))
+    }
+
+    fn verify(&self, name: &str, proof: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        assert!(is_odd(name.as_bytes()) && proof.len() <= bounds::MAX_PROOF);
+        Ok(is_odd(proof).then(|| proof.to_vec()))
+    }
+}
+
+fn is_odd(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) % 2 == 1
 }
 
 const FUEL: u64 = bounds::MAX_FUEL / 10;
@@ -50,12 +63,15 @@ mod tests {
     use proptest::test_runner::{Config, TestRunner};
 
     use super::*;
+    use crate::Stop;
 
     fn seeds() -> Vec<Vec<u8>> {
         let text = r#"(module
             (import "sottovoce" "state_get" (func $get (param i32 i32 i32 i32) (result i32)))
             (import "sottovoce" "state_put" (func $put (param i32 i32 i32 i32)))
             (import "sottovoce" "sha256" (func $hash (param i32 i32 i32)))
+            (import "sottovoce" "verifier" (func $verifier (param i32 i32 i32) (result i32)))
+            (import "sottovoce" "verify_proof" (func $prove (param i32 i32 i32 i32 i32 i32) (result i32)))
             (type $step (func (param i32) (result i32)))
             (memory (export "memory") 1 4)
             (table 3 funcref)
@@ -78,12 +94,15 @@ mod tests {
                 (call $hash (local.get 0) (local.get 1) (i32.const 96))
                 (drop (call $get (i32.const 8) (i32.const 3) (i32.const 96) (i32.const 32)))
                 (drop (call $fall (i32.const 40)))
+                (drop (call $verifier (i32.const 8) (i32.const 3) (i32.const 256)))
+                (drop (call $prove (i32.const 8) (i32.const 3) (local.get 0) (local.get 1) (i32.const 256) (i32.const 64)))
                 (f64.store (i32.const 16) (global.get $last))
                 (call $put (i32.const 8) (i32.const 3) (i32.const 16) (i32.const 112))))"#;
         vec![
             wat::parse_str(text).expect("it is written right"),
             include_bytes!("../../../samples/contracts/bookings/bookings-1.wasm").to_vec(),
             include_bytes!("../../../samples/contracts/bookings/bookings-2.wasm").to_vec(),
+            include_bytes!("../../../samples/contracts/facts/facts.wasm").to_vec(),
         ]
     }
 
@@ -92,7 +111,10 @@ mod tests {
         for seed in seeds() {
             let code = Code::compile(&seed).expect("it is a contract");
             let run = run(&code, Entry::Method("add".into()));
-            assert!(!run.end.expect("it does something").writes.is_empty());
+            // The last one has no such method.
+            let does =
+                run.end.map_or_else(|end| end == Stop::Refused("unknown_method".into()), |one| !one.writes.is_empty());
+            assert!(does);
             module(&seed);
         }
     }

@@ -9,10 +9,10 @@ use wasmtime::{Caller, Global, Linker, Memory, Val};
 use wire::Fixed;
 
 use crate::bounds::{
-    ALARM, BYTE, EVENT, HOST, MAX_ALARM_NAME, MAX_ALARMS, MAX_DETAIL, MAX_EVENT_NAME, MAX_EVENTS, MAX_KEY, MAX_REASON,
-    MAX_SUBJECT, MAX_VALUE, MAX_WRITES, MAX_WRITTEN, READ, VERIFY, WRITE,
+    ALARM, BYTE, EVENT, HOST, MAX_ALARM_NAME, MAX_ALARMS, MAX_DETAIL, MAX_EVENT_NAME, MAX_EVENTS, MAX_KEY, MAX_PROOF,
+    MAX_REASON, MAX_SUBJECT, MAX_VALUE, MAX_VERIFIER, MAX_WRITES, MAX_WRITTEN, PROOF, PROOF_BYTE, READ, VERIFY, WRITE,
 };
-use crate::{Call, Effects, Event, Fault, Role, Stop};
+use crate::{Call, Effects, Event, Fault, Reads, Role, Stop, Verifier};
 
 /// The module under which all functions are imported.
 pub(crate) const MODULE: &str = "sottovoce";
@@ -23,7 +23,7 @@ const N: ValType = ValType::I32;
 const L: ValType = ValType::I64;
 
 /// Name, parameters, results.
-const OFFERS: [(&str, &[ValType], &[ValType]); 14] = [
+const OFFERS: [(&str, &[ValType], &[ValType]); 16] = [
     ("state_get", &[N, N, N, N], &[N]),
     ("state_put", &[N, N, N, N], &[]),
     ("state_delete", &[N, N], &[]),
@@ -38,6 +38,8 @@ const OFFERS: [(&str, &[ValType], &[ValType]); 14] = [
     ("refuse", &[N, N], &[]),
     ("alarm_set", &[N, N, L], &[]),
     ("alarm_clear", &[N, N], &[]),
+    ("verifier", &[N, N, N], &[N]),
+    ("verify_proof", &[N, N, N, N, N, N], &[N]),
 ];
 
 /// Whether there is such a function.
@@ -61,19 +63,45 @@ pub(crate) fn define(linker: &mut Linker<Frame>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "refuse", refuse)?;
     linker.func_wrap(MODULE, "alarm_set", alarm_set)?;
     linker.func_wrap(MODULE, "alarm_clear", alarm_clear)?;
+    linker.func_wrap(MODULE, "verifier", verifier)?;
+    linker.func_wrap(MODULE, "verify_proof", verify_proof)?;
     Ok(())
 }
 
-/// Asks for the value under a key.
-pub(crate) type Question = Vec<u8>;
-/// What is found there.
-pub(crate) type Answer = Result<Option<Vec<u8>>, Fault>;
+/// What a call asks of the ledger while it runs.
+pub(crate) enum Question {
+    /// The value under a key.
+    Value(Vec<u8>),
+    /// A verifier, by its name.
+    Verifier(String),
+    /// What a proof proves under a verifier.
+    Proof(String, Vec<u8>),
+}
+
+/// What the ledger says.
+pub(crate) enum Answer {
+    /// The value, or what is proven.
+    Bytes(Option<Vec<u8>>),
+    /// The verifier.
+    Verifier(Option<Verifier>),
+}
+
+impl Question {
+    /// Answers it.
+    pub(crate) fn put(self, state: &dyn Reads) -> Result<Answer, Fault> {
+        match self {
+            Self::Value(key) => state.get(&key).map(Answer::Bytes),
+            Self::Verifier(name) => state.verifier(&name).map(Answer::Verifier),
+            Self::Proof(name, proof) => state.verify(&name, &proof).map(Answer::Bytes),
+        }
+    }
+}
 
 /// A call while it runs.
 pub(crate) struct Frame {
     call: Call,
     ask: SyncSender<Question>,
-    answers: Receiver<Answer>,
+    answers: Receiver<Result<Answer, Fault>>,
     effects: Effects,
     meters: Option<Meters>,
 }
@@ -86,7 +114,7 @@ pub(crate) struct Meters {
 }
 
 impl Frame {
-    pub(crate) fn new(call: Call, ask: SyncSender<Question>, answers: Receiver<Answer>) -> Self {
+    pub(crate) fn new(call: Call, ask: SyncSender<Question>, answers: Receiver<Result<Answer, Fault>>) -> Self {
         Self { call, ask, answers, effects: Effects::default(), meters: None }
     }
 
@@ -108,12 +136,30 @@ impl Frame {
         self.meters.ok_or_else(|| Halt::Fault(Fault("a module ran before it was called".into())))
     }
 
-    fn look(&self, key: &[u8]) -> Answer {
+    fn look(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         if let Some(value) = self.effects.writes.get(key) {
             return Ok(value.clone());
         }
+        self.bytes(Question::Value(key.to_vec()))
+    }
+
+    fn bytes(&self, question: Question) -> Result<Option<Vec<u8>>, Fault> {
+        match self.ask(question)? {
+            Answer::Bytes(found) => Ok(found),
+            Answer::Verifier(_) => Err(Fault("the state answers something else".into())),
+        }
+    }
+
+    fn verifier(&self, name: &str) -> Result<Option<Verifier>, Fault> {
+        match self.ask(Question::Verifier(name.to_owned()))? {
+            Answer::Verifier(found) => Ok(found),
+            Answer::Bytes(_) => Err(Fault("the state answers something else".into())),
+        }
+    }
+
+    fn ask(&self, question: Question) -> Result<Answer, Fault> {
         let gone = || Fault("the state does not answer".into());
-        self.ask.send(key.to_vec()).map_err(|_| gone())?;
+        self.ask.send(question).map_err(|_| gone())?;
         self.answers.recv().map_err(|_| gone())?
     }
 
@@ -271,6 +317,48 @@ fn alarm(host: &mut Host<'_>, (name, length): (u32, u32), at: Option<u64>) -> Do
         false => Ok(trap(format!("a call sets and clears {MAX_ALARMS} alarms at most"))?),
     }
 }
+
+fn verifier(mut host: Host<'_>, name: u32, length: u32, into: u32) -> Done<i32> {
+    pay(&mut host, READ, length.saturating_add(32))?;
+    let name = read_name(&host, name, length, MAX_VERIFIER)?;
+    let Some(found) = host.data().verifier(&name).map_err(Halt::Fault)? else { return Ok(0) };
+    write(&mut host, into, found.digest.as_bytes())?;
+    Ok(1)
+}
+
+fn verify_proof(
+    mut host: Host<'_>,
+    name: u32,
+    name_length: u32,
+    proof: u32,
+    length: u32,
+    into: u32,
+    room: u32,
+) -> Done<i32> {
+    pay(&mut host, PROOF + u64::from(length) * PROOF_BYTE, name_length)?;
+    let name = read_name(&host, name, name_length, MAX_VERIFIER)?;
+    if length as usize > MAX_PROOF {
+        return Ok(trap(format!("a proof has {MAX_PROOF} bytes at most"))?);
+    }
+    let proof = read(&host, proof, length)?.to_vec();
+    let Some(verifier) = host.data().verifier(&name).map_err(Halt::Fault)? else { return Ok(UNKNOWN) };
+    // All that verifying may take is paid before any of it is done.
+    take(&mut host, verifier.fuel)?;
+    let proven = host.data().bytes(Question::Proof(name, proof)).map_err(Halt::Fault)?;
+    let Some(proven) = proven else { return Ok(REFUSED) };
+    let length = proven.len() as u32;
+    pay_bytes(&mut host, length)?;
+    if length <= room {
+        write(&mut host, into, &proven)?;
+    }
+    // What is proven has as many bytes as a proof at most.
+    Ok(length as i32)
+}
+
+/// There is no such verifier.
+const UNKNOWN: i32 = -1;
+/// The proof proves nothing under it.
+const REFUSED: i32 = -2;
 
 fn trap<T>(why: impl Into<String>) -> Result<T, Halt> {
     Err(Halt::Stop(Stop::Trap(why.into())))

@@ -49,6 +49,6 @@ mod host;
 mod meter;
 mod refusal;
 
-pub use call::{Call, Effects, Entry, Event, Reads, Role, Run, Sender};
+pub use call::{Call, Effects, Entry, Event, Reads, Role, Run, Sender, Verifier};
 pub use code::{Code, digest};
 pub use refusal::{Error, Fault, Refusal, Stop};

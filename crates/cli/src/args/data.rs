@@ -40,6 +40,23 @@ pub(crate) enum ModuleCommand {
     },
 }
 
+/// `sotto verifier`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VerifierCommand {
+    /// List the verifiers that are registered
+    List,
+    /// Show one: whose proofs it verifies, and what a proof costs a contract
+    Show {
+        /// The verifier, such as tideland
+        name: String,
+    },
+    /// Print the digest of the verifier that a consortium file makes, to compare with a proposal's
+    Digest {
+        /// The other consortium's file
+        consortium: PathBuf,
+    },
+}
+
 /// `sotto private`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrivateCommand {
@@ -125,7 +142,7 @@ pub(crate) struct CallArgs {
     pub contract: String,
     /// Its method
     pub method: String,
-    /// Numbers, true, false and null as they are, bytes as hex:00ff, all else as text, which text: may begin
+    /// Numbers, true, false and null as they are, bytes as hex:00ff or file:PATH, all else as text, which text: may begin
     #[arg(allow_negative_numbers = true, value_name = "ARGUMENT")]
     pub arguments: Vec<Argument>,
 }

@@ -166,6 +166,22 @@ pub(crate) enum ActionCommand {
         #[arg(long)]
         erase: bool,
     },
+    /// Register a verifier of proofs of another consortium's state, for contracts in WebAssembly
+    Verifier {
+        /// What contracts call it, such as tideland
+        name: String,
+        /// The other consortium's file: have its fingerprint from a source you trust
+        #[arg(long, value_name = "FILE")]
+        consortium: PathBuf,
+        /// Take the place of the verifier that has this name now
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Take a verifier of proofs off
+    Retire {
+        /// The verifier, such as tideland
+        name: String,
+    },
 }
 
 /// `sotto gov propose install`.

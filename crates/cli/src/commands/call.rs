@@ -1,10 +1,14 @@
 //! Calls of contracts in WebAssembly.
 
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use contracts::code;
+use wasm::bounds::MAX_ARGUMENTS;
 
 use super::Surroundings;
 use crate::args::CallArgs;
@@ -14,7 +18,7 @@ use crate::output::Output;
 pub(super) async fn run(args: CallArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let CallArgs { contract, method, arguments } = args;
     let session = surroundings.session()?;
-    let (arguments, mut tries) = (Arguments(arguments), 1);
+    let (arguments, mut tries) = (Arguments::read(arguments)?, 1);
     let placed = loop {
         match session.client.submit(&contract, &method, &arguments).await {
             // Nothing was done, and the next block has room again.
@@ -36,7 +40,33 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The arguments of a method: an array, as the ledger's methods have it.
-pub(crate) struct Arguments(pub(crate) Vec<Argument>);
+pub(crate) struct Arguments(Vec<Argument>);
+
+impl Arguments {
+    /// With what stands in files that they name.
+    pub(crate) fn read(arguments: Vec<Argument>) -> Result<Self, Failure> {
+        let read = |argument| match argument {
+            Argument::File(path) => {
+                let file = File::open(&path).map_err(|error| Failure::file(&path, &error))?;
+                let mut bytes = Vec::new();
+                let more = file.take(MAX_ARGUMENTS as u64 + 1).read_to_end(&mut bytes);
+                more.map_err(|error| Failure::file(&path, &error))?;
+                match bytes.len() <= MAX_ARGUMENTS {
+                    true => Ok(Argument::Bytes(bytes)),
+                    false => Err(Failure::refused(
+                        code::OVERSIZE.code,
+                        format!(
+                            "{} has more than {MAX_ARGUMENTS} bytes, as many as a call's arguments",
+                            path.display()
+                        ),
+                    )),
+                }
+            }
+            argument => Ok(argument),
+        };
+        arguments.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
 
 impl<C> minicbor::Encode<C> for Arguments {
     fn encode<W: minicbor::encode::Write>(
@@ -52,6 +82,7 @@ impl<C> minicbor::Encode<C> for Arguments {
                 Argument::Bool(value) => _ = e.bool(*value)?,
                 Argument::Null => _ = e.null()?,
                 Argument::Bytes(bytes) => _ = e.bytes(bytes)?,
+                Argument::File(_) => return Err(minicbor::encode::Error::message("the file was not read")),
                 Argument::Text(text) => _ = e.str(text)?,
             }
         }
@@ -72,6 +103,8 @@ pub(crate) enum Argument {
     Null,
     /// `hex:` and lowercase hex.
     Bytes(Vec<u8>),
+    /// `file:` and a path: the bytes that stand there.
+    File(PathBuf),
     /// `text:` and anything, or anything else.
     Text(String),
 }
@@ -88,7 +121,10 @@ impl FromStr for Argument {
             _ => match (text.parse(), text.parse::<i64>()) {
                 (Ok(number), _) if !text.starts_with('+') => Self::Number(number),
                 (_, Ok(number)) if number < 0 => Self::Negative(number),
-                _ => bytes().unwrap_or_else(|| Self::Text(text.strip_prefix("text:").unwrap_or(text).to_owned())),
+                _ => match text.strip_prefix("file:") {
+                    Some(path) if !path.is_empty() => Self::File(path.into()),
+                    _ => bytes().unwrap_or_else(|| Self::Text(text.strip_prefix("text:").unwrap_or(text).to_owned())),
+                },
             },
         })
     }
@@ -116,6 +152,8 @@ mod tests {
             text("-"),
         ];
         assert_eq!(written, expected);
+        let files = ["file:a b", "file:", "text:file:a"].map(read);
+        assert_eq!(files, [Argument::File("a b".into()), text("file:"), text("file:a")]);
         let bytes = wire::to_vec(&Arguments(written[..3].to_vec()));
         assert_eq!(bytes, b"\x83\x65laser\x14\x20");
     }

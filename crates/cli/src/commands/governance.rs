@@ -14,7 +14,7 @@ use crypto::Digest;
 use serde_json::json;
 
 use super::call::Arguments;
-use super::{Surroundings, escrow, find, members, modules, setup};
+use super::{Surroundings, escrow, find, members, modules, setup, verifiers};
 use crate::args::{
     ActionCommand, AdmitArgs, CallersName, GovernanceCommand, InstallArgs, ParameterArgs, ProposalArgs, Switch,
     VoteName,
@@ -90,6 +90,10 @@ async fn propose(
         ActionCommand::Recover { file } => return recover(&file, reason, days, session, output).await,
         ActionCommand::Install(args) => install(args, &session.client).await?,
         ActionCommand::Uninstall { name, erase } => Action::Uninstall(Uninstall { name, erase }),
+        ActionCommand::Verifier { name, consortium, replace } => {
+            verifiers::plan(name, &consortium, replace, &session.client).await?
+        }
+        ActionCommand::Retire { name } => verifiers::retire(name, &session.client).await?,
     };
     let id = submit(&session.client, action, reason, expires).await?;
     stands(&session.client, &id, output).await
@@ -194,7 +198,7 @@ async fn install(args: InstallArgs, client: &Client) -> Result<Action, Failure> 
         CallersName::Members => Callers::Members,
         CallersName::Known => Callers::Known,
     };
-    let migration = migrate.map(|arguments| wire::to_vec(&Arguments(arguments)).into());
+    let migration = migrate.map(Arguments::read).transpose()?.map(|arguments| wire::to_vec(&arguments).into());
     Ok(Action::Install(Install { name, module: digest, callers, room: Room { fuel, records, bytes }, migration }))
 }
 
@@ -368,6 +372,8 @@ fn what(action: &Action) -> String {
         Action::Install(install) => format!("{name} {} in {}", short(install.module), install.name),
         Action::Uninstall(Uninstall { name: contract, erase: true }) => format!("{name} and erase {contract}"),
         Action::Uninstall(uninstall) => format!("{name} {}", uninstall.name),
+        Action::Verifier(plan) => format!("{name} {}", plan.name),
+        Action::Retire(named) => format!("{name} {}", named.name),
     }
 }
 
@@ -411,6 +417,8 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
             ("keeps", format!("{} records, {} bytes at most", install.room.records, install.room.bytes)),
             ("migration", install.migration.as_ref().map_or("none".into(), |bytes| wire::text::to_hex(&bytes.0))),
         ],
+        Action::Verifier(plan) => verifiers::details(plan),
+        Action::Retire(named) => vec![("digest", named.verifier.to_string())],
         _ => Vec::new(),
     }
 }

@@ -13,4 +13,5 @@ mod ordering;
 mod private;
 mod recovery;
 mod spine;
+mod verifiers;
 mod world;

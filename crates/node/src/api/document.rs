@@ -7,7 +7,7 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, escrow, events, governance, log, members, modules, private, release, request, search};
+use super::{backup, escrow, events, governance, log, members, modules, private, release, request, search, verifiers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,6 +42,8 @@ use super::{backup, escrow, events, governance, log, members, modules, private, 
         modules::list,
         modules::show,
         modules::kept,
+        verifiers::list,
+        verifiers::show,
         members::particulars,
         private::put,
         private::list,
