@@ -118,7 +118,8 @@ impl Label {
     /// The label as a prefix: one length byte, then the text.
     pub(crate) fn prefix(self) -> Vec<u8> {
         let length = u8::try_from(self.0.len()).expect("labels are shorter than 256 bytes");
-        let mut prefix = vec![length];
+        let mut prefix = Vec::with_capacity(1 + self.0.len());
+        prefix.push(length);
         prefix.extend_from_slice(self.0.as_bytes());
         prefix
     }

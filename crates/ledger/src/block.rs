@@ -113,13 +113,21 @@ pub struct Committed {
 impl Committed {
     /// The leaf's data: `H(OUTCOME, [cbor [id, height, position, code, events digest]])`.
     pub fn leaf_data(&self) -> Digest {
-        let Self { height, position, transaction, outcome, .. } = self;
-        leaf_data(transaction.id(), *height, *position, &outcome.code, outcome.events_digest())
+        self.leaf_data_of(self.transaction.id())
+    }
+
+    fn leaf_data_of(&self, id: Digest) -> Digest {
+        leaf_data(id, self.height, self.position, &self.outcome.code, self.outcome.events_digest())
     }
 
     /// The leaf's hash in the transaction log (RFC 9162 §2.1.1).
     pub fn leaf(&self) -> Digest {
         crypto::merkle::leaf(self.leaf_data().as_ref())
+    }
+
+    /// The same where the transaction's id is at hand.
+    pub(crate) fn leaf_of(&self, id: Digest) -> Digest {
+        crypto::merkle::leaf(self.leaf_data_of(id).as_ref())
     }
 
     /// Canonical CBOR of `[signed transaction, height, position, outcome]`; the index stands beside it.

@@ -444,7 +444,7 @@ impl Ledger {
             outcome.events.append(&mut due);
             let (id, transaction) = (transaction.id(), transaction.into_signed());
             let entry = Committed { index: frontier.size(), height, position, transaction, outcome };
-            frontier.push(entry.leaf(), |level, index, digest| subtrees.push((level, index, digest)));
+            frontier.push(entry.leaf_of(id), |level, index, digest| subtrees.push((level, index, digest)));
             entries.push((id, entry));
         }
         let epoch = epoch(&*self.application, &overlay)?;

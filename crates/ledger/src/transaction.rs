@@ -1,6 +1,6 @@
 //! What a principal signs, and the proof that it was checked.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use crypto::{Digest, Label, PublicKey, Signature, SigningKey, hash};
@@ -96,11 +96,7 @@ impl Transaction {
         let bytes = wire::to_vec(&self);
         let signature = signer(Label::TRANSACTION, &bytes)?;
         let id = hash(Label::TRANSACTION, &[&bytes]);
-        Ok(VerifiedTransaction {
-            signed: SignedTransaction { transaction: self, signature },
-            id,
-            size: bytes.len() + SIGNATURE,
-        })
+        Ok(VerifiedTransaction::new(SignedTransaction { transaction: self, signature }, id, bytes.len() + SIGNATURE))
     }
 
     /// Everything that can be said of its form without a clock, a chain or a key.
@@ -153,15 +149,22 @@ impl SignedTransaction {
     }
 }
 
-/// A transaction whose form, chain and signature were checked; having one is the proof.
+/// A transaction whose form, chain and signature were checked; having one is the proof. A clone shares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedTransaction {
+pub struct VerifiedTransaction(Arc<Verified>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Verified {
     signed: SignedTransaction,
     id: Digest,
     size: usize,
 }
 
 impl VerifiedTransaction {
+    fn new(signed: SignedTransaction, id: Digest, size: usize) -> Self {
+        Self(Arc::new(Verified { signed, id, size }))
+    }
+
     /// Checks form, chain and signature. Expiry and replay are checked when a block is made, by its time.
     ///
     /// # Errors
@@ -175,7 +178,7 @@ impl VerifiedTransaction {
         let bytes = wire::to_vec(transaction);
         transaction.sender.verify(Label::TRANSACTION, &bytes, &signed.signature).map_err(|_| Refusal::BadSignature)?;
         let id = hash(Label::TRANSACTION, &[&bytes]);
-        Ok(Self { signed, id, size: bytes.len() + SIGNATURE })
+        Ok(Self::new(signed, id, bytes.len() + SIGNATURE))
     }
 
     /// [`VerifiedTransaction::verify`] for many, on all cores; results in the same order.
@@ -186,12 +189,18 @@ impl VerifiedTransaction {
         if signed.len() <= share {
             return signed.into_iter().map(|signed| Self::verify(signed, chain)).collect();
         }
-        let verify = |share: &[SignedTransaction]| -> Vec<_> {
-            share.iter().map(|signed| Self::verify(signed.clone(), chain)).collect()
+        let verify = |share: Vec<SignedTransaction>| -> Vec<_> {
+            share.into_iter().map(|signed| Self::verify(signed, chain)).collect()
         };
         thread::scope(|scope| {
-            let (own, others) = signed.split_at(share);
-            let workers: Vec<_> = others.chunks(share).map(|share| scope.spawn(move || verify(share))).collect();
+            let mut own = signed;
+            let mut others = own.split_off(share);
+            let mut workers = Vec::new();
+            while !others.is_empty() {
+                let rest = others.split_off(share.min(others.len()));
+                let share = std::mem::replace(&mut others, rest);
+                workers.push(scope.spawn(move || verify(share)));
+            }
             let mut verified = verify(own);
             for worker in workers {
                 verified.extend(worker.join().expect("verification does not panic"));
@@ -201,28 +210,28 @@ impl VerifiedTransaction {
     }
 
     /// [`Transaction::id`].
-    pub const fn id(&self) -> Digest {
-        self.id
+    pub fn id(&self) -> Digest {
+        self.0.id
     }
 
     /// What was signed.
-    pub const fn transaction(&self) -> &Transaction {
-        &self.signed.transaction
+    pub fn transaction(&self) -> &Transaction {
+        &self.0.signed.transaction
     }
 
     /// With its signature.
-    pub const fn signed(&self) -> &SignedTransaction {
-        &self.signed
+    pub fn signed(&self) -> &SignedTransaction {
+        &self.0.signed
     }
 
     /// With its signature, by value.
     pub fn into_signed(self) -> SignedTransaction {
-        self.signed
+        Arc::unwrap_or_clone(self.0).signed
     }
 
     /// Bytes of its canonical CBOR, with its signature.
-    pub const fn size(&self) -> usize {
-        self.size
+    pub fn size(&self) -> usize {
+        self.0.size
     }
 
     /// Whether it may enter a block of this time.
@@ -319,4 +328,4 @@ const MAX_NAME: usize = 32;
 const SIGNATURE: usize = 1 + 2 + 64;
 
 /// Below this many signatures per thread, starting a thread costs more than it saves.
-const MIN_SHARE: usize = 16;
+const MIN_SHARE: usize = 64;

@@ -207,6 +207,7 @@ impl Docket {
     /// Checks and keeps bundles that the validator at `origin` passed on. `now` in Unix milliseconds.
     pub(crate) fn take(&self, origin: usize, page: Vec<Vec<SignedTransaction>>, now: u64) -> Result<(), Forged> {
         let chain = self.committee.chain();
+        let before = self.ledger.head().height;
         let page: Vec<Vec<SignedTransaction>> = page.into_iter().map(|bundle| self.unknown(bundle)).collect();
         let lengths: Vec<usize> = page.iter().map(Vec::len).collect();
         let mut verified = VerifiedTransaction::verify_all(page.into_iter().flatten().collect(), &chain).into_iter();
@@ -220,7 +221,10 @@ impl Docket {
             // A flood ends here; its sender proposes it itself, or not.
             let _ = self.pool().insert(origin, timely);
         }
-        self.settle_known(&ids);
+        // Those that were on the ledger were left out; those that came onto it meanwhile came with a block.
+        if self.ledger.head().height != before {
+            self.settle_known(&ids);
+        }
         if !ids.is_empty() {
             self.arrivals.send_modify(|count| *count += 1);
         }

@@ -9,7 +9,7 @@ use commonware_consensus::{Block, BoundedBlock, Heightable};
 use commonware_cryptography::{Digestible, sha256};
 use crypto::{Digest, Label, hash};
 use ledger::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, SignedTransaction, VerifiedTransaction};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
 use wire::Limits;
 
 /// What a slate commits to; its digest is what validators sign.
@@ -54,13 +54,23 @@ impl SlateHeader {
 
 /// `H(SLATE_BODY, [cbor of each signed transaction])`.
 pub fn body<'a>(transactions: impl IntoIterator<Item = &'a SignedTransaction>) -> Digest {
-    digest_and_size(transactions).0
-}
-
-fn digest_and_size<'a>(transactions: impl IntoIterator<Item = &'a SignedTransaction>) -> (Digest, usize) {
     let encoded: Vec<Vec<u8>> = transactions.into_iter().map(SignedTransaction::to_bytes).collect();
     let parts: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
-    (hash(Label::SLATE_BODY, &parts), encoded.iter().map(Vec::len).sum())
+    hash(Label::SLATE_BODY, &parts)
+}
+
+/// The transactions' encodings within a [`Travelling`] that was read from these bytes.
+fn encodings(travelling: &[u8]) -> Result<Vec<&[u8]>, minicbor::decode::Error> {
+    let mut decoder = Decoder::new(travelling);
+    decoder.array()?;
+    decoder.skip()?;
+    let count = decoder.array()?.unwrap_or(0);
+    let encoding = |_| {
+        let from = decoder.position();
+        decoder.skip()?;
+        Ok(&travelling[from..decoder.position()])
+    };
+    (0..count).map(encoding).collect()
 }
 
 /// A header with its transactions. Having one proves that the two fit together and keep the bounds; whether it may
@@ -170,8 +180,9 @@ impl Slate {
         if transactions.len() > MAX_BLOCK_TRANSACTIONS || header.count != transactions.len() as u64 {
             return Err(refused("too many transactions, or miscounted"));
         }
-        let (body, size) = digest_and_size(&transactions);
-        if size > MAX_BLOCK_BYTES || body != header.body {
+        let parts = encodings(&bytes).map_err(|_| refused("not canonical"))?;
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        if size > MAX_BLOCK_BYTES || hash(Label::SLATE_BODY, &parts) != header.body {
             return Err(refused("too large, or not what its header states"));
         }
         let digest = header.digest();

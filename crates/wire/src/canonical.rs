@@ -5,8 +5,36 @@ use minicbor::decode::Decoder;
 /// Encodes a value; the result is canonical because `minicbor` writes shortest integers and definite lengths, and our
 /// types hold neither floats nor unsorted maps.
 pub fn to_vec<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
-    minicbor::to_vec(value).expect("writing to a Vec cannot fail, and our types encode without user errors")
+    // Most values fit: growing byte by byte costs more than encoding.
+    let mut bytes = Vec::with_capacity(USUAL);
+    minicbor::encode(value, &mut bytes)
+        .expect("writing to a Vec cannot fail, and our types encode without user errors");
+    bytes
 }
+
+/// Encodes a value and compares it with these bytes, without writing it anywhere.
+fn encodes_as<T: minicbor::Encode<()>>(value: &T, bytes: &[u8]) -> bool {
+    let mut rest = Rest(bytes);
+    minicbor::encode(value, &mut rest).is_ok() && rest.0.is_empty()
+}
+
+/// What must still be written.
+struct Rest<'a>(&'a [u8]);
+
+impl minicbor::encode::Write for Rest<'_> {
+    type Error = Differs;
+
+    fn write_all(&mut self, written: &[u8]) -> Result<(), Differs> {
+        self.0 = self.0.strip_prefix(written).ok_or(Differs)?;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Differs;
+
+/// Bytes that most values take.
+const USUAL: usize = 512;
 
 /// Decodes one value from untrusted bytes.
 ///
@@ -20,7 +48,7 @@ where
     let value: T = Decoder::new(bytes).decode().map_err(|source| Error::Shape(source.to_string()))?;
     // The scan fixed lengths and integers; encoding again catches what only the type knows: unknown trailing fields,
     // unsorted maps, duplicate keys.
-    if to_vec(&value) != bytes {
+    if !encodes_as(&value, bytes) {
         return Err(Error::NotCanonical { at: 0, what: "a value that encodes differently" });
     }
     Ok(value)

@@ -1,6 +1,6 @@
 //! The read model's database: SQLite in a file or PostgreSQL by URL, with the same statements for both.
 //!
-//! Statements are made of constants and numbered places (`$1`); whatever comes from the ledger or from a caller is bound.
+//! Statements are made of constants and places (`?`); whatever comes from the ledger or from a caller is bound.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,16 +55,28 @@ impl Statement {
         Self { text: text.to_owned(), values: Vec::new() }
     }
 
-    /// Adds constant text.
+    /// Adds constant text, without question marks.
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
+        debug_assert!(!text.contains(PLACE));
         self.text.push_str(text);
         self
     }
 
-    /// Adds the next numbered place and binds a value to it.
+    /// Adds the next place and binds a value to it.
     pub(super) fn bind(&mut self, value: Value) -> &mut Self {
         self.values.push(value);
-        self.text.push_str(&format!("${}", self.values.len()));
+        self.text.push(PLACE);
+        self
+    }
+
+    /// As PostgreSQL wants it, which numbers the places; to SQLite a number is a name, which it looks for from the first on.
+    fn numbered(mut self) -> Self {
+        let mut parts = self.text.split(PLACE);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for (part, number) in parts.zip(1..) {
+            text.push_str(&format!("${number}{part}"));
+        }
+        self.text = text;
         self
     }
 
@@ -74,7 +86,7 @@ impl Statement {
         Option<i64>: Encode<'static, DB> + Type<DB>,
         Option<String>: Encode<'static, DB> + Type<DB>,
     {
-        // Constants of this module and its neighbours, and numbered places.
+        // Constants of this module and its neighbours, and places.
         let query = sqlx::query(AssertSqlSafe(self.text));
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Number(number) => query.bind(number),
@@ -135,7 +147,9 @@ impl Work {
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(work) => statement.query::<Sqlite>().execute(&mut **work).await?.rows_affected(),
-            Self::Postgres(work) => statement.query::<Postgres>().execute(&mut **work).await?.rows_affected(),
+            Self::Postgres(work) => {
+                statement.numbered().query::<Postgres>().execute(&mut **work).await?.rows_affected()
+            }
         })
     }
 
@@ -145,9 +159,14 @@ impl Work {
             Self::Sqlite(work) => {
                 statement.query::<Sqlite>().fetch_all(&mut **work).await?.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(work) => {
-                statement.query::<Postgres>().fetch_all(&mut **work).await?.into_iter().map(Row::Postgres).collect()
-            }
+            Self::Postgres(work) => statement
+                .numbered()
+                .query::<Postgres>()
+                .fetch_all(&mut **work)
+                .await?
+                .into_iter()
+                .map(Row::Postgres)
+                .collect(),
         })
     }
 
@@ -420,6 +439,8 @@ const TABLES: &str = include_str!("../../migrations/read_model/tables.sql");
 const ALL: [&str; 7] = ["read_model", "object_links", "objects", "event_members", "events", "transactions", "blocks"];
 /// The format of the tables.
 const FORMAT: i64 = 1;
+/// Where a value is bound.
+const PLACE: char = '?';
 /// The SQLite file in the node's directory.
 const FILE: &str = "read-model.sqlite";
 /// Rows of one statement: of at most 12 columns each; SQLite takes 32,766 values, PostgreSQL 65,535.
