@@ -182,8 +182,8 @@ fn a_node_restored_where_ml_dsa_is_demanded_cosigns_again_with_new_keys_of_both_
     let height = |member: &str| runtime.block_on(stage.client(member).health()).unwrap().height;
     let there = height(FOUNDER);
     until("it has what the others have", || height("northgate") >= there);
-    let follows = format!("quorum {epoch}, followed; restored: it votes again with a new key");
-    until("it follows, and says so", || stage.run("northgate", &["member", "validators", "show"]) == follows);
+    let voting = stage.run("northgate", &["member", "validators", "show"]);
+    assert!(voting.ends_with(", followed; restored: it votes again with a new key"), "{voting}");
 
     // New keys of both kinds, and it is needed: of four only three are there.
     stage.run("northgate", &["member", "validators", "rotate"]);

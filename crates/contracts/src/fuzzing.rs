@@ -1,5 +1,4 @@
-//! What fuzzers feed: the arguments of every method, executed on a small consortium that ballots govern. Guided in `fuzz/`, where there is
-//! a nightly compiler; seeded here.
+//! What fuzzers feed: the arguments of every method, executed on a small consortium that ballots govern. Guided in `fuzz/`; seeded here.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

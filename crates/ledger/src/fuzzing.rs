@@ -1,5 +1,5 @@
 //! What fuzzers feed: everything about the log and the state that reads bytes of a peer, of a file or of a witness. Guided in
-//! `fuzz/`, where there is a nightly compiler; seeded here.
+//! `fuzz/`; seeded here.
 
 use std::sync::{Arc, LazyLock};
 

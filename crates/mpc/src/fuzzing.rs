@@ -1,4 +1,4 @@
-//! What fuzzers feed: everything that reads bytes of a peer, or of a disk. Guided in `fuzz/`, where there is a nightly compiler; seeded here.
+//! What fuzzers feed: everything that reads bytes of a peer, or of a disk. Guided in `fuzz/`; seeded here.
 
 /// Bytes inside a link's TLS.
 pub fn message(bytes: &[u8]) {

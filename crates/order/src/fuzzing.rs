@@ -1,5 +1,5 @@
 //! What fuzzers feed: everything about the ordering that reads bytes of a peer, or of whoever hands out a certificate. Guided in
-//! `fuzz/`, where there is a nightly compiler; seeded here.
+//! `fuzz/`; seeded here.
 
 use commonware_codec::{Decode as _, Encode as _};
 use crypto::{Digest, SigningKey};

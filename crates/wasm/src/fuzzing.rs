@@ -1,5 +1,4 @@
-//! What fuzzers feed: modules, as anybody registers them; those that are taken are run. Guided in `fuzz/`, where there is a nightly
-//! compiler; seeded here.
+//! What fuzzers feed: modules, as anybody registers them; those that are taken are run. Guided in `fuzz/`; seeded here.
 
 use crypto::{Digest, PublicKey};
 use wire::Fixed;
