@@ -106,6 +106,9 @@ fn a_contract_acts_on_what_another_consortiums_ledger_says() {
     let invitation = stage.directory.path().join("invitation").to_str().unwrap().to_owned();
     let fingerprint = stage.run(TIDELAND, &["invite", "st-anna", "--out", &invitation]);
     stage.join_with("st-anna", &invitation, &fingerprint);
+    // The block in which it joined is the old validators' last; the next is of the new ones.
+    let next = stage.directory.path().join("next.invitation").to_str().unwrap().to_owned();
+    stage.run(TIDELAND, &["invite", "riverside", "--out", &next]);
     let files = Files(&stage, Cell::new(100));
     let learn = |file: &str| stage.try_run(FOUNDER, &["call", "x-facts", "learn", "tideland", &format!("file:{file}")]);
     let proof = files.proof("member/st-anna");
