@@ -8,23 +8,24 @@ mod prune;
 mod restore;
 mod snapshot;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use commit::{Prepared, found, store_block, store_place};
 use crypto::Digest;
 use crypto::merkle::Frontier;
-use jmt::storage::{Node, NodeKey};
 pub use prune::Kept;
-use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError};
+use redb::{Builder, Database, ReadableDatabase, StorageBackend, TableError, TableHandle as _};
 pub use restore::Staged;
 pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;
-use crate::store::{self, IDS, META};
+use crate::pending::{Pending, ROOM, Reading};
+use crate::state::Lately;
+use crate::store::{self, IDS, META, OLD_IDS, OLD_STATE, STATE};
 use crate::{
     Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal, SignedTransaction,
     VerifiedTransaction, View,
@@ -47,6 +48,10 @@ pub struct Ledger {
     observers: RwLock<Vec<Observer>>,
     expected: Mutex<HashMap<Digest, VerifiedTransaction>>,
     newest: Mutex<Option<Arc<View>>>,
+    /// What is not at its place in the store as of a block, for the newest ones.
+    pending: RwLock<VecDeque<(u64, Pending)>>,
+    /// Bytes of it that stay in memory.
+    room: AtomicUsize,
     /// Blocks before the newest whose states are kept.
     states: AtomicU64,
 }
@@ -59,8 +64,8 @@ struct Tip {
     header: Header,
     frontier: Frontier,
     epoch: Epoch,
-    /// Nodes of the state tree that the newest blocks wrote and none replaced, at most [`MAX_RECENT`]: the next block reads them.
-    recent: HashMap<NodeKey, Node>,
+    recent: Lately,
+    pending: Pending,
 }
 
 impl Tip {
@@ -72,10 +77,11 @@ impl Tip {
         if frontier.root() != header.log_root {
             return Err(Error::Damaged("the log's root is not the newest header's"));
         }
-        let view = View::new(&read)?;
+        let pending = Pending::load(&read)?;
+        let view = View::new(&Reading { read, pending: pending.clone() })?;
         view.check_root()?;
         let epoch = epoch(application, &view)?;
-        Ok(Self { header, frontier, epoch, recent: HashMap::new() })
+        Ok(Self { header, frontier, epoch, recent: Lately::default(), pending })
     }
 }
 
@@ -141,11 +147,17 @@ impl Ledger {
                     return Err(Error::OtherChain { found, expected: chain });
                 }
                 // A process killed while it waited for the disk leaves blocks that are read, but not yet safe.
-                database.begin_write()?.commit()?;
+                let write = database.begin_write()?;
+                if read.list_tables()?.any(|table| table.name() == OLD_IDS.name()) {
+                    write.rename_table(OLD_IDS, IDS)?;
+                    write.rename_table(OLD_STATE, STATE)?;
+                }
+                write.commit()?;
             }
         }
         let tip = Tip::read(&database, &*application)?;
         let header = tip.header.clone();
+        let pending = RwLock::new(VecDeque::from([(header.height, tip.pending.clone())]));
         let ledger = Self {
             database: RwLock::new(Arc::new(database)),
             retired: Mutex::default(),
@@ -159,6 +171,8 @@ impl Ledger {
             observers: RwLock::default(),
             expected: Mutex::default(),
             newest: Mutex::default(),
+            pending,
+            room: AtomicUsize::new(ROOM),
             states: AtomicU64::new(HISTORY),
         };
         // Those of an earlier version, and those that a crash has kept from being made.
@@ -173,6 +187,35 @@ impl Ledger {
     /// Keeps the states of so many blocks before the newest, at most [`HISTORY`], from the next block on.
     pub fn keep_states(&self, blocks: u64) {
         self.states.store(blocks.min(HISTORY), Ordering::Release);
+    }
+
+    /// Keeps changes of at most about so many bytes in memory and beside their places in the store, from the next block on; 64 MiB
+    /// unless this is called. The more there are, the fewer pages of the store a block writes; as many are read when the ledger is opened.
+    pub fn keep_changes(&self, bytes: usize) {
+        self.room.store(bytes, Ordering::Release);
+    }
+
+    /// The store after its newest block, and what is not at its place there.
+    fn reading(&self) -> Result<Reading, Error> {
+        loop {
+            let read = self.database().begin_read()?;
+            let height = store::height(&read)?;
+            let pendings = self.pending.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, pending)) = pendings.iter().rfind(|(of, _)| *of == height) {
+                return Ok(Reading { read, pending: pending.clone() });
+            }
+            // Two blocks came meanwhile, or another database.
+        }
+    }
+
+    /// Tells readers what is pending after a block, before they can see it.
+    fn publish(&self, height: u64, pending: &Pending) {
+        let mut pendings = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        pendings.retain(|(of, _)| *of != height);
+        pendings.push_back((height, pending.clone()));
+        if pendings.len() > READABLE {
+            pendings.pop_front();
+        }
     }
 
     /// Makes the next block from a batch, in its order, and commits it durably. Its time is `now` (Unix milliseconds),
@@ -220,13 +263,13 @@ impl Ledger {
         let time = time.max(tip.header.time);
         let mut accepted = Vec::new();
         let mut refusals = Vec::new();
-        let read = self.database().begin_read()?;
+        let reading = self.reading()?;
         if let Some(found) = place
-            && let Some(newest) = store::executed(&read)?.filter(|newest| *newest >= found)
+            && let Some(newest) = store::executed(&reading.read)?.filter(|newest| *newest >= found)
         {
             return Err(Error::Place { found, newest });
         }
-        let mut replays = Replays::new(&read)?;
+        let mut replays = Replays::new(&reading)?;
         for transaction in batch {
             match transaction.check_expiry(time).and(replays.check(&transaction)?) {
                 Ok(()) => {
@@ -236,7 +279,8 @@ impl Ledger {
                 Err(refusal) => refusals.push(Some(refusal)),
             }
         }
-        drop((replays, read));
+        drop(replays);
+        drop(reading);
         let mut committed = Vec::new().into_iter();
         let mut header = None;
         if !accepted.is_empty() {
@@ -385,8 +429,8 @@ impl Ledger {
             return Err(Error::BlockSize { transactions: block.transactions.len(), bytes: 0 });
         }
         let mut transactions = Vec::with_capacity(block.transactions.len());
-        let read = self.database().begin_read()?;
-        let mut replays = Replays::new(&read)?;
+        let reading = self.reading()?;
+        let mut replays = Replays::new(&reading)?;
         for (position, result) in self.verify(&block.transactions).into_iter().enumerate() {
             let refused = |source| Error::Refused { height, position, source };
             let transaction = result.map_err(refused)?;
@@ -472,7 +516,14 @@ impl Ledger {
         let forget = || *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
         // Before, so that a snapshot that nobody uses keeps no page from being reused; after, because it is not the newest.
         forget();
-        store_block(&self.database(), &prepared, None, (durable, self.states.load(Ordering::Acquire)))?;
+        let height = prepared.header.height;
+        let mut pending = tip.pending.clone();
+        pending.add(&prepared.changes, &prepared.ids, &prepared.entries);
+        let changed = prepared.changes.len() + prepared.ids.len();
+        let taken = pending.take(height, changed, self.room.load(Ordering::Acquire));
+        self.publish(height, &pending);
+        let states = self.states.load(Ordering::Acquire);
+        store_block(&self.database(), &prepared, &taken, None, (durable, states))?;
         forget();
         let Prepared { header, entries, frontier, epoch, nodes, turns, .. } = prepared;
         if durable {
@@ -480,14 +531,8 @@ impl Ledger {
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
         let mut recent = std::mem::take(&mut tip.recent);
-        if recent.len() > MAX_RECENT {
-            recent.clear();
-        }
-        for stale in &nodes.stale_node_index_batch {
-            recent.remove(&stale.node_key);
-        }
-        recent.extend(nodes.node_batch.nodes().iter().map(|(key, node)| (key.clone(), node.clone())));
-        *tip = Tip { header, frontier, epoch, recent };
+        recent.update(&nodes);
+        *tip = Tip { header, frontier, epoch, recent, pending };
         if turns && let Err(error) = self.show_ends() {
             // The block stands all the same; what is missing is made at the next change, or when the ledger is opened again.
             debug_assert!(false, "{error}");
@@ -497,19 +542,21 @@ impl Ledger {
 }
 
 /// Finds transactions that are already on the ledger or stand twice in a batch.
-struct Replays {
+struct Replays<'a> {
     ids: redb::ReadOnlyTable<&'static [u8; 32], u64>,
+    pending: &'a Pending,
     seen: std::collections::HashSet<Digest>,
 }
 
-impl Replays {
-    fn new(read: &redb::ReadTransaction) -> Result<Self, Error> {
-        Ok(Self { ids: read.open_table(IDS)?, seen: Default::default() })
+impl<'a> Replays<'a> {
+    fn new(Reading { read, pending }: &'a Reading) -> Result<Self, Error> {
+        Ok(Self { ids: read.open_table(IDS)?, pending, seen: Default::default() })
     }
 
     fn check(&mut self, transaction: &VerifiedTransaction) -> Result<Result<(), Refusal>, Error> {
         let id = transaction.id();
-        let fresh = self.ids.get(id.as_bytes())?.is_none() && self.seen.insert(id);
+        let known = self.pending.index(&id).is_some() || self.ids.get(id.as_bytes())?.is_some();
+        let fresh = !known && self.seen.insert(id);
         Ok(if fresh { Ok(()) } else { Err(Refusal::Replayed { id }) })
     }
 }
@@ -549,8 +596,8 @@ const MAX_EXPECTED: usize = 256;
 /// Most blocks that a crash could lose on a follower.
 const MAX_UNFLUSHED: u64 = 256;
 
-/// Most nodes of the state tree that are kept in memory: a few megabytes.
-const MAX_RECENT: usize = 8192;
+/// What is pending after so many of the newest blocks can be read.
+const READABLE: usize = 4;
 
 /// The store's cache in memory: 64 MiB.
 const CACHE: usize = 64 << 20;

@@ -45,6 +45,7 @@ pub mod fuzzing;
 mod ledger;
 mod note;
 mod ordering;
+mod pending;
 mod proof;
 mod receipt;
 mod snapshot;

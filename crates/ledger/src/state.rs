@@ -1,15 +1,18 @@
 //! The world state: a flat ordered table for reading, a Jellyfish Merkle tree for its root and proofs.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crypto::{Digest, Label, hash, sha256};
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
 use jmt::{KeyHash, RootHash, Sha256Jmt};
 use minicbor::{Decode, Encode};
-use redb::{ReadOnlyTable, ReadTransaction};
+use redb::ReadOnlyTable;
 use serde::{Deserialize, Serialize};
 use wire::Bytes;
 
+use crate::pending::{Pending, Reading};
 use crate::store::{self, HEADERS, NODES, PAST, STATE};
 use crate::{Error, HISTORY, Header, Pair, State, Unreadable};
 
@@ -21,13 +24,15 @@ pub struct View {
     base: u64,
     /// The oldest block whose state is kept.
     oldest: u64,
+    /// What is not in `state` yet.
+    pending: Pending,
     state: ReadOnlyTable<&'static [u8], &'static [u8]>,
     past: ReadOnlyTable<(u64, &'static [u8]), Option<&'static [u8]>>,
     nodes: Nodes,
 }
 
 impl View {
-    pub(crate) fn new(read: &ReadTransaction) -> Result<Self, Error> {
+    pub(crate) fn new(Reading { read, pending }: &Reading) -> Result<Self, Error> {
         let header = store::newest(read)?;
         let oldest = store::number(read, store::OLDEST)?.unwrap_or(0).max(header.height.saturating_sub(HISTORY));
         Ok(Self {
@@ -35,6 +40,7 @@ impl View {
             headers: read.open_table(HEADERS)?,
             base: store::number(read, store::BASE)?.unwrap_or(0),
             oldest,
+            pending: pending.clone(),
             state: read.open_table(STATE)?,
             past: read.open_table(PAST)?,
             nodes: Nodes(read.open_table(NODES)?),
@@ -108,7 +114,7 @@ impl View {
         let replaced = (height + 1..=self.header.height).find_map(|later| self.past.get((later, key)).transpose());
         let value = match replaced.transpose()? {
             Some(value) => value.value().map(<[u8]>::to_vec),
-            None => self.state.get(key)?.map(|value| value.value().to_vec()),
+            None => self.value(key)?,
         };
         let (_, proof) = Sha256Jmt::new(&self.nodes)
             .get_with_proof(key_hash(key), height)
@@ -126,7 +132,7 @@ impl View {
         &self,
         changes: &[Change],
         version: u64,
-        recent: &HashMap<NodeKey, Node>,
+        recent: &Lately,
     ) -> Result<(Digest, TreeUpdateBatch), Error> {
         grow(&Recent { recent, nodes: &self.nodes }, changes, version)
     }
@@ -138,12 +144,48 @@ impl View {
     ) -> Result<Vec<Change>, Error> {
         let mut different = Vec::new();
         for (key, new) in changes {
-            let old = self.state.get(key.as_slice())?.map(|value| value.value().to_vec());
+            let old = self.value(&key)?;
             if old != new {
                 different.push(Change { key, old, new });
             }
         }
         Ok(different)
+    }
+
+    /// A key's value.
+    pub(crate) fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self.pending.get(key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => Ok(self.state.get(key)?.map(|value| value.value().to_vec())),
+        }
+    }
+
+    /// All records from a bound on, in order.
+    pub(crate) fn records<'a>(
+        &'a self,
+        from: Bound<&'a [u8]>,
+    ) -> Result<impl Iterator<Item = Result<Pair, Error>> + 'a, Error> {
+        let mut placed = self.state.range::<&[u8]>((from, Unbounded))?.peekable();
+        let mut pending = self.pending.range(from).peekable();
+        Ok(std::iter::from_fn(move || {
+            loop {
+                let order = match (placed.peek(), pending.peek()) {
+                    (Some(Ok((key, _))), Some((newer, _))) => key.value().cmp(newer),
+                    (Some(_), _) => Ordering::Less,
+                    (None, _) => Ordering::Greater,
+                };
+                if order == Ordering::Less {
+                    let record = placed.next()?.map_err(Error::from);
+                    return Some(record.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())));
+                }
+                if order == Ordering::Equal {
+                    placed.next();
+                }
+                if let (key, Some(value)) = pending.next()? {
+                    return Some(Ok((key.to_vec(), value.to_vec())));
+                }
+            }
+        }))
     }
 
     /// Whether the tree has the root that the header states.
@@ -158,23 +200,21 @@ impl View {
 
 impl State for View {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
-        let value = self.state.get(key).map_err(Error::from)?;
-        Ok(value.map(|value| value.value().to_vec()))
+        Ok(self.value(key)?)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
         let start = match after {
             Some(after) if after >= prefix => Excluded(after),
             _ => Included(prefix),
         };
         let mut pairs = Vec::new();
-        for item in self.state.range::<&[u8]>((start, Unbounded)).map_err(Error::from)? {
-            let (key, value) = item.map_err(Error::from)?;
-            if pairs.len() == limit || !key.value().starts_with(prefix) {
+        for item in self.records(start)?.take(limit) {
+            let (key, value) = item?;
+            if !key.starts_with(prefix) {
                 break;
             }
-            pairs.push((key.value().to_vec(), value.value().to_vec()));
+            pairs.push((key, value));
         }
         Ok(pairs)
     }
@@ -380,9 +420,40 @@ impl TreeReader for Nodes {
     }
 }
 
+/// Inner nodes of the state tree that blocks lately wrote and none replaced: the next block reads them. Those that are used are
+/// written anew; of the others the older half goes when there are too many.
+#[derive(Default)]
+pub(crate) struct Lately {
+    young: HashMap<NodeKey, Node>,
+    old: HashMap<NodeKey, Node>,
+}
+
+impl Lately {
+    fn get(&self, key: &NodeKey) -> Option<&Node> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// Takes in what a block wrote, and leaves what it replaced.
+    pub(crate) fn update(&mut self, written: &TreeUpdateBatch) {
+        for stale in &written.stale_node_index_batch {
+            if self.young.remove(&stale.node_key).is_none() {
+                self.old.remove(&stale.node_key);
+            }
+        }
+        let inner = written.node_batch.nodes().iter().filter(|(_, node)| matches!(node, Node::Internal(_)));
+        self.young.extend(inner.map(|(key, node)| (key.clone(), node.clone())));
+        if self.young.len() > MAX_YOUNG {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+/// Nodes of one half: some 16 MB.
+const MAX_YOUNG: usize = 16_384;
+
 /// Nodes that are at hand, and the store's.
 struct Recent<'a> {
-    recent: &'a HashMap<NodeKey, Node>,
+    recent: &'a Lately,
     nodes: &'a Nodes,
 }
 

@@ -22,12 +22,18 @@ pub(crate) const KEPT: &str = "kept";
 pub(crate) const HEADERS: TableDefinition<u64, &[u8]> = TableDefinition::new("headers");
 /// Leaf index → [`Committed::to_bytes`].
 pub(crate) const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
-/// Transaction id → leaf index.
-pub(crate) const IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("ids");
+/// Transaction id → leaf index, but for those in [`RECENT`].
+pub(crate) const IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("identities");
 /// (Level, index) → root of a complete subtree of the log.
 pub(crate) const TREE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition::new("tree");
-/// Key → value, newest state, in order.
-pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
+/// Key → value, newest state, in order, but for what is in [`RECENT`].
+pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
+/// (Height, part) → part of what the block adds to [`IDS`] and [`STATE`] ([`crate::pending`]); those there are came later than what is there.
+pub(crate) const RECENT: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("recent");
+/// What [`IDS`] was called when all identities were in it. An older program must not take the rest for all.
+pub(crate) const OLD_IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("ids");
+/// What [`STATE`] was called when all records were in it.
+pub(crate) const OLD_STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
 /// State tree: version ‖ nibbles → node.
 pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
 /// (Height, key) → the value that this block replaced. By height first, so that a block's are written side by side.
@@ -56,6 +62,12 @@ pub(crate) fn newest(read: &ReadTransaction) -> Result<Header, Error> {
     let table = read.open_table(HEADERS)?;
     let (_, bytes) = table.last()?.ok_or(Error::Damaged("no header"))?;
     decode(bytes.value())
+}
+
+/// The newest block's height.
+pub(crate) fn height(read: &ReadTransaction) -> Result<u64, Error> {
+    let table = read.open_table(HEADERS)?;
+    Ok(table.last()?.ok_or(Error::Damaged("no header"))?.0.value())
 }
 
 pub(crate) fn header(read: &ReadTransaction, height: u64) -> Result<Option<Header>, Error> {
@@ -108,12 +120,7 @@ pub(crate) fn place(read: &ReadTransaction, place: u64) -> Result<Option<(u64, u
     }
 }
 
-/// Which of these transactions are on the ledger.
-pub(crate) fn known(read: &ReadTransaction, ids: &[Digest]) -> Result<Vec<bool>, Error> {
-    let table = read.open_table(IDS)?;
-    ids.iter().map(|id| Ok(table.get(id.as_bytes())?.is_some())).collect()
-}
-
+/// The leaf of a transaction that is at its place.
 pub(crate) fn index(read: &ReadTransaction, id: &Digest) -> Result<Option<u64>, Error> {
     Ok(read.open_table(IDS)?.get(id.as_bytes())?.map(|index| index.value()))
 }

@@ -83,7 +83,7 @@ impl Ledger {
         if let Some(view) = &*newest {
             return Ok(view.clone());
         }
-        let view = Arc::new(View::new(&self.database().begin_read()?)?);
+        let view = Arc::new(View::new(&self.reading()?)?);
         *newest = Some(view.clone());
         Ok(view)
     }
@@ -93,8 +93,9 @@ impl Ledger {
     /// # Errors
     /// [`Error::Gone`] where it is known to be on the ledger, and no more; [`Error::Store`].
     pub fn committed(&self, id: &Digest) -> Result<Option<Committed>, Error> {
-        let read = self.database().begin_read()?;
-        let Some(index) = store::index(&read, id)? else { return Ok(None) };
+        let reading = self.reading()?;
+        let Some(index) = reading.index(id)? else { return Ok(None) };
+        let read = reading.read;
         if let Some(entry) = store::entries(&read, index, index + 1)?.pop() {
             return Ok(Some(entry));
         }
@@ -115,7 +116,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
-        store::known(&self.database().begin_read()?, ids)
+        self.reading()?.known(ids)
     }
 
     /// The last block that [`Ledger::execute`] made from a place up to `place`, as `(its place, height)`.

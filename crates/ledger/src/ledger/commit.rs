@@ -7,10 +7,11 @@ use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
+use crate::pending::{self, PART, Taken};
 use crate::state::{self, Change};
 use crate::store::{
     COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
-    STALE, STATE, TREE, decode,
+    RECENT, STALE, STATE, TREE, decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -55,13 +56,14 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let (ids, entries, subtrees) = (vec![], vec![], vec![]);
     let prepared =
         Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true, place: None };
-    store_block(database, &prepared, Some(genesis), (true, HISTORY))
+    store_block(database, &prepared, &Taken::default(), Some(genesis), (true, HISTORY))
 }
 
-/// Stores a block in one transaction, all of it or nothing, and keeps so many states before it.
+/// Stores a block in one transaction with what it takes to its place, all of it or nothing, and keeps so many states before it.
 pub(super) fn store_block(
     database: &Database,
     block: &Prepared,
+    taken: &Taken,
     genesis: Option<&Genesis>,
     (durable, states): (bool, u64),
 ) -> Result<(), Error> {
@@ -74,6 +76,8 @@ pub(super) fn store_block(
         write.open_table(COSIGNATURES)?;
         write.open_table(COSIGNED)?;
         write.open_table(HANDOVERS)?;
+        write.open_table(IDS)?;
+        write.open_table(STATE)?;
     }
     {
         write.open_table(HEADERS)?.insert(height, wire::to_vec(&block.header).as_slice())?;
@@ -84,25 +88,37 @@ pub(super) fn store_block(
         if block.turns {
             write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
         }
-        let (mut ids, mut entries) = (write.open_table(IDS)?, write.open_table(ENTRIES)?);
-        for (id, entry) in block.ids.iter().zip(&block.entries) {
-            ids.insert(id.as_bytes(), entry.index)?;
+        let mut entries = write.open_table(ENTRIES)?;
+        for entry in &block.entries {
             entries.insert(entry.index, entry.to_bytes().as_slice())?;
+        }
+        let mut recent = write.open_table(RECENT)?;
+        let row = pending::encode(&block.changes, &block.ids, block.entries.first().map_or(0, |entry| entry.index));
+        for (part, at) in row.chunks(PART).zip(0..) {
+            recent.insert((height, at), part)?;
+        }
+        if let Some(through) = taken.through {
+            recent.retain_in(..(through + 1, 0), |_, _| false)?;
+        }
+        let (mut ids, mut state) = (write.open_table(IDS)?, write.open_table(STATE)?);
+        for (id, index) in &taken.ids {
+            ids.insert(id, index)?;
+        }
+        for (key, value) in &taken.records {
+            match value {
+                Some(value) => state.insert(&**key, &**value)?,
+                None => state.remove(&**key)?,
+            };
         }
         let mut tree = write.open_table(TREE)?;
         for (level, index, digest) in &block.subtrees {
             let level = u8::try_from(*level).expect("a tree of u64 leaves has at most 64 levels");
             tree.insert((level, *index), digest.as_bytes())?;
         }
-        let (mut state, mut past) = (write.open_table(STATE)?, write.open_table(PAST)?);
-        for Change { key, old, new } in &block.changes {
-            let key = key.as_slice();
-            match new {
-                Some(value) => state.insert(key, value.as_slice())?,
-                None => state.remove(key)?,
-            };
+        let mut past = write.open_table(PAST)?;
+        for Change { key, old, .. } in &block.changes {
             if height > 0 {
-                past.insert((height, key), old.as_deref())?;
+                past.insert((height, key.as_slice()), old.as_deref())?;
             }
         }
         let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);

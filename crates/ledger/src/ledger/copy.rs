@@ -8,8 +8,8 @@ use redb::{TableError, TableHandle, Value};
 
 use super::Ledger;
 use crate::store::{
-    self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HANDOVERS, HEADERS, IDS, META, NODES, PAST, PLACES, STALE, STATE,
-    TREE,
+    self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HANDOVERS, HEADERS, IDS, META, NODES, PAST, PLACES, RECENT, STALE,
+    STATE, TREE,
 };
 use crate::{Error, Header};
 
@@ -32,6 +32,7 @@ impl Ledger {
         copier.table(IDS)?;
         copier.table(TREE)?;
         copier.table(STATE)?;
+        copier.table(RECENT)?;
         copier.table(NODES)?;
         copier.table(PAST)?;
         copier.table(STALE)?;

@@ -70,12 +70,13 @@ impl Ledger {
     /// [`Error::Store`], [`Error::Damaged`].
     pub fn prune(&self, below: u64, transactions: usize, needed: &dyn Fn(&Digest) -> bool) -> Result<bool, Error> {
         // Nobody writes a block, or begins from a snapshot, meanwhile.
-        let tip = self.lock();
+        let mut tip = self.lock();
         let below = below.min(self.view()?.oldest()).min(tip.header.height);
         let recall = tip.header.time.saturating_sub(RECALL);
         let database = self.database();
         let kept = store::kept(&database.begin_read()?)?;
         let (mut height, mut index, mut more) = (kept.height.max(1), kept.index, false);
+        let mut pending = tip.pending.clone();
         let write = database.begin_write()?;
         {
             let headers = write.open_table(HEADERS)?;
@@ -106,6 +107,7 @@ impl Ledger {
                 for (at, id) in gone {
                     entries.remove(at)?;
                     ids.remove(id.as_bytes())?;
+                    pending.forget(&id);
                 }
                 if header(height + 1)?.epoch == block.epoch {
                     cosignatures.retain_in((height, "")..(height + 1, ""), |_, _| false)?;
@@ -119,6 +121,8 @@ impl Ledger {
             write.open_table(META)?.insert(KEPT, height.to_be_bytes().as_slice())?;
         }
         write.commit()?;
+        self.publish(tip.header.height, &pending);
+        tip.pending = pending;
         Ok(more)
     }
 }

@@ -15,7 +15,7 @@ use crate::snapshot::fold;
 use crate::state::{StoredNode, node_place};
 use crate::store::{
     self, BASE, BEGAN, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, IDS, KEPT, META, NODES,
-    OLDEST, PAST, PLACES, STALE, STATE, TREE,
+    OLDEST, PAST, PLACES, RECENT, STALE, STATE, TREE,
 };
 use crate::{
     Certificate, Checkpoint, CosignedBy, Epoch, Error, Handover, Header, LEAVES, Manifest, Part, SnapshotError, Trust,
@@ -116,6 +116,7 @@ impl Ledger {
             fs::rename(staged, path)?;
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent)?.sync_all()?;
+            self.publish(header.height, &new.pending);
             let old = {
                 let mut current = self.database.write().unwrap_or_else(PoisonError::into_inner);
                 std::mem::replace(&mut *current, Arc::new(database))
@@ -167,6 +168,7 @@ impl Writer<'_> {
             write.open_table(IDS)?;
             write.open_table(TREE)?;
             write.open_table(STATE)?;
+            write.open_table(RECENT)?;
             write.open_table(NODES)?;
             write.open_table(PAST)?;
             write.open_table(STALE)?;

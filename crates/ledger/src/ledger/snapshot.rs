@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Bound::Unbounded;
 use std::path::{Path, PathBuf};
 
 use crypto::merkle::Frontier;
@@ -12,7 +13,7 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 use super::Ledger;
 use crate::snapshot::{Brief, CERTIFICATE, MANIFEST, MAX_DEPTH, PART, PART_BYTES, Recent, Record, keys_of_epoch};
 use crate::state::{Leaf, build, key_place, nibble};
-use crate::store::{self, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, PAST, STATE, TREE, decode};
+use crate::store::{self, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, PAST, TREE, decode};
 use crate::{
     Branch, Certificate, Committed, CosignedBy, EXPIRY_WINDOW, Error, HISTORY, Handover, Header, LEAVES, Manifest,
     Pair, Part, Shown, State, Stretch, Trust, Unreadable, View,
@@ -100,8 +101,9 @@ impl Ledger {
     /// [`Error::UnknownBlock`], [`Error::Pruned`] where the block's state is not kept, or too much has changed since; [`Error::Gone`] where the
     /// last hour's transactions are not there, [`Error::Oversize`], [`Error::Store`].
     pub fn snapshot(&self, height: u64, directory: &Path) -> Result<Snapshot, Error> {
-        let read = self.database().begin_read()?;
-        let view = View::new(&read)?;
+        let reading = self.reading()?;
+        let view = View::new(&reading)?;
+        let read = reading.read;
         let newest = view.header().height;
         if height < view.oldest() {
             return Err(Error::Pruned { found: height, oldest: view.oldest() });
@@ -113,24 +115,23 @@ impl Ledger {
         }
         fs::create_dir_all(directory)?;
         let mut buckets = Buckets::new(directory);
-        for item in read.open_table(STATE)?.iter()? {
+        for item in view.records(Unbounded)? {
             let (key, value) = item?;
-            match since.get(key.value()) {
+            match since.get(&key) {
                 Some(None) => {}
-                Some(Some(before)) => buckets.add(key.value(), before)?,
-                None => buckets.add(key.value(), value.value())?,
+                Some(Some(before)) => buckets.add(&key, before)?,
+                None => buckets.add(&key, &value)?,
             }
         }
-        let state = read.open_table(STATE)?;
         for (key, before) in &since {
             // Those that were removed since.
             if let Some(before) = before
-                && state.get(key.as_slice())?.is_none()
+                && view.value(key)?.is_none()
             {
                 buckets.add(key, before)?;
             }
         }
-        drop((since, state));
+        drop((since, view));
         let path = directory.join("state");
         let mut out = Out { file: BufWriter::new(File::create_new(&path)?), at: 0, ends: vec![], branches: vec![] };
         buckets.write(&mut out)?;

@@ -1,0 +1,279 @@
+//! What the newest blocks changed, before it is at its places in the store.
+//!
+//! Identities and records come in no order. A block that put each of them at its place would change a page of the store for each, once
+//! a ledger is large. So it writes all of them side by side ([`RECENT`]), and they stay in memory, sorted. When they are more
+//! than there is room for, each block takes some of them to their places, in the order of their keys: those that share a page are
+//! there at the same time. Who reads looks here first.
+
+use std::mem;
+use std::ops::Bound::{self, Unbounded};
+use std::sync::Arc;
+
+use crypto::Digest;
+use imbl::OrdMap;
+use minicbor::encode::Write as _;
+use minicbor::{Decoder, Encoder};
+use redb::{ReadTransaction, ReadableTable, TableError};
+
+use crate::state::Change;
+use crate::store::{self, ENTRIES, RECENT};
+use crate::{Committed, Error};
+
+/// Changes that are not at their places yet. A clone is a snapshot, and costs nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Pending {
+    ids: OrdMap<[u8; 32], u64>,
+    records: OrdMap<Key, Value>,
+    /// What both weigh.
+    bytes: usize,
+    next: Next,
+    /// The block after which the pass over all keys began: what this one and those before it changed is at its place when it is over.
+    began: u64,
+}
+
+type Key = Arc<[u8]>;
+/// None where the record is removed.
+type Value = Option<Arc<[u8]>>;
+
+/// Where a pass over all keys goes on: at this one or the next that there is.
+#[derive(Clone)]
+enum Next {
+    Id([u8; 32]),
+    Record(Key),
+}
+
+impl Default for Next {
+    fn default() -> Self {
+        Self::Id([0; 32])
+    }
+}
+
+/// What a block takes to its place.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// In order.
+    pub(crate) records: Vec<(Key, Value)>,
+    /// In order.
+    pub(crate) ids: Vec<([u8; 32], u64)>,
+    /// A pass is over: what this block and those before it changed is at its place with this.
+    pub(crate) through: Option<u64>,
+}
+
+impl Pending {
+    /// What the store has of it.
+    pub(crate) fn load(read: &ReadTransaction) -> Result<Self, Error> {
+        let mut pending = Self { began: store::newest(read)?.height, ..Self::default() };
+        let table = match read.open_table(RECENT) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(pending),
+            table => table?,
+        };
+        let (kept, entries) = (store::kept(read)?, read.open_table(ENTRIES)?);
+        let mut row = Vec::new();
+        let mut rows = table.iter()?.peekable();
+        while let Some(item) = rows.next() {
+            let (place, part) = item?;
+            row.extend_from_slice(part.value());
+            let (height, _) = place.value();
+            if let Some(Ok((next, _))) = rows.peek()
+                && next.value().0 == height
+            {
+                continue;
+            }
+            let (first, ids, changes) = decode(&row).map_err(|_| Error::Damaged("a block's changes"))?;
+            for (id, index) in ids.iter().zip(first..) {
+                // Those that were pruned since are not to come back.
+                if index >= kept.index || entries.get(index)?.is_some() {
+                    pending.set_id(*id, index);
+                }
+            }
+            changes.into_iter().for_each(|(key, value)| pending.set(key, value));
+            row.clear();
+        }
+        Ok(pending)
+    }
+
+    /// Adds what the next block changed.
+    pub(crate) fn add(&mut self, changes: &[Change], ids: &[Digest], entries: &[Committed]) {
+        for Change { key, new, .. } in changes {
+            self.set(key.as_slice().into(), new.as_deref().map(Into::into));
+        }
+        for (id, entry) in ids.iter().zip(entries) {
+            self.set_id(*id.as_bytes(), entry.index);
+        }
+    }
+
+    fn set(&mut self, key: Key, value: Value) {
+        self.bytes += weight(&key, value.as_deref());
+        if let Some((key, old)) = self.records.remove_with_key(&*key) {
+            self.bytes -= weight(&key, old.as_deref());
+        }
+        self.records.insert(key, value);
+    }
+
+    fn set_id(&mut self, id: [u8; 32], index: u64) {
+        if self.ids.insert(id, index).is_none() {
+            self.bytes += ID_WEIGHT;
+        }
+    }
+
+    /// Takes out what there is no `room` for, in bytes, after the block at `height` with so many changes was added: no more
+    /// than some times as many, so that no block takes long.
+    pub(crate) fn take(&mut self, height: u64, changes: usize, room: usize) -> Taken {
+        let most = LEAST + 2 * changes;
+        let mut taken = Taken::default();
+        while self.bytes > room && taken.ids.len() + taken.records.len() < most {
+            let left = most - taken.ids.len() - taken.records.len();
+            match self.next.clone() {
+                Next::Id(from) => {
+                    let over = (self.bytes - room).div_ceil(ID_WEIGHT).min(left);
+                    let found: Vec<_> = self.ids.range(from..).take(over).map(|(id, index)| (*id, *index)).collect();
+                    self.bytes -= found.len() * ID_WEIGHT;
+                    for (id, _) in &found {
+                        self.ids.remove(id);
+                    }
+                    // Whatever has this very place was taken.
+                    let end = self.ids.range(from..).next().map(|(id, _)| Next::Id(*id));
+                    self.next = end.unwrap_or_else(|| Next::Record([].into()));
+                    taken.ids.extend(found);
+                }
+                Next::Record(from) => {
+                    let mut over = self.bytes - room;
+                    let mut found = Vec::new();
+                    for (key, value) in self.records.range(from.clone()..).take(left) {
+                        if over == 0 {
+                            break;
+                        }
+                        over = over.saturating_sub(weight(key, value.as_deref()));
+                        found.push((key.clone(), value.clone()));
+                    }
+                    for (key, value) in &found {
+                        self.records.remove(key);
+                        self.bytes -= weight(key, value.as_deref());
+                    }
+                    let end = self.records.range(from..).next().map(|(key, _)| Next::Record(key.clone()));
+                    self.next = end.unwrap_or_else(|| {
+                        taken.through = Some(mem::replace(&mut self.began, height));
+                        Next::default()
+                    });
+                    taken.records.extend(found);
+                }
+            }
+        }
+        taken
+    }
+
+    /// Forgets a transaction that was pruned.
+    pub(crate) fn forget(&mut self, id: &Digest) {
+        if self.ids.remove(id.as_bytes()).is_some() {
+            self.bytes -= ID_WEIGHT;
+        }
+    }
+
+    /// The leaf of a transaction.
+    pub(crate) fn index(&self, id: &Digest) -> Option<u64> {
+        self.ids.get(id.as_bytes()).copied()
+    }
+
+    /// What became of a key, if anything did: its value, or none where it is removed.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.records.get(key).map(|value| value.as_deref())
+    }
+
+    /// All changed keys from a bound on, in order, with their values.
+    pub(crate) fn range<'a>(&'a self, from: Bound<&'a [u8]>) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        self.records.range::<_, [u8]>((from, Unbounded)).map(|(key, value)| (&**key, value.as_deref()))
+    }
+}
+
+/// A consistent reader: of the store, and of what is not at its place there yet.
+pub(crate) struct Reading {
+    pub(crate) read: ReadTransaction,
+    pub(crate) pending: Pending,
+}
+
+impl Reading {
+    /// The leaf of a transaction.
+    pub(crate) fn index(&self, id: &Digest) -> Result<Option<u64>, Error> {
+        match self.pending.index(id) {
+            Some(index) => Ok(Some(index)),
+            None => store::index(&self.read, id),
+        }
+    }
+
+    /// Which of these transactions are on the ledger.
+    pub(crate) fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
+        let table = self.read.open_table(store::IDS)?;
+        let known = |id: &Digest| Ok(self.pending.index(id).is_some() || table.get(id.as_bytes())?.is_some());
+        ids.iter().map(known).collect()
+    }
+}
+
+/// A block's changes as they are stored: CBOR `[first leaf, identities one after the other, [key, value or null, …]]`.
+pub(crate) fn encode(changes: &[Change], ids: &[Digest], first: u64) -> Vec<u8> {
+    let bytes =
+        changes.iter().map(|change| change.key.len() + change.new.as_ref().map_or(0, Vec::len) + 10).sum::<usize>();
+    let mut bytes = Vec::with_capacity(bytes + 32 * ids.len() + 32);
+    let written = (|| {
+        let mut encoder = Encoder::new(&mut bytes);
+        encoder.array(3)?.u64(first)?.bytes_len(32 * ids.len() as u64)?;
+        for id in ids {
+            encoder.writer_mut().write_all(id.as_bytes()).map_err(minicbor::encode::Error::write)?;
+        }
+        encoder.array(2 * changes.len() as u64)?;
+        for Change { key, new, .. } in changes {
+            encoder.bytes(key)?;
+            match new {
+                Some(value) => encoder.bytes(value)?,
+                None => encoder.null()?,
+            };
+        }
+        Ok::<(), minicbor::encode::Error<_>>(())
+    })();
+    written.expect("writing to a Vec cannot fail");
+    bytes
+}
+
+type Row = (u64, Vec<[u8; 32]>, Vec<(Key, Value)>);
+
+fn decode(bytes: &[u8]) -> Result<Row, minicbor::decode::Error> {
+    let wrong = || minicbor::decode::Error::message("a block's changes");
+    let mut decoder = Decoder::new(bytes);
+    if decoder.array()? != Some(3) {
+        return Err(wrong());
+    }
+    let first = decoder.u64()?;
+    let (ids, rest) = decoder.bytes()?.as_chunks::<32>();
+    let count = decoder.array()?.filter(|count| rest.is_empty() && count.is_multiple_of(2)).ok_or_else(wrong)?;
+    let mut changes = Vec::new();
+    for _ in 0..count / 2 {
+        let key = decoder.bytes()?.into();
+        let value = match decoder.datatype()? {
+            minicbor::data::Type::Null => {
+                decoder.null()?;
+                None
+            }
+            _ => Some(decoder.bytes()?.into()),
+        };
+        changes.push((key, value));
+    }
+    Ok((first, ids.to_vec(), changes))
+}
+
+fn weight(key: &[u8], value: Option<&[u8]>) -> usize {
+    key.len() + value.map_or(0, <[u8]>::len) + WEIGHT
+}
+
+/// Bytes of the store's records of a block's changes: each fills a page.
+pub(crate) const PART: usize = 3_800;
+
+/// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB.
+pub(crate) const ROOM: usize = 64 << 20;
+
+/// About what a record takes beside its key and value.
+const WEIGHT: usize = 100;
+
+/// About what an identity takes.
+const ID_WEIGHT: usize = 80;
+
+/// What a block may take to its place however few changes it has.
+const LEAST: usize = 64;
