@@ -1,5 +1,6 @@
 //! Runs a block's transactions over a state without changing it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
@@ -12,6 +13,8 @@ use crate::{
 pub(crate) struct Overlay<'a> {
     base: &'a dyn State,
     changes: Changes,
+    /// What was read from `base`: mostly what is then written.
+    read: RefCell<Changes>,
     /// What the block's transactions have used so far ([`Application::execute_within`]).
     used: u64,
 }
@@ -21,7 +24,7 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 impl<'a> Overlay<'a> {
     pub(crate) const fn new(base: &'a dyn State) -> Self {
-        Self { base, changes: BTreeMap::new(), used: 0 }
+        Self { base, changes: BTreeMap::new(), read: RefCell::new(BTreeMap::new()), used: 0 }
     }
 
     /// Does what is due when a block begins, as far as one block has room for it; what it reports.
@@ -83,8 +86,9 @@ impl<'a> Overlay<'a> {
         self.changes.extend(writes.into_iter().map(|write| (write.key, write.value)));
     }
 
-    pub(crate) fn into_changes(self) -> Changes {
-        self.changes
+    /// What was changed, and what of it, and of other keys, was read before.
+    pub(crate) fn into_changes(self) -> (Changes, Changes) {
+        (self.changes, self.read.into_inner())
     }
 }
 
@@ -92,7 +96,14 @@ impl State for Overlay<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
         match self.changes.get(key) {
             Some(value) => Ok(value.clone()),
-            None => self.base.get(key),
+            None => {
+                if let Some(value) = self.read.borrow().get(key) {
+                    return Ok(value.clone());
+                }
+                let value = self.base.get(key)?;
+                self.read.borrow_mut().insert(key.to_vec(), value.clone());
+                Ok(value)
+            }
         }
     }
 

@@ -8,11 +8,11 @@ mod prune;
 mod restore;
 mod snapshot;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use commit::{Prepared, found, store_block, store_place};
 use crypto::Digest;
@@ -24,6 +24,7 @@ pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;
 use crate::pending::{Pending, ROOM, Reading};
+use crate::seen::Seen;
 use crate::state::Lately;
 use crate::store::{self, IDS, META, OLD_IDS, OLD_STATE, STATE};
 use crate::{
@@ -52,6 +53,7 @@ pub struct Ledger {
     pending: RwLock<VecDeque<(u64, Pending)>>,
     /// Bytes of it that stay in memory.
     room: AtomicUsize,
+    seen: RwLock<Seen>,
     /// Blocks before the newest whose states are kept.
     states: AtomicU64,
 }
@@ -166,12 +168,13 @@ impl Ledger {
             chain,
             durable: AtomicU64::new(header.height),
             loose: AtomicBool::new(false),
-            head: RwLock::new(header),
             writer: Mutex::new(tip),
             observers: RwLock::default(),
             expected: Mutex::default(),
             newest: Mutex::default(),
             pending,
+            seen: RwLock::new(Seen::after(header.height, header.time)),
+            head: RwLock::new(header),
             room: AtomicUsize::new(ROOM),
             states: AtomicU64::new(HISTORY),
         };
@@ -206,6 +209,10 @@ impl Ledger {
             }
             // Two blocks came meanwhile, or another database.
         }
+    }
+
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells readers what is pending after a block, before they can see it.
@@ -269,7 +276,7 @@ impl Ledger {
         {
             return Err(Error::Place { found, newest });
         }
-        let mut replays = Replays::new(&reading)?;
+        let mut replays = Replays::new(&reading, self.seen())?;
         for transaction in batch {
             match transaction.check_expiry(time).and(replays.check(&transaction)?) {
                 Ok(()) => {
@@ -430,7 +437,7 @@ impl Ledger {
         }
         let mut transactions = Vec::with_capacity(block.transactions.len());
         let reading = self.reading()?;
-        let mut replays = Replays::new(&reading)?;
+        let mut replays = Replays::new(&reading, self.seen())?;
         for (position, result) in self.verify(&block.transactions).into_iter().enumerate() {
             let refused = |source| Error::Refused { height, position, source };
             let transaction = result.map_err(refused)?;
@@ -521,6 +528,7 @@ impl Ledger {
         pending.add(&prepared.changes, &prepared.ids, &prepared.entries);
         let changed = prepared.changes.len() + prepared.ids.len();
         let taken = pending.take(height, changed, self.room.load(Ordering::Acquire));
+        self.seen.write().unwrap_or_else(PoisonError::into_inner).add(prepared.header.time, &prepared.ids);
         self.publish(height, &pending);
         let states = self.states.load(Ordering::Acquire);
         store_block(&self.database(), &prepared, &taken, None, (durable, states))?;
@@ -531,7 +539,7 @@ impl Ledger {
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
         let mut recent = std::mem::take(&mut tip.recent);
-        recent.update(&nodes);
+        recent.update(nodes);
         *tip = Tip { header, frontier, epoch, recent, pending };
         if turns && let Err(error) = self.show_ends() {
             // The block stands all the same; what is missing is made at the next change, or when the ledger is opened again.
@@ -545,18 +553,20 @@ impl Ledger {
 struct Replays<'a> {
     ids: redb::ReadOnlyTable<&'static [u8; 32], u64>,
     pending: &'a Pending,
-    seen: std::collections::HashSet<Digest>,
+    seen: RwLockReadGuard<'a, Seen>,
+    batch: HashSet<Digest>,
 }
 
 impl<'a> Replays<'a> {
-    fn new(Reading { read, pending }: &'a Reading) -> Result<Self, Error> {
-        Ok(Self { ids: read.open_table(IDS)?, pending, seen: Default::default() })
+    fn new(Reading { read, pending }: &'a Reading, seen: RwLockReadGuard<'a, Seen>) -> Result<Self, Error> {
+        Ok(Self { ids: read.open_table(IDS)?, pending, seen, batch: HashSet::new() })
     }
 
     fn check(&mut self, transaction: &VerifiedTransaction) -> Result<Result<(), Refusal>, Error> {
         let id = transaction.id();
-        let known = self.pending.index(&id).is_some() || self.ids.get(id.as_bytes())?.is_some();
-        let fresh = !known && self.seen.insert(id);
+        let known = self.seen.may_hold(&id, transaction.transaction().expires)
+            && (self.pending.index(&id).is_some() || self.ids.get(id.as_bytes())?.is_some());
+        let fresh = !known && self.batch.insert(id);
         Ok(if fresh { Ok(()) } else { Err(Refusal::Replayed { id }) })
     }
 }

@@ -48,6 +48,7 @@ mod ordering;
 mod pending;
 mod proof;
 mod receipt;
+mod seen;
 mod snapshot;
 mod state;
 mod store;

@@ -103,11 +103,11 @@ impl Pending {
     }
 
     fn set(&mut self, key: Key, value: Value) {
-        self.bytes += weight(&key, value.as_deref());
-        if let Some((key, old)) = self.records.remove_with_key(&*key) {
-            self.bytes -= weight(&key, old.as_deref());
+        let bytes = key.len();
+        self.bytes += weight(bytes, value.as_deref());
+        if let Some(old) = self.records.insert(key, value) {
+            self.bytes -= weight(bytes, old.as_deref());
         }
-        self.records.insert(key, value);
     }
 
     fn set_id(&mut self, id: [u8; 32], index: u64) {
@@ -143,12 +143,12 @@ impl Pending {
                         if over == 0 {
                             break;
                         }
-                        over = over.saturating_sub(weight(key, value.as_deref()));
+                        over = over.saturating_sub(weight(key.len(), value.as_deref()));
                         found.push((key.clone(), value.clone()));
                     }
                     for (key, value) in &found {
                         self.records.remove(key);
-                        self.bytes -= weight(key, value.as_deref());
+                        self.bytes -= weight(key.len(), value.as_deref());
                     }
                     let end = self.records.range(from..).next().map(|(key, _)| Next::Record(key.clone()));
                     self.next = end.unwrap_or_else(|| {
@@ -198,13 +198,6 @@ impl Reading {
             Some(index) => Ok(Some(index)),
             None => store::index(&self.read, id),
         }
-    }
-
-    /// Which of these transactions are on the ledger.
-    pub(crate) fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
-        let table = self.read.open_table(store::IDS)?;
-        let known = |id: &Digest| Ok(self.pending.index(id).is_some() || table.get(id.as_bytes())?.is_some());
-        ids.iter().map(known).collect()
     }
 }
 
@@ -259,8 +252,8 @@ fn decode(bytes: &[u8]) -> Result<Row, minicbor::decode::Error> {
     Ok((first, ids.to_vec(), changes))
 }
 
-fn weight(key: &[u8], value: Option<&[u8]>) -> usize {
-    key.len() + value.map_or(0, <[u8]>::len) + WEIGHT
+fn weight(key: usize, value: Option<&[u8]>) -> usize {
+    key + value.map_or(0, <[u8]>::len) + WEIGHT
 }
 
 /// Bytes of the store's records of a block's changes: each fills a page.

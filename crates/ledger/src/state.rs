@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::sync::Arc;
 
 use crypto::{Digest, Label, hash, sha256};
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
@@ -12,6 +13,7 @@ use redb::ReadOnlyTable;
 use serde::{Deserialize, Serialize};
 use wire::Bytes;
 
+use crate::execution::Changes;
 use crate::pending::{Pending, Reading};
 use crate::store::{self, HEADERS, NODES, PAST, STATE};
 use crate::{Error, HISTORY, Header, Pair, State, Unreadable};
@@ -128,23 +130,19 @@ impl View {
     }
 
     /// The tree's next version: its root and what to store.
-    pub(crate) fn update(
-        &self,
-        changes: &[Change],
-        version: u64,
-        recent: &Lately,
-    ) -> Result<(Digest, TreeUpdateBatch), Error> {
-        grow(&Recent { recent, nodes: &self.nodes }, changes, version)
+    pub(crate) fn update(&self, changes: &[Change], version: u64, recent: &Lately) -> Result<(Digest, Written), Error> {
+        let (root, batch) = grow(&Recent { recent, nodes: &self.nodes }, changes, version)?;
+        Ok((root, batch.into()))
     }
 
-    /// What `changes` truly change, with the values they replace.
-    pub(crate) fn compare(
-        &self,
-        changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
-    ) -> Result<Vec<Change>, Error> {
+    /// What a block's changes truly change, with the values they replace.
+    pub(crate) fn compare(&self, (changes, mut read): (Changes, Changes)) -> Result<Vec<Change>, Error> {
         let mut different = Vec::new();
         for (key, new) in changes {
-            let old = self.value(&key)?;
+            let old = match read.remove(&key) {
+                Some(old) => old,
+                None => self.value(&key)?,
+            };
             if old != new {
                 different.push(Change { key, old, new });
             }
@@ -228,8 +226,9 @@ pub(crate) struct Change {
 }
 
 /// The first version of the tree: nothing is stored yet.
-pub(crate) fn found(changes: &[Change]) -> Result<(Digest, TreeUpdateBatch), Error> {
-    grow(&Nothing, changes, 0)
+pub(crate) fn found(changes: &[Change]) -> Result<(Digest, Written), Error> {
+    let (root, batch) = grow(&Nothing, changes, 0)?;
+    Ok((root, batch.into()))
 }
 
 fn grow(nodes: &impl TreeReader, changes: &[Change], version: u64) -> Result<(Digest, TreeUpdateBatch), Error> {
@@ -404,10 +403,16 @@ pub(crate) fn node_place(version: u64, path: &[u8]) -> Vec<u8> {
 
 struct Nodes(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
+impl Nodes {
+    fn get(&self, place: &[u8]) -> anyhow::Result<Option<Node>> {
+        let bytes = self.0.get(place)?;
+        bytes.map(|bytes| Ok(borsh::from_slice(bytes.value())?)).transpose()
+    }
+}
+
 impl TreeReader for Nodes {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        let bytes = self.0.get(node_key(key).as_slice())?;
-        bytes.map(|bytes| Ok(borsh::from_slice(bytes.value())?)).transpose()
+        self.get(&node_key(key))
     }
 
     fn get_value_option(&self, _: jmt::Version, _: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {
@@ -420,36 +425,65 @@ impl TreeReader for Nodes {
     }
 }
 
+/// What a block changes of the tree, as it is stored.
+pub(crate) struct Written {
+    /// Nodes by their places, in order.
+    pub(crate) nodes: Vec<(Vec<u8>, Arc<[u8]>)>,
+    /// Places of those that it replaces.
+    pub(crate) stale: Vec<Vec<u8>>,
+}
+
+impl From<TreeUpdateBatch> for Written {
+    fn from(batch: TreeUpdateBatch) -> Self {
+        let bytes = |node| borsh::to_vec(node).expect("writing to a Vec cannot fail").into();
+        let nodes = batch.node_batch.nodes().iter().map(|(key, node)| (node_key(key), bytes(node)));
+        let stale = batch.stale_node_index_batch.iter().map(|stale| node_key(&stale.node_key));
+        Self { nodes: nodes.collect(), stale: stale.collect() }
+    }
+}
+
 /// Inner nodes of the state tree that blocks lately wrote and none replaced: the next block reads them. Those that are used are
 /// written anew; of the others the older half goes when there are too many.
 #[derive(Default)]
 pub(crate) struct Lately {
-    young: HashMap<NodeKey, Node>,
-    old: HashMap<NodeKey, Node>,
+    young: HashMap<Vec<u8>, Arc<[u8]>>,
+    old: HashMap<Vec<u8>, Arc<[u8]>>,
+    /// Of the young ones.
+    bytes: usize,
 }
 
 impl Lately {
-    fn get(&self, key: &NodeKey) -> Option<&Node> {
-        self.young.get(key).or_else(|| self.old.get(key))
+    fn get(&self, place: &[u8]) -> Option<&[u8]> {
+        self.young.get(place).or_else(|| self.old.get(place)).map(|node| &**node)
     }
 
     /// Takes in what a block wrote, and leaves what it replaced.
-    pub(crate) fn update(&mut self, written: &TreeUpdateBatch) {
-        for stale in &written.stale_node_index_batch {
-            if self.young.remove(&stale.node_key).is_none() {
-                self.old.remove(&stale.node_key);
+    pub(crate) fn update(&mut self, written: Written) {
+        for place in &written.stale {
+            match self.young.remove(place) {
+                Some(node) => self.bytes -= place.len() + node.len() + NODE_WEIGHT,
+                None => drop(self.old.remove(place)),
             }
         }
-        let inner = written.node_batch.nodes().iter().filter(|(_, node)| matches!(node, Node::Internal(_)));
-        self.young.extend(inner.map(|(key, node)| (key.clone(), node.clone())));
-        if self.young.len() > MAX_YOUNG {
+        for (place, node) in written.nodes.into_iter().filter(|(_, node)| node.first() == Some(&INNER)) {
+            self.bytes += place.len() + node.len() + NODE_WEIGHT;
+            self.young.insert(place, node);
+        }
+        if self.bytes > MAX_YOUNG {
             self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
         }
     }
 }
 
-/// Nodes of one half: some 16 MB.
-const MAX_YOUNG: usize = 16_384;
+/// Bytes of one half: 16 MiB.
+const MAX_YOUNG: usize = 16 << 20;
+
+/// About what a node takes beside its place and itself.
+const NODE_WEIGHT: usize = 80;
+
+/// The first byte of an inner node, as it is stored.
+const INNER: u8 = 1;
 
 /// Nodes that are at hand, and the store's.
 struct Recent<'a> {
@@ -459,9 +493,10 @@ struct Recent<'a> {
 
 impl TreeReader for Recent<'_> {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        match self.recent.get(key) {
-            Some(node) => Ok(Some(node.clone())),
-            None => self.nodes.get_node_option(key),
+        let place = node_key(key);
+        match self.recent.get(&place) {
+            Some(node) => Ok(Some(borsh::from_slice(node)?)),
+            None => self.nodes.get(&place),
         }
     }
 

@@ -161,6 +161,7 @@ fn reference(length: u64) -> Vec<Block> {
 /// Runs until the crash and says which height was promised to be durable; `None` before the genesis was.
 fn run(disk: &Disk, blocks: &[Block], follower: bool, random: &mut ChaCha8Rng) -> Option<u64> {
     let ledger = open(disk).ok()?;
+    ledger.keep_changes(ROOMS[random.next_u32() as usize % ROOMS.len()]);
     let mut promised = ledger.durable_height();
     for block in &blocks[promised as usize..] {
         let committed = match follower {

@@ -173,8 +173,10 @@ proptest! {
         before in prop::collection::vec(prop::collection::vec(step(), 1..12), 1..14),
         after in prop::collection::vec(prop::collection::vec(step(), 1..8), 1..6),
         (head, own, back) in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u64..4),
+        rooms in [prop::sample::select(&ROOMS), prop::sample::select(&ROOMS)],
     ) {
         let source = memory();
+        source.keep_changes(rooms[0]);
         let (mut nonce, mut turns) = (0, 0);
         grow(&source, &before, &mut nonce, &mut turns);
         let newest = source.head().height;
@@ -184,6 +186,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger");
         let ledger = open(&path);
+        ledger.keep_changes(rooms[1]);
         for block in source.blocks(1, usize::MAX).unwrap().iter().take(own.index(height as usize)) {
             ledger.apply(block, u64::MAX - 1_000_000, false).unwrap();
         }
@@ -200,7 +203,7 @@ proptest! {
         same(&source, &ledger, height);
         // A transaction of the last hour is known, and cannot come again.
         let last = source.entries(source.header(height).unwrap().unwrap().log_size - 1, 1).unwrap().remove(0);
-        prop_assert_eq!(ledger.known(&[last.transaction.id()]).unwrap(), [true]);
+        prop_assert_eq!(ledger.known(&[(last.transaction.id(), last.transaction.transaction.expires)]).unwrap(), [true]);
         // It opens again, and hands on a snapshot of its own, as soon as it has an hour.
         drop(ledger);
         let ledger = open(&path);
@@ -497,9 +500,14 @@ fn a_cut_leaves_the_old_ledger_or_the_new() {
 
 #[test]
 fn pruning_changes_nothing_that_is_computed() {
+    ROOMS.into_iter().for_each(prune_with);
+}
+
+fn prune_with(room: usize) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ledger");
     let (whole, pruned) = (original(), open(&path));
+    pruned.keep_changes(room);
     pruned.keep_states(5);
     for block in whole.blocks(1, usize::MAX).unwrap() {
         pruned.apply(&block, u64::MAX - 1_000_000, false).unwrap();

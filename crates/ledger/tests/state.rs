@@ -20,8 +20,10 @@ proptest! {
     #[test]
     fn presence_and_absence_at_every_height(
         blocks in prop::collection::vec(prop::collection::vec((0u8..12, prop::option::of(any::<u8>())), 1..8), 1..8),
+        room in prop::sample::select(&ROOMS),
     ) {
         let ledger = memory();
+        ledger.keep_changes(room);
         let mut model = BTreeMap::new();
         let mut history = vec![model.clone()];
         let mut nonce = 0;

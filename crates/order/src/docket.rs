@@ -181,7 +181,7 @@ impl Docket {
             self.arrivals.send_modify(|count| *count += 1);
         }
         // After they are written down: what is executed from here on finds them.
-        self.settle_known(&passing.iter().map(VerifiedTransaction::id).collect::<Vec<_>>());
+        self.settle_known(&passing.iter().map(named).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -197,11 +197,12 @@ impl Docket {
 
     /// Transactions among these that this node does not have yet, waiting or ordered.
     pub(crate) fn unknown(&self, bundle: Vec<SignedTransaction>) -> Vec<SignedTransaction> {
-        let ids: Vec<Digest> = bundle.iter().map(SignedTransaction::id).collect();
-        let Ok(known) = self.ledger.known(&ids) else { return vec![] };
+        let named = |signed: &SignedTransaction| (signed.id(), signed.transaction.expires);
+        let named: Vec<(Digest, u64)> = bundle.iter().map(named).collect();
+        let Ok(known) = self.ledger.known(&named) else { return vec![] };
         let pool = self.pool();
-        let fresh = bundle.into_iter().zip(ids).zip(known);
-        fresh.filter(|((_, id), known)| !known && !pool.holds(id)).map(|((signed, _), _)| signed).collect()
+        let fresh = bundle.into_iter().zip(named).zip(known);
+        fresh.filter(|((_, (id, _)), known)| !known && !pool.holds(id)).map(|((signed, _), _)| signed).collect()
     }
 
     /// Checks and keeps bundles that the validator at `origin` passed on. `now` in Unix milliseconds.
@@ -217,7 +218,7 @@ impl Docket {
             // Clocks differ: what is merely too early or too late is nobody's offence.
             let timely: Vec<_> =
                 bundle.into_iter().filter(|transaction| transaction.check_expiry(now).is_ok()).collect();
-            ids.extend(timely.iter().map(VerifiedTransaction::id));
+            ids.extend(timely.iter().map(named));
             // A flood ends here; its sender proposes it itself, or not.
             let _ = self.pool().insert(origin, timely);
         }
@@ -232,9 +233,9 @@ impl Docket {
     }
 
     /// Whatever was executed and is on disk while it came in waits no longer.
-    fn settle_known(&self, ids: &[Digest]) {
-        let Ok(known) = self.ledger.known(ids) else { return };
-        let known: Vec<Digest> = ids.iter().zip(known).filter_map(|(id, known)| known.then_some(*id)).collect();
+    fn settle_known(&self, named: &[(Digest, u64)]) {
+        let Ok(known) = self.ledger.known(named) else { return };
+        let known: Vec<Digest> = named.iter().zip(known).filter_map(|((id, _), known)| known.then_some(*id)).collect();
         if known.is_empty() {
             return;
         }
@@ -439,6 +440,11 @@ impl Docket {
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As [`Ledger::known`] asks for it.
+fn named(transaction: &VerifiedTransaction) -> (Digest, u64) {
+    (transaction.id(), transaction.transaction().expires)
 }
 
 /// How far the ledger has executed the slates of an epoch's validators, whose ordering began after block `base`: the newest slate's

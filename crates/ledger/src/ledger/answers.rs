@@ -111,12 +111,21 @@ impl Ledger {
         store::executed(&self.database().begin_read()?)
     }
 
-    /// Which of these transactions are on the ledger.
+    /// Which of these transactions, each by its identity and when it expires, are on the ledger.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn known(&self, ids: &[Digest]) -> Result<Vec<bool>, Error> {
-        self.reading()?.known(ids)
+    pub fn known(&self, transactions: &[(Digest, u64)]) -> Result<Vec<bool>, Error> {
+        let may_hold: Vec<bool> = {
+            let seen = self.seen();
+            transactions.iter().map(|(id, expires)| seen.may_hold(id, *expires)).collect()
+        };
+        if !may_hold.contains(&true) {
+            return Ok(may_hold);
+        }
+        let reading = self.reading()?;
+        let known = |((id, _), may): (&(Digest, u64), bool)| Ok(may && reading.index(id)?.is_some());
+        transactions.iter().zip(may_hold).map(known).collect()
     }
 
     /// The last block that [`Ledger::execute`] made from a place up to `place`, as `(its place, height)`.

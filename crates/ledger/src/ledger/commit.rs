@@ -1,14 +1,13 @@
 //! Stores a block: all of it or nothing.
 
 use crypto::{Digest, merkle, merkle::Frontier};
-use jmt::storage::TreeUpdateBatch;
 use redb::{Database, Durability, ReadableTable as _};
 use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::pending::{self, PART, Taken};
-use crate::state::{self, Change};
+use crate::state::{self, Change, Written};
 use crate::store::{
     COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
     RECENT, STALE, STATE, TREE, decode,
@@ -21,7 +20,7 @@ pub(super) struct Prepared {
     pub(super) ids: Vec<Digest>,
     pub(super) entries: Vec<Committed>,
     pub(super) changes: Vec<Change>,
-    pub(super) nodes: TreeUpdateBatch,
+    pub(super) nodes: Written,
     pub(super) subtrees: Vec<(u32, u64, Digest)>,
     pub(super) frontier: Frontier,
     /// In force from the next block on.
@@ -38,7 +37,7 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let mut overlay = Overlay::new(&Empty);
     overlay.write(writes);
     let epoch = epoch(application, &overlay)?;
-    let changes = overlay.into_changes().into_iter().map(|(key, new)| Change { key, old: None, new });
+    let changes = overlay.into_changes().0.into_iter().map(|(key, new)| Change { key, old: None, new });
     let changes: Vec<_> = changes.filter(|change| change.new.is_some()).collect();
     let (state_root, nodes) = state::found(&changes)?;
     let chain = genesis.chain();
@@ -122,13 +121,12 @@ pub(super) fn store_block(
             }
         }
         let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);
-        for (key, node) in block.nodes.node_batch.nodes() {
-            let node = borsh::to_vec(node).expect("writing to a Vec cannot fail");
-            nodes.insert(state::node_key(key).as_slice(), node.as_slice())?;
+        for (place, node) in &block.nodes.nodes {
+            nodes.insert(place.as_slice(), &**node)?;
         }
         // All of them are stale since this very block.
-        let stale = block.nodes.stale_node_index_batch.iter().map(|one| state::node_key(&one.node_key).into());
-        stales.insert(height, wire::to_vec(&stale.collect::<Vec<Bytes>>()).as_slice())?;
+        let stale: Vec<Bytes> = block.nodes.stale.iter().map(|place| place.clone().into()).collect();
+        stales.insert(height, wire::to_vec(&stale).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
         if let Some(oldest) = height.checked_sub(states) {
             if states != HISTORY {

@@ -11,6 +11,7 @@ use crypto::merkle::Frontier;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable};
 
 use super::{CACHE, Ledger, Tip};
+use crate::seen::Seen;
 use crate::snapshot::fold;
 use crate::state::{StoredNode, node_place};
 use crate::store::{
@@ -116,6 +117,7 @@ impl Ledger {
             fs::rename(staged, path)?;
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent)?.sync_all()?;
+            *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Seen::after(header.height, header.time);
             self.publish(header.height, &new.pending);
             let old = {
                 let mut current = self.database.write().unwrap_or_else(PoisonError::into_inner);

@@ -102,6 +102,9 @@ pub(crate) fn verified(signed: SignedTransaction) -> VerifiedTransaction {
     VerifiedTransaction::verify(signed, &genesis().chain()).expect("the tests sign well")
 }
 
+/// Rooms for changes that are not at their places, from none to all that the tests make.
+pub(crate) const ROOMS: [usize; 4] = [0, 600, 6_000, 64 << 20];
+
 pub(crate) fn memory() -> Ledger {
     Ledger::open_backend(redb::backends::InMemoryBackend::new(), Arc::new(Map), genesis()).expect("memory suffices")
 }
