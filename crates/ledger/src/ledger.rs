@@ -525,13 +525,14 @@ impl Ledger {
         forget();
         let height = prepared.header.height;
         let mut pending = tip.pending.clone();
-        pending.add(&prepared.changes, &prepared.ids, &prepared.entries);
+        let row = Arc::new(prepared.row());
+        pending.add(&row)?;
         let changed = prepared.changes.len() + prepared.ids.len();
         let taken = pending.take(height, changed, self.room.load(Ordering::Acquire));
         self.seen.write().unwrap_or_else(PoisonError::into_inner).add(prepared.header.time, &prepared.ids);
         self.publish(height, &pending);
         let states = self.states.load(Ordering::Acquire);
-        store_block(&self.database(), &prepared, &taken, None, (durable, states))?;
+        store_block(&self.database(), &prepared, (&row, &taken), None, (durable, states))?;
         forget();
         let Prepared { header, entries, frontier, epoch, nodes, turns, .. } = prepared;
         if durable {

@@ -5,25 +5,29 @@
 //! than there is room for, each block takes some of them to their places, in the order of their keys: those that share a page are
 //! there at the same time. Who reads looks here first.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::mem;
-use std::ops::Bound::{self, Unbounded};
+use std::ops::Bound::{self, Included, Unbounded};
 use std::sync::Arc;
 
 use crypto::Digest;
 use imbl::OrdMap;
+use minicbor::data::Type;
 use minicbor::encode::Write as _;
 use minicbor::{Decoder, Encoder};
 use redb::{ReadTransaction, ReadableTable, TableError};
 
+use crate::Error;
 use crate::state::Change;
 use crate::store::{self, ENTRIES, RECENT};
-use crate::{Committed, Error};
 
 /// Changes that are not at their places yet. A clone is a snapshot, and costs nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Pending {
     ids: OrdMap<[u8; 32], u64>,
-    records: OrdMap<Key, Value>,
+    /// With what each weighs.
+    records: OrdMap<Record, usize>,
     /// What both weigh.
     bytes: usize,
     next: Next,
@@ -31,15 +35,64 @@ pub(crate) struct Pending {
     began: u64,
 }
 
-type Key = Arc<[u8]>;
-/// None where the record is removed.
-type Value = Option<Arc<[u8]>>;
+/// A record as the newest block that changed it has it: a part of its row.
+#[derive(Clone)]
+pub(crate) struct Record {
+    row: Arc<Vec<u8>>,
+    key: Part,
+    /// None where it is removed.
+    value: Option<Part>,
+}
+
+/// Where it begins and ends.
+type Part = (u32, u32);
+
+impl Record {
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.row[self.key.0 as usize..self.key.1 as usize]
+    }
+
+    /// None where it is removed.
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.value.map(|(from, to)| &self.row[from as usize..to as usize])
+    }
+
+    fn weight(&self) -> usize {
+        self.key().len() + self.value().map_or(0, <[u8]>::len) + WEIGHT
+    }
+}
+
+impl Borrow<[u8]> for Record {
+    fn borrow(&self) -> &[u8] {
+        self.key()
+    }
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Record {}
+
+impl PartialOrd for Record {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Record {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(other.key())
+    }
+}
 
 /// Where a pass over all keys goes on: at this one or the next that there is.
 #[derive(Clone)]
 enum Next {
     Id([u8; 32]),
-    Record(Key),
+    Record(Vec<u8>),
 }
 
 impl Default for Next {
@@ -52,7 +105,7 @@ impl Default for Next {
 #[derive(Default)]
 pub(crate) struct Taken {
     /// In order.
-    pub(crate) records: Vec<(Key, Value)>,
+    pub(crate) records: Vec<Record>,
     /// In order.
     pub(crate) ids: Vec<([u8; 32], u64)>,
     /// A pass is over: what this block and those before it changed is at its place with this.
@@ -79,35 +132,31 @@ impl Pending {
             {
                 continue;
             }
-            let (first, ids, changes) = decode(&row).map_err(|_| Error::Damaged("a block's changes"))?;
+            let row = Arc::new(mem::take(&mut row));
+            let (first, ids, records) = decode(&row).map_err(|_| Error::Damaged("a block's changes"))?;
             for (id, index) in ids.iter().zip(first..) {
                 // Those that were pruned since are not to come back.
                 if index >= kept.index || entries.get(index)?.is_some() {
                     pending.set_id(*id, index);
                 }
             }
-            changes.into_iter().for_each(|(key, value)| pending.set(key, value));
-            row.clear();
+            records.into_iter().for_each(|record| pending.set(record));
         }
         Ok(pending)
     }
 
-    /// Adds what the next block changed.
-    pub(crate) fn add(&mut self, changes: &[Change], ids: &[Digest], entries: &[Committed]) {
-        for Change { key, new, .. } in changes {
-            self.set(key.as_slice().into(), new.as_deref().map(Into::into));
-        }
-        for (id, entry) in ids.iter().zip(entries) {
-            self.set_id(*id.as_bytes(), entry.index);
-        }
+    /// Adds what the next block changed: its [row](encode).
+    pub(crate) fn add(&mut self, row: &Arc<Vec<u8>>) -> Result<(), Error> {
+        let (first, ids, records) = decode(row).map_err(|_| Error::Damaged("a block's changes"))?;
+        ids.iter().zip(first..).for_each(|(id, index)| self.set_id(*id, index));
+        records.into_iter().for_each(|record| self.set(record));
+        Ok(())
     }
 
-    fn set(&mut self, key: Key, value: Value) {
-        let bytes = key.len();
-        self.bytes += weight(bytes, value.as_deref());
-        if let Some(old) = self.records.insert(key, value) {
-            self.bytes -= weight(bytes, old.as_deref());
-        }
+    fn set(&mut self, record: Record) {
+        let weight = record.weight();
+        let before = self.records.insert(record, weight).unwrap_or(0);
+        self.bytes = self.bytes + weight - before;
     }
 
     fn set_id(&mut self, id: [u8; 32], index: u64) {
@@ -133,24 +182,26 @@ impl Pending {
                     }
                     // Whatever has this very place was taken.
                     let end = self.ids.range(from..).next().map(|(id, _)| Next::Id(*id));
-                    self.next = end.unwrap_or_else(|| Next::Record([].into()));
+                    self.next = end.unwrap_or_else(|| Next::Record(vec![]));
                     taken.ids.extend(found);
                 }
                 Next::Record(from) => {
                     let mut over = self.bytes - room;
                     let mut found = Vec::new();
-                    for (key, value) in self.records.range(from.clone()..).take(left) {
+                    for (record, weight) in
+                        self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
+                    {
                         if over == 0 {
                             break;
                         }
-                        over = over.saturating_sub(weight(key.len(), value.as_deref()));
-                        found.push((key.clone(), value.clone()));
+                        over = over.saturating_sub(*weight);
+                        found.push(record.clone());
                     }
-                    for (key, value) in &found {
-                        self.records.remove(key);
-                        self.bytes -= weight(key.len(), value.as_deref());
+                    for record in &found {
+                        self.bytes -= self.records.remove(record.key()).unwrap_or(0);
                     }
-                    let end = self.records.range(from..).next().map(|(key, _)| Next::Record(key.clone()));
+                    let end = self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).next();
+                    let end = end.map(|(record, _)| Next::Record(record.key().to_vec()));
                     self.next = end.unwrap_or_else(|| {
                         taken.through = Some(mem::replace(&mut self.began, height));
                         Next::default()
@@ -176,12 +227,12 @@ impl Pending {
 
     /// What became of a key, if anything did: its value, or none where it is removed.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        self.records.get(key).map(|value| value.as_deref())
+        self.records.get_key_value(key).map(|(record, _)| record.value())
     }
 
     /// All changed keys from a bound on, in order, with their values.
     pub(crate) fn range<'a>(&'a self, from: Bound<&'a [u8]>) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        self.records.range::<_, [u8]>((from, Unbounded)).map(|(key, value)| (&**key, value.as_deref()))
+        self.records.range::<_, [u8]>((from, Unbounded)).map(|(record, _)| (record.key(), record.value()))
     }
 }
 
@@ -226,38 +277,40 @@ pub(crate) fn encode(changes: &[Change], ids: &[Digest], first: u64) -> Vec<u8> 
     bytes
 }
 
-type Row = (u64, Vec<[u8; 32]>, Vec<(Key, Value)>);
+/// First leaf, identities, records.
+type Row<'a> = (u64, &'a [[u8; 32]], Vec<Record>);
 
-fn decode(bytes: &[u8]) -> Result<Row, minicbor::decode::Error> {
+fn decode(row: &Arc<Vec<u8>>) -> Result<Row<'_>, minicbor::decode::Error> {
     let wrong = || minicbor::decode::Error::message("a block's changes");
-    let mut decoder = Decoder::new(bytes);
+    let mut decoder = Decoder::new(row);
     if decoder.array()? != Some(3) {
         return Err(wrong());
     }
     let first = decoder.u64()?;
     let (ids, rest) = decoder.bytes()?.as_chunks::<32>();
     let count = decoder.array()?.filter(|count| rest.is_empty() && count.is_multiple_of(2)).ok_or_else(wrong)?;
-    let mut changes = Vec::new();
+    let part = |decoder: &mut Decoder<'_>| {
+        let bytes = decoder.bytes()?.len();
+        let end = u32::try_from(decoder.position()).map_err(|_| wrong())?;
+        Ok::<_, minicbor::decode::Error>((end - bytes as u32, end))
+    };
+    let mut records = Vec::new();
     for _ in 0..count / 2 {
-        let key = decoder.bytes()?.into();
+        let key = part(&mut decoder)?;
         let value = match decoder.datatype()? {
-            minicbor::data::Type::Null => {
+            Type::Null => {
                 decoder.null()?;
                 None
             }
-            _ => Some(decoder.bytes()?.into()),
+            _ => Some(part(&mut decoder)?),
         };
-        changes.push((key, value));
+        records.push(Record { row: row.clone(), key, value });
     }
-    Ok((first, ids.to_vec(), changes))
-}
-
-fn weight(key: usize, value: Option<&[u8]>) -> usize {
-    key + value.map_or(0, <[u8]>::len) + WEIGHT
+    Ok((first, ids, records))
 }
 
 /// Bytes of the store's records of a block's changes: each fills a page.
-pub(crate) const PART: usize = 3_800;
+pub(crate) const PIECE: usize = 3_800;
 
 /// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB.
 pub(crate) const ROOM: usize = 64 << 20;

@@ -262,8 +262,10 @@ fn key_hash(key: &[u8]) -> KeyHash {
 
 /// A node's place in the store: version big-endian, then one byte for each nibble of its path.
 pub(crate) fn node_key(key: &NodeKey) -> Vec<u8> {
-    let mut bytes = key.version().to_be_bytes().to_vec();
-    bytes.extend(key.nibble_path().nibbles().map(u8::from));
+    let path = key.nibble_path();
+    let mut bytes = Vec::with_capacity(8 + path.num_nibbles());
+    bytes.extend(key.version().to_be_bytes());
+    bytes.extend(path.nibbles().map(u8::from));
     bytes
 }
 

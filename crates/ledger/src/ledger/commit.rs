@@ -6,7 +6,7 @@ use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
-use crate::pending::{self, PART, Taken};
+use crate::pending::{self, PIECE, Taken};
 use crate::state::{self, Change, Written};
 use crate::store::{
     COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
@@ -29,6 +29,13 @@ pub(super) struct Prepared {
     pub(super) turns: bool,
     /// Where its transactions stood in an order made elsewhere.
     pub(super) place: Option<u64>,
+}
+
+impl Prepared {
+    /// What it changes, as it is stored and kept in memory.
+    pub(super) fn row(&self) -> Vec<u8> {
+        pending::encode(&self.changes, &self.ids, self.entries.first().map_or(0, |entry| entry.index))
+    }
 }
 
 /// Stores the genesis.
@@ -55,14 +62,14 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let (ids, entries, subtrees) = (vec![], vec![], vec![]);
     let prepared =
         Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true, place: None };
-    store_block(database, &prepared, &Taken::default(), Some(genesis), (true, HISTORY))
+    store_block(database, &prepared, (&prepared.row(), &Taken::default()), Some(genesis), (true, HISTORY))
 }
 
 /// Stores a block in one transaction with what it takes to its place, all of it or nothing, and keeps so many states before it.
 pub(super) fn store_block(
     database: &Database,
     block: &Prepared,
-    taken: &Taken,
+    (row, taken): (&[u8], &Taken),
     genesis: Option<&Genesis>,
     (durable, states): (bool, u64),
 ) -> Result<(), Error> {
@@ -92,8 +99,7 @@ pub(super) fn store_block(
             entries.insert(entry.index, entry.to_bytes().as_slice())?;
         }
         let mut recent = write.open_table(RECENT)?;
-        let row = pending::encode(&block.changes, &block.ids, block.entries.first().map_or(0, |entry| entry.index));
-        for (part, at) in row.chunks(PART).zip(0..) {
+        for (part, at) in row.chunks(PIECE).zip(0..) {
             recent.insert((height, at), part)?;
         }
         if let Some(through) = taken.through {
@@ -103,10 +109,10 @@ pub(super) fn store_block(
         for (id, index) in &taken.ids {
             ids.insert(id, index)?;
         }
-        for (key, value) in &taken.records {
-            match value {
-                Some(value) => state.insert(&**key, &**value)?,
-                None => state.remove(&**key)?,
+        for record in &taken.records {
+            match record.value() {
+                Some(value) => state.insert(record.key(), value)?,
+                None => state.remove(record.key())?,
             };
         }
         let mut tree = write.open_table(TREE)?;
