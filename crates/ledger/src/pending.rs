@@ -323,3 +323,91 @@ const ID_WEIGHT: usize = 80;
 
 /// What a block may take to its place however few changes it has.
 const LEAST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change() -> impl Strategy<Value = (Vec<u8>, Option<Vec<u8>>)> {
+        (prop::collection::vec(0u8..3, 1..4), prop::option::of(prop::collection::vec(any::<u8>(), 0..300)))
+    }
+
+    type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+    /// What one reads: what is pending, else what is placed.
+    fn read(pending: &Pending, placed: &Map) -> Map {
+        let newer = pending.range(Unbounded).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        placed.clone().into_iter().chain(newer).filter(|(_, value)| value.is_some()).collect()
+    }
+
+    proptest! {
+        /// Whatever the room: what is pending over what is placed is what was written; no more is pending than there is room for,
+        /// and what the rows that are left say, over what is placed, is the same.
+        #[test]
+        fn changes_are_read_wherever_they_are(
+            blocks in prop::collection::vec(prop::collection::vec(change(), 0..30), 1..30),
+            room in 0usize..6_000,
+        ) {
+            let (mut pending, mut placed, mut written) = (Pending::default(), Map::new(), Map::new());
+            let (mut placed_ids, mut rows) = (BTreeMap::new(), BTreeMap::new());
+            let mut first = 0;
+            for (height, block) in (1..).zip(blocks) {
+                let block: Map = block.into_iter().collect();
+                let ids: Vec<Digest> = block.iter().map(|change| crypto::sha256(&[&wire::to_vec(&(height, &change.0))])).collect();
+                let changes: Vec<_> =
+                    block.iter().map(|(key, new)| Change { key: key.clone(), old: None, new: new.clone() }).collect();
+                let row = Arc::new(encode(&changes, &ids, first));
+                let before = pending.clone();
+                let (old, old_placed) = (read(&before, &placed), placed.clone());
+                pending.add(&row).unwrap();
+                rows.insert(height, row);
+                written.extend(block);
+                let taken = pending.take(height, 2 * ids.len(), room);
+                let keys: Vec<_> = taken.records.iter().map(|record| record.key().to_vec()).collect();
+                placed.extend(taken.records.iter().map(|one| (one.key().to_vec(), one.value().map(<[u8]>::to_vec))));
+                placed_ids.extend(taken.ids);
+                if let Some(through) = taken.through {
+                    rows.retain(|height, _| *height > through);
+                }
+                let now = written.clone().into_iter().filter(|(_, value)| value.is_some()).collect::<Map>();
+                prop_assert_eq!(&read(&pending, &placed), &now);
+                for (key, value) in &written {
+                    let found = pending.get(key).map_or_else(|| placed.get(key).cloned().flatten(), |new| new.map(<[u8]>::to_vec));
+                    prop_assert_eq!(&found, value);
+                }
+                // A block's changes are few: there is room for them at once.
+                prop_assert!(pending.bytes <= room || keys.len() + ids.len() >= LEAST);
+                // Who reads from before goes on as before.
+                prop_assert_eq!(read(&before, &old_placed), old);
+                for (id, index) in ids.iter().zip(first..) {
+                    let found = pending.index(id).or_else(|| placed_ids.get(id.as_bytes()).copied());
+                    prop_assert_eq!(found, Some(index));
+                }
+                first += ids.len() as u64;
+                let mut again = Pending::default();
+                rows.values().for_each(|row| again.add(row).unwrap());
+                prop_assert_eq!(&read(&again, &placed), &now);
+            }
+            // All identities are somewhere, and the weight is what is there.
+            prop_assert_eq!(pending.ids.len() + placed_ids.len(), first as usize);
+            let weight = pending.records.iter().map(|(record, weight)| { assert_eq!(record.weight(), *weight); *weight });
+            prop_assert_eq!(pending.bytes, weight.sum::<usize>() + pending.ids.len() * ID_WEIGHT);
+        }
+
+        /// A row that is damaged is refused, and never more than its own bytes are read.
+        #[test]
+        fn damaged_rows_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), at in any::<prop::sample::Index>()) {
+            let _ = decode(&Arc::new(bytes));
+            let changes = [Change { key: vec![1; 3], old: None, new: Some(vec![2; 9]) }, Change { key: vec![2], old: None, new: None }];
+            let row = encode(&changes, &[crypto::sha256(&[b"one"])], 7);
+            let whole = Arc::new(row.clone());
+            let (first, ids, records) = decode(&whole).unwrap();
+            prop_assert_eq!((first, ids.len(), records.len()), (7, 1, 2));
+            prop_assert!(decode(&Arc::new(row[..at.index(row.len())].to_vec())).is_err());
+        }
+    }
+}

@@ -76,3 +76,42 @@ const IDS: usize = 1 << 19;
 
 /// A stretch is 1 MiB.
 const WORDS: usize = IDS / 4;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(number: u64) -> Digest {
+        crypto::sha256(&[&number.to_be_bytes()])
+    }
+
+    proptest! {
+        /// Whatever could come again is said to be there; a new transaction mostly is not.
+        #[test]
+        fn nothing_that_could_come_again_is_missed(
+            height in 0u64..2,
+            blocks in prop::collection::vec((0u64..EXPIRY_WINDOW, prop::collection::vec(1..=EXPIRY_WINDOW, 1..20)), 1..30),
+        ) {
+            let mut time = EXPIRY_WINDOW;
+            let mut seen = Seen::after(height, time);
+            // One of before it began, where there were blocks.
+            let mut all: Vec<(Digest, u64)> = (0..height).map(|_| (id(u64::MAX), time + EXPIRY_WINDOW)).collect();
+            let mut new = 0;
+            for (step, lives) in blocks {
+                time += step;
+                let block: Vec<_> = lives.iter().map(|life| { new += 1; (id(new), time + life) }).collect();
+                seen.add(time, &block.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+                all.extend(block);
+                for (id, expires) in &all {
+                    prop_assert!(seen.may_hold(id, *expires));
+                }
+                let taken = (0..1_000).filter(|other| seen.may_hold(&id(1 << 32 | other), time + EXPIRY_WINDOW));
+                let taken = taken.count();
+                prop_assert!(taken < 10 || height == 1 && time == EXPIRY_WINDOW, "{} of a thousand", taken);
+                prop_assert!(seen.stretches.len() <= 5);
+            }
+        }
+    }
+}
