@@ -207,7 +207,7 @@ const NODE_KEY: &str = "node";
 /// Transactions of one submission, at most.
 const MOST: usize = 64;
 /// Submissions at once at each validator, where the rate is what they take.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 8;
 /// Between two submissions at a rate.
 const BEAT: Duration = Duration::from_millis(10);
 /// Characters of a record's name.
