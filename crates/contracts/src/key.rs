@@ -10,6 +10,9 @@ pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
 pub(crate) const ASSETS: &str = "asset/";
 pub(crate) const CONTRACTS: &str = "contract/";
+pub(crate) const REQUESTS: &str = "request/";
+/// Operators', nodes' and cosigners' keys.
+pub(crate) const MEMBER_KEYS: &str = "member-key/";
 pub(crate) const INSTALLED: &str = "module/installed/";
 pub(crate) const VERIFIERS: &str = "verifier/registered/";
 /// How many verifiers were ever registered.
@@ -49,7 +52,7 @@ pub(crate) fn member(name: &str) -> String {
 
 /// Whose key: operators', nodes' and cosigners' keys.
 pub(crate) fn member_key(key: &PublicKey) -> String {
-    format!("member-key/{key}")
+    format!("{MEMBER_KEYS}{key}")
 }
 
 /// The member whose node has a TLS key.
@@ -252,7 +255,7 @@ pub(crate) fn version(version: &ContractVersion) -> String {
 }
 
 pub(crate) fn request(id: &Digest) -> String {
-    format!("request/{id}")
+    format!("{REQUESTS}{id}")
 }
 
 pub(crate) fn requests_of(requester: &PublicKey) -> String {
