@@ -276,6 +276,21 @@ pub fn next_trigger(state: &dyn State) -> Result<Option<Trigger>, Error> {
     Ok(page(state, key::DUE, None, 1)?.items.into_iter().next())
 }
 
+/// Which contract's window begins or ends next, or which request does, due or not.
+pub fn next_deadline(state: &dyn State) -> Result<Option<Trigger>, Error> {
+    Ok(page(state, key::DEADLINES, None, 1)?.items.into_iter().next())
+}
+
+/// When a request ends if nobody decides it before, Unix milliseconds: the first moment too late. None where it is decided, or has no such time.
+pub fn deadline(state: &dyn State, request: &Digest) -> Result<Option<u64>, Error> {
+    get(state, &key::deadline_of(request))
+}
+
+/// Whether the ledger told that a contract's window has ended, and not since that it began.
+pub fn has_ended(state: &dyn State, contract: &Digest) -> Result<bool, Error> {
+    Ok(get::<u64>(state, &key::ended(contract))?.is_some())
+}
+
 /// What contract in WebAssembly the ledger calls next, due or not.
 pub fn next_alarm(state: &dyn State) -> Result<Option<Alarm>, Error> {
     Ok(page(state, key::RINGING, None, 1)?.items.into_iter().next())

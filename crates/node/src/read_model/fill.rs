@@ -193,6 +193,7 @@ impl Filling {
         let first = read::version(&*self.view, &ContractVersion { contract: contract.id, version: 1 })?;
         let made_at = first.ok_or(ReadModelError::Damaged("a contract without its first version"))?.since;
         let status = match contract.standing {
+            Standing::Active if read::has_ended(&*self.view, &contract.id)? => "ended",
             Standing::Active => ACTIVE,
             Standing::Suspended => "suspended",
             Standing::Revoked => "revoked",

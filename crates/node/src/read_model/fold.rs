@@ -253,6 +253,9 @@ impl Batch {
             }
             "contract.suspended" => self.change(ObjectKind::Contract, subject, change("suspended")),
             "contract.resumed" => self.change(ObjectKind::Contract, subject, change(ACTIVE)),
+            // What is suspended stays so, whatever its window.
+            "contract.begun" if detail == ACTIVE => self.change(ObjectKind::Contract, subject, change(ACTIVE)),
+            "contract.ended" if detail == ACTIVE => self.change(ObjectKind::Contract, subject, change("ended")),
             "contract.revoked" => self.change(ObjectKind::Contract, subject, change("revoked")),
             "request.applied" => {
                 let request = object(ObjectKind::Request, change("pending"));
@@ -266,7 +269,9 @@ impl Batch {
                 self.link(ObjectKind::Request, subject, signed(entry.index), &targets);
             }
             "request.allowed" => self.change(ObjectKind::Request, subject, change("allowed")),
-            "request.refused" | "request.declined" => self.change(ObjectKind::Request, subject, refused(detail)),
+            "request.refused" | "request.declined" | "request.expired" => {
+                self.change(ObjectKind::Request, subject, refused(detail));
+            }
             "request.objected" => self.change(ObjectKind::Request, subject, refused(code::OBJECTED.code)),
             "request.cancelled" => self.change(ObjectKind::Request, subject, change("cancelled")),
             "request.done" => self.change(ObjectKind::Request, subject, change("done")),

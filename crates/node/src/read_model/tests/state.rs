@@ -1,9 +1,12 @@
 //! Models that are made from a state: whatever happened before, they say what events would have said, as far as a state can.
 
-use contracts::message::{Action, AssetRegister, Ballot, OrderingBegin, OrderingSeat, Propose, Recover, recovery};
+use contracts::message::{
+    Action, AssetRegister, Ballot, Deadlines, OrderingBegin, OrderingSeat, Parameters, Propose, Recover, recovery,
+};
 use contracts::record::ProposalPhase;
 use crypto::Label;
 use ledger::Kept;
+use policy::{Terms, Window};
 
 use super::world::{HOSPITALS, HOUR, asset, key};
 use super::*;
@@ -51,13 +54,19 @@ fn random(seed: u64) -> Story {
     }
     let epoch = read::epoch(&world.state).unwrap().number;
     world.send(&keys(FOUNDER).operator, "ordering.begin", &OrderingBegin { epoch }).unwrap();
-    world.send(&keys(FOUNDER).operator, "governance.begin", &contracts::DEFAULT_PARAMETERS).unwrap();
+    let deadlines = Some(Deadlines { undecided: 30_000 });
+    let parameters = Parameters { deadlines, ..contracts::DEFAULT_PARAMETERS };
+    world.send(&keys(FOUNDER).operator, "governance.begin", &parameters).unwrap();
     let (mut contracts, mut requests) = (Vec::new(), Vec::new());
     for step in 0..70 {
         // Much of it is refused: that is on the ledger too.
         let (contract, request) = (chance.one(&contracts), chance.one(&requests));
         match (chance.next(14), contract, request) {
-            (0 | 1, _, _) => contracts.extend(world.offer("northgate", world.release_terms())),
+            (0, _, _) => contracts.extend(world.offer("northgate", world.release_terms())),
+            (1, _, _) => {
+                let window = Window { not_before: START - HOUR, not_after: START + 20_000 };
+                contracts.extend(world.offer("northgate", Terms { window, ..world.release_terms() }));
+            }
             (2..=4, Some(contract), _) => requests.extend(world.apply(&[contract])),
             (5, _, Some(request)) => drop(world.judge(&request, "minimum_group_too_small")),
             (6, _, Some(request)) => drop(world.send(&researcher(), "requests.cancel", &Cancel { request })),
@@ -114,6 +123,10 @@ fn random(seed: u64) -> Story {
     }
     story.world = world;
     story.tell(usize::MAX);
+    // What nobody decided, and whose window is over, has ended by then.
+    story.later = 60_000;
+    story.world.now += story.later;
+    story.go_on(4);
     story
 }
 
@@ -237,7 +250,7 @@ async fn what_the_state_says_is_what_events_said() {
     for (kind, statuses) in [
         (Member, &["active", "suspended", "removed", "recovering"][..]),
         (Asset, &["active", "retired"]),
-        (Contract, &["active", "suspended", "revoked"]),
+        (Contract, &["active", "suspended", "revoked", "ended"]),
         (Request, &["pending", "allowed", "refused", "cancelled", "done"]),
     ] {
         for status in statuses {
