@@ -339,6 +339,9 @@ pub struct RequestView {
     pub applicant: Option<String>,
     /// Titles of the contracts, where they may be seen.
     pub titles: Vec<String>,
+    /// The first moment at which nobody decides it any more, Unix milliseconds; absent where it is decided, or waits without end.
+    #[serde(default)]
+    pub lapses: Option<u64>,
 }
 
 /// One page of a list; `next` continues it.
