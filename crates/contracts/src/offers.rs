@@ -166,7 +166,8 @@ pub(crate) fn begun(world: &mut World<'_>, id: &Digest) -> Result<(), Failure> {
 /// A contract's window has ended: the ledger itself says so.
 pub(crate) fn ended(world: &mut World<'_>, id: &Digest) -> Result<(), Failure> {
     let contract = find(world, id)?;
-    world.put(key::ended(id), &world.now);
+    let now = world.now;
+    world.put(key::ended(id), &now);
     tell_window(world, "contract.ended", &contract);
     Ok(())
 }
