@@ -127,6 +127,10 @@ fn random(seed: u64) -> Story {
     story.later = 60_000;
     story.world.now += story.later;
     story.go_on(4);
+    // And someone waits.
+    let contract = story.world.offer("northgate", story.world.release_terms()).unwrap();
+    story.world.apply(&[contract]).unwrap();
+    story.tell(usize::MAX);
     story
 }
 
