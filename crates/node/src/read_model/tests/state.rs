@@ -135,10 +135,10 @@ fn random(seed: u64) -> Story {
 }
 
 /// A model of all events, in a SQLite of its own.
-async fn whole(directory: &tempfile::TempDir, story: &Story) -> Contents {
-    let path = directory.path().join(format!("whole-{}", story.ledger.head().height));
-    std::fs::create_dir_all(&path).unwrap();
-    let place = (config::ReadModel { database: "sqlite".to_owned().try_into().unwrap(), password_file: None }, path);
+async fn whole(story: &Story) -> Contents {
+    let directory = tempfile::tempdir().unwrap();
+    let database = "sqlite".to_owned().try_into().unwrap();
+    let place = (config::ReadModel { database, password_file: None }, directory.path().to_owned());
     let database = opened(&place).await;
     projected(&database, &story.ledger, ROWS).await;
     let contents = Contents::of(&database, 200).await;
@@ -221,7 +221,7 @@ async fn what_the_state_says_is_what_events_said() {
     let (places, mut stands) = (Places::new(), BTreeSet::new());
     for (seed, name) in (1..).zip(["one", "two", "three"]) {
         let (mut story, mut chance) = (random(seed), Chance(seed));
-        let before = whole(&places.directory, &story).await;
+        let before = whole(&story).await;
         stands.extend(before.objects.values().map(|one| (one.kind, one.status.clone())));
         let head = story.ledger.head().height;
         let froms = [head + 1, 3 + chance.next(head as usize - 3) as u64].map(|height| kept(&story, height));
@@ -242,7 +242,7 @@ async fn what_the_state_says_is_what_events_said() {
         let contract = story.world.offer("northgate", story.world.release_terms()).unwrap();
         let _ = story.world.apply(&[contract]);
         story.tell(usize::MAX);
-        let after = whole(&places.directory, &story).await;
+        let after = whole(&story).await;
         for (database, from) in models {
             projected(&database, &story.ledger, 7).await;
             same(&Contents::of(&database, 3).await, &after, from);
@@ -278,7 +278,7 @@ async fn who_removed_blocks_that_the_model_lacks_makes_it_from_the_state() {
     story.later = 3 * HOUR;
     story.world.now += story.later;
     story.go_on(12);
-    let all = whole(&places.directory, &story).await;
+    let all = whole(&story).await;
     for place in &current {
         let database = opened(place).await;
         projected(&database, &story.ledger, ROWS).await;
