@@ -137,7 +137,9 @@ fn a_fifth_member_begins_from_a_snapshot() {
     stage.start("eastfield");
     until("eastfield is searched", || stage.try_run("eastfield", &["search", "objects"]).is_ok());
     searched_from(&stage, "eastfield", kept);
-    runtime.block_on(add(&eastfield, "of-postgres")).unwrap();
+    // Four of five order, once it is back among them.
+    let name = || format!("of-postgres-{}", stage::now());
+    until("eastfield orders", || runtime.block_on(add(&eastfield, &name())).is_ok());
     searched_from(&stage, "eastfield", kept);
     let words = doctor(&stage, FOUNDER);
     assert!(words.contains("kept whole by"), "{words}");
