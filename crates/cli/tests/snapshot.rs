@@ -11,6 +11,10 @@ mod identity;
 #[path = "shared/liar.rs"]
 mod liar;
 
+#[path = "../../node/src/read_model/tests/postgres.rs"]
+mod postgres;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +22,8 @@ use std::process::Command;
 use client::api::Health;
 use client::verify::verify_state;
 use liar::Liar;
+use postgres::Postgres;
+use serde_json::Value;
 use stage::{FOUNDER, Stage, add, ports, until};
 use tokio::runtime::Runtime;
 
@@ -33,6 +39,33 @@ fn log(stage: &Stage, member: &str) -> String {
 fn doctor(stage: &Stage, member: &str) -> String {
     let output = stage.command(member).args(["doctor", "--json"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// All that a search finds, and from which block on.
+fn searched(stage: &Stage, member: &str, what: &[&str]) -> (Vec<Value>, u64) {
+    let found = stage.json(member, &[&["search"], what, &["--limit", "200", "--oldest"]].concat());
+    (found["items"].as_array().unwrap().clone(), found["from"].as_u64().unwrap())
+}
+
+/// That a member whose node has blocks from `kept` on finds all that stands, and all that happened from then on, as the founder does.
+fn searched_from(stage: &Stage, member: &str, kept: u64) {
+    until("the model is there", || stage.try_run(member, &["search", "objects"]).is_ok());
+    let height = |member: &str| stage.json(member, &["search", "transactions"])["height"].as_u64().unwrap();
+    until("both are as new", || height(member) == height(FOUNDER));
+    let key = |one: &Value| {
+        ["kind", "id", "name", "owner", "status", "code", "version", "made_at"].map(|field| one[field].to_string())
+    };
+    let stands = |member: &str| searched(stage, member, &["objects"]).0.iter().map(key).collect::<BTreeSet<_>>();
+    assert_eq!(stands(member), stands(FOUNDER));
+    for what in ["transactions", "events"] {
+        let ((some, from), (all, whole)) = (searched(stage, member, &[what]), searched(stage, FOUNDER, &[what]));
+        assert_eq!((from, whole), (kept, 0), "{what}");
+        let all: Vec<Value> = all.into_iter().filter(|one| one["height"].as_u64().unwrap() >= kept).collect();
+        assert_eq!(some, all, "{what}");
+    }
+    let told = stage.command(member).args(["search", "events"]).output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains(&format!("complete from block {kept} on")), "{told}");
 }
 
 #[test]
@@ -76,8 +109,8 @@ fn a_fifth_member_begins_from_a_snapshot() {
     let pinned = stage.directory.path().join("consortium.toml");
     fs::write(&pinned, all(FOUNDER)).unwrap();
     stage.run("eastfield", &["verify", proof.to_str().unwrap(), "--consortium", pinned.to_str().unwrap()]);
-    let searched = stage.try_run("eastfield", &["search", "transactions"]).unwrap_err();
-    assert!(searched.contains("pruned"), "{searched}");
+    // What is searched was made from the state: who and what is there, and what happens from then on.
+    searched_from(&stage, "eastfield", kept);
 
     // It orders and cosigns with the others: of five four are needed, and one is gone.
     stage.begin(5, &[FOUNDER, "st-anna", "riverside", "northgate", "eastfield"], &[]);
@@ -92,6 +125,22 @@ fn a_fifth_member_begins_from_a_snapshot() {
     until("eastfield votes", || stage.run("eastfield", &["member", "validators", "show"]) == "quorum 5");
     assert_eq!(health(&runtime, &stage, "eastfield").kept, kept);
     assert_eq!(log(&stage, "eastfield").matches("begins from a snapshot").count(), 1);
+    searched_from(&stage, "eastfield", kept);
+    // And made anew, on another database.
+    let server = Postgres::start();
+    let url = runtime.block_on(server.database("eastfield"));
+    let password = server.password();
+    stage.kill("eastfield");
+    let section = format!("[read_model]\ndatabase = \"{url}\"\npassword_file = \"{}\"", password.display());
+    stage.configure("eastfield", &section);
+    stage.run("eastfield", &["node", "rebuild"]);
+    stage.start("eastfield");
+    until("eastfield is searched", || stage.try_run("eastfield", &["search", "objects"]).is_ok());
+    searched_from(&stage, "eastfield", kept);
+    // Four of five order, once it is back among them.
+    let name = || format!("of-postgres-{}", stage::now());
+    until("eastfield orders", || runtime.block_on(add(&eastfield, &name())).is_ok());
+    searched_from(&stage, "eastfield", kept);
     let words = doctor(&stage, FOUNDER);
     assert!(words.contains("kept whole by"), "{words}");
 }
@@ -152,11 +201,22 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     let kept = health(&runtime, &stage, "eastfield").kept;
     assert!(kept > 20, "{}", log(&stage, "eastfield"));
     runtime.block_on(add(&stage.client("eastfield"), "one-more")).unwrap();
-    // One that keeps less starts again.
+    // One that keeps less starts again, and makes what is searched anew from what it keeps.
     stage.kill("st-anna");
+    stage.run("st-anna", &["node", "rebuild"]);
     stage.start("st-anna");
     until("st-anna votes", || stage.run("st-anna", &["member", "validators", "show"]).starts_with("quorum 4"));
     runtime.block_on(add(&stage.client("st-anna"), "and-another")).unwrap();
+    let stands = |member: &str| {
+        let (objects, from) = searched(&stage, member, &["objects"]);
+        let key = |one: &Value| ["id", "status", "code", "version"].map(|field| one[field].to_string());
+        (objects.iter().map(key).collect::<BTreeSet<_>>(), from > 0)
+    };
+    let (all, _) = stands("riverside");
+    until("st-anna and eastfield find all", || {
+        ["st-anna", "eastfield"].iter().all(|name| stands(name) == (all.clone(), true))
+    });
+    assert_eq!(stands("riverside"), (all, false), "who kept a model has all of it");
     let height = |member: &str| health(&runtime, &stage, member).height;
     until("equal heights", || ["eastfield", "st-anna", FOUNDER].map(height).windows(2).all(|two| two[0] == two[1]));
 }

@@ -250,6 +250,10 @@ pub struct Found<T> {
     pub next: Option<String>,
     /// The answer is as of this block.
     pub height: u64,
+    /// Transactions and events are there from this block on, 0 where all are. Where it is not 0, the node made its read model from the ledger's state:
+    /// objects that were made before are there, as far as the state tells of them.
+    #[serde(default)]
+    pub from: u64,
 }
 
 /// `GET /v1/search/transactions`: a transaction.
@@ -289,23 +293,24 @@ pub struct FoundObject {
     pub name: Option<String>,
     /// The member it belongs to; a request belongs to none.
     pub owner: Option<String>,
-    /// Who signed the transaction that made it.
-    #[schema(value_type = String)]
-    pub maker: PublicKey,
+    /// Who signed the transaction that made it; absent where the node knows it from the state alone, which does not say.
+    #[schema(value_type = Option<String>)]
+    pub maker: Option<PublicKey>,
     /// How it stands.
     pub status: String,
     /// Of a refused request: the code.
     pub code: Option<String>,
     /// Of a contract: its newest version.
     pub version: Option<u64>,
-    /// Place in the log of the transaction that made it; absent for the founder, whom the genesis made.
+    /// Place in the log of the transaction that made it; absent for the founder, whom the genesis made, and where the node's read model begins
+    /// after it.
     pub made_index: Option<u64>,
     /// When it was made, Unix milliseconds.
     pub made_at: u64,
-    /// Place in the log of the transaction that last changed how it stands.
+    /// Place in the log of the transaction that last changed how it stands; absent as `made_index` is.
     pub changed_index: Option<u64>,
-    /// When that was, Unix milliseconds.
-    pub changed_at: u64,
+    /// When that was, Unix milliseconds; absent where the node's read model begins after it and the state does not say.
+    pub changed_at: Option<u64>,
 }
 
 /// `POST /v1/requests`: the application and what stays off the ledger.
@@ -334,6 +339,9 @@ pub struct RequestView {
     pub applicant: Option<String>,
     /// Titles of the contracts, where they may be seen.
     pub titles: Vec<String>,
+    /// The first moment at which nobody decides it any more, Unix milliseconds; absent where it is decided, or waits without end.
+    #[serde(default)]
+    pub lapses: Option<u64>,
 }
 
 /// One page of a list; `next` continues it.

@@ -9,7 +9,7 @@ use ledger::{Epoch, Failure};
 
 use crate::application::World;
 use crate::members::{check_active, find};
-use crate::message::{Action, Ballot, OraclePlan, Parameters, ProposalState, Propose, Recovery, Share};
+use crate::message::{Action, Ballot, Deadlines, OraclePlan, Parameters, ProposalState, Propose, Recovery, Share};
 use crate::record::{
     Bar, Barred, CastBallot, DecidedOracles, Member, MemberKey, Notice, Principal, Proposal, ProposalPhase, Tally,
     Trigger, TriggerKind,
@@ -30,6 +30,7 @@ pub const DEFAULT_PARAMETERS: Parameters = {
         parameters: thirds,
         longest: 30 * DAY,
         open: 8,
+        deadlines: None,
         recovery: Some(Recovery { share: thirds, delay: 7 * DAY }),
         cosigning: None,
     }
@@ -414,8 +415,7 @@ pub(crate) fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
 }
 
 fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
-    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery, cosigning: _ } =
-        parameters;
+    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery, .. } = parameters;
     if ![members, validators, issuers, oracles, own].into_iter().all(Share::is_fair) {
         let message = format!("a share is a fraction from 1/2 to 1/1 with at most {MAX_DENOMINATOR} below the line");
         return Err(code::MALFORMED.refuse(message));
@@ -425,6 +425,9 @@ fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
     }
     if !(1..=MAX_OPEN).contains(open) {
         return Err(code::MALFORMED.refuse(format!("a member has 1 to {MAX_OPEN} open proposals at most")));
+    }
+    if parameters.deadlines.is_some_and(|Deadlines { undecided }| !(MIN_DELAY..=MAX_LONGEST).contains(&undecided)) {
+        return Err(code::MALFORMED.refuse("a request waits 20 seconds to 90 days for its decision"));
     }
     let Some(Recovery { share, delay }) = recovery else { return Ok(()) };
     if !share.is_fair() || share.is_less_than(members) {

@@ -4,12 +4,15 @@ use crypto::escrow::EscrowKey;
 use crypto::{Digest, PublicKey};
 
 use crate::message::ContractVersion;
-use crate::record::{Alarm, Trigger};
+use crate::record::{Alarm, Trigger, TriggerKind};
 
 pub(crate) const MEMBERS: &str = "member/";
 pub(crate) const ISSUERS: &str = "issuer/";
 pub(crate) const ASSETS: &str = "asset/";
 pub(crate) const CONTRACTS: &str = "contract/";
+pub(crate) const REQUESTS: &str = "request/";
+/// Operators', nodes' and cosigners' keys.
+pub(crate) const MEMBER_KEYS: &str = "member-key/";
 pub(crate) const INSTALLED: &str = "module/installed/";
 pub(crate) const VERIFIERS: &str = "verifier/registered/";
 /// How many verifiers were ever registered.
@@ -36,6 +39,8 @@ pub(crate) const LONGER_DELAY: &str = "governance/delay";
 pub(crate) const VOID: &str = "governance/void";
 pub(crate) const RECOVERIES: &str = "recovery/";
 pub(crate) const DUE: &str = "due/";
+/// The same for contracts' windows and requests, of which there may be many: done when all else is.
+pub(crate) const DEADLINES: &str = "deadline/";
 /// What contracts in WebAssembly are to be called for.
 pub(crate) const RINGING: &str = "alarm/";
 /// At which height private payloads were begun with.
@@ -49,7 +54,7 @@ pub(crate) fn member(name: &str) -> String {
 
 /// Whose key: operators', nodes' and cosigners' keys.
 pub(crate) fn member_key(key: &PublicKey) -> String {
-    format!("member-key/{key}")
+    format!("{MEMBER_KEYS}{key}")
 }
 
 /// The member whose node has a TLS key.
@@ -175,7 +180,21 @@ pub(crate) fn recovery(member: &str) -> String {
 /// What the ledger does by itself: by time first, so that the order of the keys is the order of doing.
 pub(crate) fn due(trigger: &Trigger) -> String {
     let Trigger { at, kind, subject } = trigger;
-    format!("{DUE}{at:016x}-{:02x}-{subject}", *kind as u8)
+    let prefix = match kind {
+        TriggerKind::Expire | TriggerKind::Recover => DUE,
+        TriggerKind::Begin | TriggerKind::End | TriggerKind::Lapse => DEADLINES,
+    };
+    format!("{prefix}{at:016x}-{:02x}-{subject}", *kind as u8)
+}
+
+/// The first moment at which a request is no longer decided.
+pub(crate) fn deadline_of(request: &Digest) -> String {
+    format!("deadline-of/{request}")
+}
+
+/// That it was told of a contract that its window has ended, and not since that it began.
+pub(crate) fn ended(contract: &Digest) -> String {
+    format!("contract-ended/{contract}")
 }
 
 /// A contract's alarm where the ledger looks: by time first, so that the order of the keys is the order of calling.
@@ -252,7 +271,7 @@ pub(crate) fn version(version: &ContractVersion) -> String {
 }
 
 pub(crate) fn request(id: &Digest) -> String {
-    format!("request/{id}")
+    format!("{REQUESTS}{id}")
 }
 
 pub(crate) fn requests_of(requester: &PublicKey) -> String {

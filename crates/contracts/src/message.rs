@@ -241,6 +241,10 @@ pub struct Parameters {
     /// Most open proposals of one member.
     #[n(6)]
     pub open: u32,
+    /// What ends by itself; absent where nothing does. What was made before goes on as it was.
+    #[n(10)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadlines: Option<Deadlines>,
     /// How a member's operator key is recovered; absent where it cannot be. Where it is there, the ledger closes expired proposals itself.
     #[n(7)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,6 +253,16 @@ pub struct Parameters {
     #[n(8)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosigning: Option<Cosigning>,
+}
+
+/// What of contracts and requests ends by itself, and is told when it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct Deadlines {
+    /// How long a request waits for its decision, milliseconds.
+    #[n(0)]
+    pub undecided: u64,
 }
 
 /// A signature scheme that validators cosign with beside Ed25519.

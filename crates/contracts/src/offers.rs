@@ -7,8 +7,8 @@ use query::Program;
 
 use crate::application::World;
 use crate::message::{Amend, ContractState, ContractVersion, Offer};
-use crate::record::{Contract, Duty, Member, Notice, Role, Standing, Version};
-use crate::{assets, code, key, read};
+use crate::record::{Contract, Duty, Member, Notice, Role, Standing, Trigger, TriggerKind, Version};
+use crate::{assets, code, key, read, triggers};
 
 pub(crate) fn offer(world: &mut World<'_>, offer: Offer) -> Result<(), Failure> {
     let owner = check_terms(world, &offer.terms)?;
@@ -24,7 +24,7 @@ pub(crate) fn offer(world: &mut World<'_>, offer: Offer) -> Result<(), Failure> 
     };
     keep(world, &contract, true);
     tell(world, "contract.offered", &contract);
-    Ok(())
+    time(world, &contract)
 }
 
 pub(crate) fn amend(world: &mut World<'_>, amend: Amend) -> Result<(), Failure> {
@@ -36,13 +36,14 @@ pub(crate) fn amend(world: &mut World<'_>, amend: Amend) -> Result<(), Failure> 
         return Err(code::TERMS_INVALID.refuse("an amendment keeps the asset; offer another contract instead"));
     }
     check_terms(world, &amend.terms)?;
+    untime(world, &contract)?;
     contract.version = contract.version.checked_add(1).ok_or_else(|| code::TOO_MANY.refuse("no more versions"))?;
     contract.terms = amend.terms;
     contract.since = world.now;
     contract.transaction = world.id;
     keep(world, &contract, true);
     tell(world, "contract.amended", &contract);
-    Ok(())
+    time(world, &contract)
 }
 
 pub(crate) fn suspend(world: &mut World<'_>, state: &ContractState) -> Result<(), Failure> {
@@ -105,7 +106,82 @@ fn stand(world: &mut World<'_>, id: &Digest, from: &[Standing], to: Standing, ev
     contract.standing = to;
     keep(world, &contract, false);
     tell(world, event, &contract);
+    match to {
+        Standing::Revoked => {
+            untime(world, &contract)?;
+            if read::has_ended(world.state, id)? {
+                world.remove(key::ended(id));
+            }
+        }
+        // It stands, and its window is over all the same.
+        Standing::Active if read::has_ended(world.state, id)? => tell_window(world, "contract.ended", &contract),
+        _ => {}
+    }
     Ok(())
+}
+
+/// Has the ledger tell when the contract's window begins, if it has not, and when it ends, where the parameters ask for that.
+fn time(world: &mut World<'_>, contract: &Contract) -> Result<(), Failure> {
+    let has_ended = read::has_ended(world.state, &contract.id)?;
+    let is_asked = read::parameters(world.state)?.is_some_and(|parameters| parameters.deadlines.is_some());
+    if !has_ended && !is_asked {
+        return Ok(());
+    }
+    let [begin, end] = deadlines(contract);
+    triggers::set(world, &end);
+    if world.now < begin.at {
+        triggers::set(world, &begin);
+    } else if has_ended && world.now < end.at {
+        world.remove(key::ended(&contract.id));
+        tell_window(world, "contract.begun", contract);
+    }
+    Ok(())
+}
+
+/// Has it not tell so any more: the window is another, or the contract is revoked.
+fn untime(world: &mut World<'_>, contract: &Contract) -> Result<(), Failure> {
+    deadlines(contract).iter().try_for_each(|trigger| triggers::unset(world, trigger))
+}
+
+/// When a contract's window begins, and ends.
+fn deadlines(contract: &Contract) -> [Trigger; 2] {
+    let window = contract.terms.window;
+    [(window.not_before, TriggerKind::Begin), (window.not_after, TriggerKind::End)].map(|(at, kind)| Trigger {
+        at,
+        kind,
+        subject: contract.id,
+    })
+}
+
+/// A contract's window begins: the ledger itself says so.
+pub(crate) fn begun(world: &mut World<'_>, id: &Digest) -> Result<(), Failure> {
+    let contract = find(world, id)?;
+    if read::has_ended(world.state, id)? {
+        world.remove(key::ended(id));
+    }
+    tell_window(world, "contract.begun", &contract);
+    Ok(())
+}
+
+/// A contract's window has ended: the ledger itself says so.
+pub(crate) fn ended(world: &mut World<'_>, id: &Digest) -> Result<(), Failure> {
+    let contract = find(world, id)?;
+    let now = world.now;
+    world.put(key::ended(id), &now);
+    tell_window(world, "contract.ended", &contract);
+    Ok(())
+}
+
+/// An event about a contract's window, which says how the contract stands besides.
+fn tell_window(world: &mut World<'_>, event: &str, contract: &Contract) {
+    let standing = match contract.standing {
+        Standing::Active => "active",
+        Standing::Suspended => "suspended",
+        Standing::Revoked => "revoked",
+    };
+    let members = vec![contract.owner.clone()];
+    let notice = Notice { members, detail: standing.into(), ..world.notice(contract.id) };
+    world.emit(event, notice);
 }
 
 /// The contract, if the sender may act for its owner.

@@ -1,5 +1,7 @@
 //! Typed reads of the world state, for nodes and for the rules themselves.
 
+use std::collections::BTreeSet;
+
 use crypto::escrow::EscrowKey;
 use crypto::{Digest, PublicKey, mldsa};
 use ledger::{Consortium, Epoch, Failure, State, Unreadable};
@@ -7,10 +9,10 @@ use minicbor::{Decode, Encode};
 
 use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
-    AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, EscrowContribution,
-    EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member,
-    MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Tally, Trigger,
-    ValidatorSet, Verifier, Version,
+    AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, Duty,
+    EscrowContribution, EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed,
+    Kept, Member, MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request,
+    Tally, Trigger, ValidatorSet, Verifier, Version,
 };
 use crate::{assets, governance, key};
 
@@ -79,6 +81,23 @@ pub fn members(state: &dyn State) -> Result<Vec<Member>, Error> {
 /// Whose operator, node or cosigner key it is.
 pub fn member_key(state: &dyn State, key: &PublicKey) -> Result<Option<MemberKey>, Error> {
     get(state, &key::member_key(key))
+}
+
+/// The members for whom more than one operator key is, was or was to be in force: with which of them they joined the state does not say.
+pub fn rekeyed(state: &dyn State) -> Result<BTreeSet<String>, Error> {
+    let mut rekeyed = BTreeSet::new();
+    // One look where no key was ever proposed.
+    if get::<bool>(state, key::VOID)?.is_none() {
+        return Ok(rekeyed);
+    }
+    let held: Vec<MemberKey> = all(state, key::MEMBER_KEYS)?;
+    let mut seen = BTreeSet::new();
+    for held in held.into_iter().filter(|held| held.duty == Duty::Operator) {
+        if !seen.insert(held.member.clone()) {
+            rekeyed.insert(held.member);
+        }
+    }
+    Ok(rekeyed)
 }
 
 /// The name of the active member whose node has this TLS key (SHA-256 of its subject public key info).
@@ -153,6 +172,11 @@ pub fn version(state: &dyn State, version: &ContractVersion) -> Result<Option<Ve
 /// A request.
 pub fn request(state: &dyn State, id: &Digest) -> Result<Option<Request>, Error> {
     get(state, &key::request(id))
+}
+
+/// All requests, ended ones among them, by identity.
+pub fn requests(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Request>, Error> {
+    page(state, key::REQUESTS, after, limit)
 }
 
 /// A requester's requests, oldest first.
@@ -250,6 +274,21 @@ pub fn recoveries(state: &dyn State) -> Result<Vec<Recovering>, Error> {
 /// What the ledger does next by itself, due or not.
 pub fn next_trigger(state: &dyn State) -> Result<Option<Trigger>, Error> {
     Ok(page(state, key::DUE, None, 1)?.items.into_iter().next())
+}
+
+/// Which contract's window begins or ends next, or which request does, due or not.
+pub fn next_deadline(state: &dyn State) -> Result<Option<Trigger>, Error> {
+    Ok(page(state, key::DEADLINES, None, 1)?.items.into_iter().next())
+}
+
+/// When a request ends if nobody decides it before, Unix milliseconds: the first moment too late. None where it is decided, or has no such time.
+pub fn deadline(state: &dyn State, request: &Digest) -> Result<Option<u64>, Error> {
+    get(state, &key::deadline_of(request))
+}
+
+/// Whether the ledger told that a contract's window has ended, and not since that it began.
+pub fn has_ended(state: &dyn State, contract: &Digest) -> Result<bool, Error> {
+    Ok(get::<u64>(state, &key::ended(contract))?.is_some())
 }
 
 /// What contract in WebAssembly the ledger calls next, due or not.

@@ -183,7 +183,7 @@ pub struct Trigger {
     /// What is done.
     #[n(1)]
     pub kind: TriggerKind,
-    /// To what: the proposal.
+    /// To what: the proposal, the contract, the request.
     #[n(2)]
     pub subject: Digest,
 }
@@ -198,6 +198,15 @@ pub enum TriggerKind {
     /// Puts a member's new operator key in the old one's place.
     #[n(1)]
     Recover,
+    /// Tells that a contract's window begins.
+    #[n(2)]
+    Begin,
+    /// Tells that a contract's window has ended.
+    #[n(3)]
+    End,
+    /// Ends a request that nobody has decided in its time.
+    #[n(4)]
+    Lapse,
 }
 
 impl TriggerKind {
@@ -206,6 +215,9 @@ impl TriggerKind {
         match self {
             Self::Expire => "expire",
             Self::Recover => "recover",
+            Self::Begin => "begin",
+            Self::End => "end",
+            Self::Lapse => "lapse",
         }
     }
 }

@@ -8,9 +8,9 @@ use policy::Means;
 
 use crate::application::World;
 use crate::members::{check_active, check_code};
-use crate::message::{Apply, Approve, Cancel, Decline};
-use crate::record::{Approval, Contract, Notice, Phase, Request, Role};
-use crate::{code, key, offers, read};
+use crate::message::{Apply, Approve, Cancel, Deadlines, Decline};
+use crate::record::{Approval, Contract, Notice, Phase, Request, Role, Trigger, TriggerKind};
+use crate::{code, key, offers, read, triggers};
 
 /// Most undecided requests of one requester.
 pub const MAX_PENDING: u32 = 1000;
@@ -35,6 +35,13 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
         return Err(code::TOO_MANY_OPEN.refuse(format!("{pending} requests are undecided, {MAX_PENDING} are allowed")));
     }
     world.put(key::pending_count(&world.sender()?), &(pending + 1));
+    if let Some(Deadlines { undecided }) = read::parameters(world.state)?.and_then(|parameters| parameters.deadlines) {
+        // Under terms whose window is over nothing is allowed any more.
+        let windows = contracts.iter().map(|contract| contract.terms.window.not_after);
+        let at = windows.fold(world.now.saturating_add(undecided), u64::min);
+        world.put(key::deadline_of(&world.id), &at);
+        triggers::set(world, &lapsing(world.id, at));
+    }
     let request = Request {
         id: world.id,
         requester: world.sender()?,
@@ -91,6 +98,7 @@ pub(crate) fn decline(world: &mut World<'_>, decline: Decline) -> Result<(), Fai
     if !request.is_pending() {
         return Err(closed(&request));
     }
+    in_time(world, &request)?;
     request.decided = Some(world.id);
     settle(world, &mut request, Phase::Refused(decline.code.clone()))?;
     tell(world, "request.declined", &request, &decline.code);
@@ -111,6 +119,7 @@ pub(crate) fn approve(world: &mut World<'_>, approve: &Approve) -> Result<(), Fa
     if !request.is_pending() {
         return Err(closed(&request));
     }
+    in_time(world, &request)?;
     offers::unchanged(world, &named)?;
     let spoken = |approval: &Approval| approval.contract == approve.contract && approval.approver == sender;
     if request.approvals.iter().any(spoken) {
@@ -131,6 +140,32 @@ pub(crate) fn approve(world: &mut World<'_>, approve: &Approve) -> Result<(), Fa
     Ok(())
 }
 
+/// Ends a request that nobody has decided in its time, by the ledger itself.
+pub(crate) fn lapse(world: &mut World<'_>, id: &Digest) -> Result<(), Failure> {
+    let mut request = find(world, id)?;
+    if !request.is_pending() {
+        return Err(closed(&request));
+    }
+    settle(world, &mut request, Phase::Refused(code::REQUEST_EXPIRED.code.into()))?;
+    tell(world, "request.expired", &request, code::REQUEST_EXPIRED.code);
+    Ok(())
+}
+
+/// Refuses to decide a request whose time is over, also where the ledger has not come to end it yet.
+pub(crate) fn in_time(world: &World<'_>, request: &Request) -> Result<(), Failure> {
+    match read::deadline(world.state, &request.id)? {
+        Some(at) if at <= world.now => {
+            Err(code::REQUEST_EXPIRED.refuse(format!("it was to be decided before {at}, and nobody did")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// That a request ends if nobody decides it before.
+const fn lapsing(request: Digest, at: u64) -> Trigger {
+    Trigger { at, kind: TriggerKind::Lapse, subject: request }
+}
+
 /// A request.
 pub(crate) fn find(world: &World<'_>, id: &Digest) -> Result<Request, Failure> {
     world.get(&key::request(id))?.ok_or_else(|| code::UNKNOWN_REQUEST.refuse(format!("no request {id}")))
@@ -146,6 +181,10 @@ pub(crate) fn settle(world: &mut World<'_>, request: &mut Request, phase: Phase)
     if request.is_pending() && phase != Phase::Pending {
         let count: u32 = world.get(&key::pending_count(&request.requester))?.unwrap_or(0);
         world.put(key::pending_count(&request.requester), &count.saturating_sub(1));
+        if let Some(at) = read::deadline(world.state, &request.id)? {
+            world.remove(key::deadline_of(&request.id));
+            triggers::unset(world, &lapsing(request.id, at))?;
+        }
     }
     request.phase = phase;
     if !matches!(request.phase, Phase::Pending | Phase::Allowed) {

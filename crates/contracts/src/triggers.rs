@@ -11,7 +11,7 @@ use ledger::{Context, Effects, Failure, State};
 use crate::application::World;
 use crate::message::Wake;
 use crate::record::{Alarm, Notice, Trigger, TriggerKind};
-use crate::{code, governance, key, modules, read, recovery};
+use crate::{code, governance, key, modules, offers, read, recovery, requests};
 
 /// Has the ledger do something.
 pub(crate) fn set(world: &mut World<'_>, trigger: &Trigger) {
@@ -27,14 +27,19 @@ pub(crate) fn unset(world: &mut World<'_>, trigger: &Trigger) -> Result<(), Fail
     Ok(())
 }
 
-/// Does the first of what is due in a block: the ledger's own work before contracts' alarms, so that none of these delays it. It is off
-/// the list then, whatever comes of it.
+/// Does the first of what is due in a block: the ledger's own work before contracts' alarms, so that none of these delays it, and deadlines, of
+/// which anybody may make many, when neither is left. It is off the list then, whatever comes of it.
 pub(crate) fn due(state: &dyn State, context: &Context, used: &mut u64) -> Result<Option<Effects>, Failure> {
     if let Some(trigger) = read::next_trigger(state)?.filter(|trigger| trigger.at <= context.time) {
         return perform(state, context, &trigger).map(Some);
     }
-    match read::next_alarm(state)?.filter(|alarm| alarm.at <= context.time) {
-        Some(alarm) => ring(state, context, &alarm, Cell::from_mut(used)),
+    if let Some(alarm) = read::next_alarm(state)?.filter(|alarm| alarm.at <= context.time)
+        && let Some(effects) = ring(state, context, &alarm, Cell::from_mut(used))?
+    {
+        return Ok(Some(effects));
+    }
+    match read::next_deadline(state)?.filter(|trigger| trigger.at <= context.time) {
+        Some(trigger) => perform(state, context, &trigger).map(Some),
         None => Ok(None),
     }
 }
@@ -52,6 +57,9 @@ fn perform(state: &dyn State, context: &Context, trigger: &Trigger) -> Result<Ef
     let done = match trigger.kind {
         TriggerKind::Expire => governance::expire(&mut world, &trigger.subject),
         TriggerKind::Recover => recovery::take_effect(&mut world, &trigger.subject),
+        TriggerKind::Begin => offers::begun(&mut world, &trigger.subject),
+        TriggerKind::End => offers::ended(&mut world, &trigger.subject),
+        TriggerKind::Lapse => requests::lapse(&mut world, &trigger.subject),
     };
     end(world, done, begin, trigger.subject)
 }
@@ -112,7 +120,13 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_told_and_off_the_list() {
         let subject = Digest::from([3; 32]);
-        for kind in [TriggerKind::Expire, TriggerKind::Recover] {
+        for (kind, code) in [
+            (TriggerKind::Expire, "unknown_proposal"),
+            (TriggerKind::Recover, "no_recovery"),
+            (TriggerKind::Begin, "unknown_contract"),
+            (TriggerKind::End, "unknown_contract"),
+            (TriggerKind::Lapse, "unknown_request"),
+        ] {
             let trigger = Trigger { at: 1_000, kind, subject };
             let place = key::due(&trigger).into_bytes();
             let state = BTreeMap::from([(place.clone(), wire::to_vec(&trigger))]);
@@ -123,7 +137,6 @@ mod tests {
             let [ran, failed] = events.as_slice() else { panic!("{events:?}") };
             assert_eq!((ran.name.as_str(), failed.name.as_str()), ("trigger.ran", "trigger.failed"));
             let notice: Notice = wire::from_slice(&failed.data, Limits::small()).unwrap();
-            let code = if kind == TriggerKind::Expire { "unknown_proposal" } else { "no_recovery" };
             assert_eq!((notice.subject, notice.detail.as_str()), (subject.to_string(), code));
         }
     }

@@ -9,7 +9,7 @@ use crate::application::World;
 use crate::members::check_code;
 use crate::message::{Judged, Verdict, VerdictRecord};
 use crate::record::{OracleEpoch, Phase, Request};
-use crate::requests::{closed, find, settle, tell};
+use crate::requests::{closed, find, in_time, settle, tell};
 use crate::{code, offers, read};
 
 /// Oldest decision that is recorded: 5 minutes, in milliseconds.
@@ -38,6 +38,7 @@ pub(crate) fn record(world: &mut World<'_>, record: VerdictRecord) -> Result<(),
     if !request.is_pending() {
         return Err(closed(&request));
     }
+    in_time(world, &request)?;
     check_times(&verdict, world.now)?;
     check_subject(world, &verdict, &request)?;
     request.decided = Some(world.id);

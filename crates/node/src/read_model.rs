@@ -2,16 +2,18 @@
 //!
 //! Final blocks that are on disk are folded into rows and written in their order, each batch in one transaction together
 //! with the height that it reaches: whatever happens in between, every block is in there once. All of it comes from the ledger and can be
-//! made anew from there. `docs/spec/read-model.md` is the page.
+//! made anew from there: on a node that has not all blocks, from the state and the blocks that it has. `docs/spec/read-model.md` is the page.
 
 mod cursor;
 mod database;
+mod fill;
 mod fold;
 mod search;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,13 +22,14 @@ use client::api::{Found, FoundEvent, FoundObject, FoundTransaction};
 use client::search::{Events, Objects, Transactions};
 use contracts::{Contracts, code};
 use crypto::Digest;
-use ledger::{Genesis, Header, Ledger};
+use ledger::{Genesis, Header, Kept, Ledger};
 use tokio::sync::{Notify, OnceCell, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::Limits;
 
 use self::database::Database;
+use self::fill::Filling;
 use self::fold::Batch;
 use crate::config::{self, NodeConfig};
 use crate::problem::ApiError;
@@ -40,6 +43,8 @@ pub(crate) struct ReadModel {
     height: watch::Sender<u64>,
     /// Somebody asks, and would rather not wait.
     asked: Notify,
+    /// It is being made from the ledger's state, and nobody can search meanwhile.
+    is_filling: AtomicBool,
     fault: Mutex<Option<Fault>>,
 }
 
@@ -49,8 +54,6 @@ struct Fault {
     told: String,
     /// Only a rebuilding helps: what is in it is not to be told.
     is_final: bool,
-    /// Not even that: the node has not all blocks.
-    is_gone: bool,
 }
 
 /// How far a model is.
@@ -79,14 +82,14 @@ impl ReadModel {
             database: OnceCell::new(),
             height: watch::Sender::new(0),
             asked: Notify::new(),
+            is_filling: AtomicBool::new(false),
             fault: Mutex::new(None),
         }
     }
 
     /// The newest block in it, where there is one: those after it are still needed.
     pub(crate) fn needs(&self) -> Option<u64> {
-        let gone = self.faulty().is_some_and(|fault| fault.is_gone);
-        (self.is_kept() && !gone).then(|| self.height())
+        self.is_kept().then(|| self.height())
     }
 
     /// Whether there is to be one.
@@ -147,9 +150,12 @@ impl ReadModel {
             let _ = timeout(PATIENCE, self.height.subscribe().wait_for(|reached| *reached >= height)).await;
         }
         match (self.faulty(), self.database.get()) {
-            (Some(Fault { told, is_final, is_gone }), database) if is_final || database.is_none() => {
-                let code = if is_gone { code::PRUNED } else { code::UNAVAILABLE };
-                Err(ApiError::new(code, format!("the read model cannot be used: {told}")))
+            (Some(Fault { told, is_final }), database) if is_final || database.is_none() => {
+                Err(ApiError::new(code::UNAVAILABLE, format!("the read model cannot be used: {told}")))
+            }
+            _ if self.is_filling.load(Ordering::Acquire) => {
+                let told = "the read model is being made from the ledger's state: search again in a while, or at another member's node";
+                Err(ApiError::new(code::UNAVAILABLE, told).with_retry(10))
             }
             // What is in it is right; it is only old, and the answer says so.
             (_, Some(database)) => Ok(database),
@@ -201,9 +207,12 @@ impl ReadModel {
                 () = stopping.cancelled() => break,
             };
             let Err(error) = followed else { break };
+            if let ReadModelError::Begun { height } = error {
+                tracing::info!(from = height, "the read model begins anew, from the ledger's state");
+                continue;
+            }
             let told = error.to_string();
-            let is_gone = matches!(error, ReadModelError::Begun { .. });
-            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final(), is_gone }));
+            self.set_fault(Some(Fault { told: told.clone(), is_final: error.is_final() }));
             if error.is_final() {
                 tracing::error!(error = told, "the read model stands still");
                 break;
@@ -233,7 +242,14 @@ impl ReadModel {
                 (opened.ok_or(ReadModelError::Disabled)?, true)
             }
         };
-        let mut projector = match Projector::begin(database.clone(), ledger.clone()).await {
+        let begun = async {
+            let lacks = Projector::lacks(&database, ledger).await?.is_some();
+            self.is_filling.store(lacks, Ordering::Release);
+            Projector::begin_resting(database.clone(), ledger.clone(), REST).await
+        };
+        let begun = begun.await;
+        self.is_filling.store(false, Ordering::Release);
+        let mut projector = match begun {
             Ok(projector) => projector,
             Err(error) => {
                 if opened {
@@ -319,12 +335,19 @@ struct Projector {
 }
 
 impl Projector {
-    /// Looks where the model is; makes its tables where there are none.
+    /// Looks where the model is; makes its tables where there are none, and fills them where the node lacks blocks that the model does.
     async fn begin(database: Database, ledger: Arc<Ledger>) -> Result<Self, ReadModelError> {
+        Self::begin_resting(database, ledger, 0).await
+    }
+
+    /// As [`Projector::begin`]; a filling rests so many times what it works.
+    async fn begin_resting(database: Database, ledger: Arc<Ledger>, rest: u32) -> Result<Self, ReadModelError> {
         let chain = ledger.chain();
+        if let Some(from) = Self::lacks(&database, &ledger).await? {
+            return Self::fill(database, ledger, from, (ROWS, rest)).await;
+        }
         let at = match database.position(&chain).await? {
             Some(at) => {
-                check_whole(&ledger, at.height)?;
                 // Where the ledger came out of a backup it may not have that block again yet.
                 if ledger.header(at.height)?.is_some_and(|header| header.digest() != at.block) {
                     return Err(ReadModelError::Block { height: at.height });
@@ -332,7 +355,6 @@ impl Projector {
                 at
             }
             None => {
-                check_whole(&ledger, 0)?;
                 let header = ledger.header(0)?.ok_or(ReadModelError::Damaged("the ledger's genesis"))?;
                 let batch = Batch::genesis(ledger.genesis(), &header);
                 let at = batch.to;
@@ -340,6 +362,42 @@ impl Projector {
                 at
             }
         };
+        Ok(Self { database, ledger, at, is_full: false })
+    }
+
+    /// From where on the ledger keeps blocks, where the model, or one that would begin with the first block, lacks some before.
+    async fn lacks(database: &Database, ledger: &Ledger) -> Result<Option<Kept>, ReadModelError> {
+        let at = database.position(&ledger.chain()).await?.map_or(0, |at| at.height);
+        let kept = ledger.kept()?;
+        Ok((kept.height > at.saturating_add(1)).then_some(kept))
+    }
+
+    /// Makes the model from the newest state, and from the blocks from `from` on up to it; nothing of it is there before all is.
+    async fn fill(
+        database: Database,
+        ledger: Arc<Ledger>,
+        from: Kept,
+        (rows, rest): (usize, u32),
+    ) -> Result<Self, ReadModelError> {
+        let of = ledger.clone();
+        let filling = tokio::task::spawn_blocking(move || Filling::begin(of, from));
+        let mut filling = filling.await.map_err(|_| ReadModelError::Interrupted)??;
+        let at = filling.at();
+        let mut fill = database.fill().await?;
+        loop {
+            let begun = Instant::now();
+            let next = tokio::task::spawn_blocking(move || {
+                let batch = filling.next(rows);
+                (filling, batch)
+            });
+            let (left, batch) = next.await.map_err(|_| ReadModelError::Interrupted)?;
+            filling = left;
+            let Some(batch) = batch? else { break };
+            fill.add(batch).await?;
+            sleep((begun.elapsed() * rest).min(LONGEST)).await;
+        }
+        fill.end(&ledger.chain(), &at).await?;
+        tracing::info!(height = at.height, from = from.height, "the read model was made from the ledger's state");
         Ok(Self { database, ledger, at, is_full: false })
     }
 
@@ -392,8 +450,8 @@ fn read(ledger: &Ledger, from: Position, rows: usize) -> Result<Batch, ReadModel
     Ok(batch)
 }
 
-/// Drops the read model of a node that does not run, and makes it anew from the ledger; `told` hears how far it is, and how far it will go. The
-/// height that it has reached.
+/// Drops the read model of a node that does not run, and makes it anew from the ledger: where the node has not all blocks, from the state and those
+/// that it has. `told` hears how far it is, and how far it will go. The height that it has reached.
 ///
 /// # Errors
 /// [`ReadModelError`]; a ledger that the node has open is [`ReadModelError::Ledger`].
@@ -409,8 +467,6 @@ pub async fn rebuild(config: &NodeConfig, mut told: impl FnMut(u64, u64)) -> Res
     // First, for it is what one process alone may have open.
     let ledger = tokio::task::spawn_blocking(move || Ledger::open(&path, Arc::new(Contracts), genesis));
     let ledger = Arc::new(ledger.await.map_err(|_| ReadModelError::Interrupted)??);
-    // Before anything is dropped that could not be made again.
-    check_whole(&ledger, 0)?;
     if config.read_model.database == config::Database::Sqlite {
         database::remove(directory).map_err(ReadModelError::Files)?;
     }
@@ -418,7 +474,7 @@ pub async fn rebuild(config: &NodeConfig, mut told: impl FnMut(u64, u64)) -> Res
     let made = async {
         database.drop_all().await?;
         let mut projector = Projector::begin(database.clone(), ledger.clone()).await?;
-        told(0, ledger.durable_height());
+        told(projector.at.height, ledger.durable_height());
         while projector.step(ROWS).await? {
             told(projector.at.height, ledger.durable_height());
         }
@@ -439,6 +495,9 @@ pub enum ReadModelError {
     /// The ledger cannot be read.
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[from] ledger::Error),
+    /// The ledger's state cannot be read.
+    #[error("the ledger's state cannot be read: {0}")]
+    State(#[from] contracts::read::Error),
     /// The node's files cannot be read, or those of the model not be removed.
     #[error("the node's files cannot be used: {0}")]
     Files(#[source] std::io::Error),
@@ -475,10 +534,8 @@ pub enum ReadModelError {
         /// The height.
         height: u64,
     },
-    /// The node has not all blocks.
-    #[error(
-        "this node keeps transactions from block {height} on, and what is searched follows from all of them: search at another member's node, or set `read_model.database = \"none\"`"
-    )]
+    /// The node has removed blocks, or skipped them by a snapshot, that the model lacks: it begins anew.
+    #[error("this node keeps transactions from block {height} on, and the model lacks some before: it is made anew")]
     Begun {
         /// The first block whose transactions it keeps.
         height: u64,
@@ -500,10 +557,7 @@ pub enum ReadModelError {
 impl ReadModelError {
     /// Whether trying again cannot help.
     const fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Self::Format { .. } | Self::Chain { .. } | Self::Block { .. } | Self::Begun { .. } | Self::Damaged(_)
-        )
+        matches!(self, Self::Format { .. } | Self::Chain { .. } | Self::Block { .. } | Self::Damaged(_))
     }
 }
 

@@ -267,7 +267,8 @@ pub(crate) async fn view(node: &Node, caller: Option<&PublicKey>, request: Reque
         };
         titles.push(disclosed.map(|disclosed| disclosed.particulars.title).unwrap_or_default());
     }
-    Ok(RequestView { request, justification, applicant, titles })
+    let lapses = read::deadline(&state, &request.id)?;
+    Ok(RequestView { request, justification, applicant, titles, lapses })
 }
 
 /// Requests that wait for `approver`'s word: those of one page of the open requests.

@@ -32,9 +32,11 @@ pub(crate) async fn run(node: Arc<Node>) {
 async fn wake(node: &Node) -> Result<bool, ApiError> {
     let view = node.replica.view()?;
     let (trigger, alarm) = (read::next_trigger(&*view)?, read::next_alarm(&*view)?);
+    let deadline = read::next_deadline(&*view)?;
     // The ledger's own work, or a private payload's date that no block has reached.
     let date = node.privates.next_date().filter(|date| *date > node.replica.time());
-    let due = [trigger.map(|trigger| trigger.at), alarm.map(|alarm| alarm.at), date].into_iter().flatten().min();
+    let triggers = [trigger, deadline].map(|trigger| trigger.map(|trigger| trigger.at));
+    let due = triggers.into_iter().chain([alarm.map(|alarm| alarm.at), date]).flatten().min();
     let Some(due) = due else { return Ok(false) };
     let waited = node.now().saturating_sub(due.max(node.replica.time()));
     if waited < GRACE {

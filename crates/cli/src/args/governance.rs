@@ -292,6 +292,13 @@ pub(crate) struct ParameterArgs {
     /// Members' keys are not recovered at all
     #[arg(long, conflicts_with_all = ["recovery", "recovery_delay"])]
     pub no_recovery: bool,
+    /// Have the ledger tell when contracts' windows begin and end, and end requests that nobody has decided for so long: 20s to 90d, such as 36h
+    /// or 30d [to begin with: not]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub deadlines: Option<u64>,
+    /// Nothing of that: what has ended is refused when it is used, and no more
+    #[arg(long, conflicts_with = "deadlines")]
+    pub no_deadlines: bool,
     /// Whether validators cosign with ML-DSA-65 beside Ed25519, once the nodes of all have registered a key [to begin with: off]
     #[arg(long, value_name = "ON|OFF")]
     pub ml_dsa: Option<Switch>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use client::Client;
 use client::api::{Governance, ProposalView};
 use contracts::message::{
-    Action, Ballot, Callers, Cosigning, EscrowPlan, Install, Issuer, ModuleStore, OraclePlan, Parameters,
+    Action, Ballot, Callers, Cosigning, Deadlines, EscrowPlan, Install, Issuer, ModuleStore, OraclePlan, Parameters,
     ProposalState, Propose, Recovery, Room, Uninstall,
 };
 use contracts::record::{ProposalPhase, Recovering, Role};
@@ -291,6 +291,7 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
         ("parameters", needed(parameters.parameters)),
         ("a proposal lives", format!("{} at most", span(parameters.longest))),
         ("open at once", format!("{} of each member", parameters.open)),
+        ("deadlines", deadlines(parameters)),
         (
             "recovery",
             parameters
@@ -328,6 +329,10 @@ fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
         parameters: args.parameters.unwrap_or(parameters.parameters),
         longest: args.longest_days.map_or(parameters.longest, |days| u64::from(days) * DAY),
         open: args.open.unwrap_or(parameters.open),
+        deadlines: match args.deadlines {
+            Some(undecided) => Some(Deadlines { undecided }),
+            None => parameters.deadlines.filter(|_| !args.no_deadlines),
+        },
         recovery: recovery(&parameters, args),
         cosigning: match args.ml_dsa {
             None => parameters.cosigning,
@@ -401,6 +406,7 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
             ("parameters", wanted.parameters.to_string()),
             ("longest", span(wanted.longest)),
             ("open at once", wanted.open.to_string()),
+            ("deadlines", deadlines(wanted)),
             (
                 "recovery",
                 wanted.recovery.map_or("none".into(), |one| format!("{}, after {}", one.share, span(one.delay))),
@@ -420,6 +426,14 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
         Action::Verifier(plan) => verifiers::details(plan),
         Action::Retire(named) => vec![("digest", named.verifier.to_string())],
         _ => Vec::new(),
+    }
+}
+
+/// What ends by itself.
+fn deadlines(parameters: &Parameters) -> String {
+    match parameters.deadlines {
+        None => "none".into(),
+        Some(Deadlines { undecided }) => format!("a request is decided within {}; windows are told", span(undecided)),
     }
 }
 

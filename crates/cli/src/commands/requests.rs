@@ -211,6 +211,7 @@ fn describe(view: &RequestView, computation: Option<&Plan>) -> String {
         ("requester", request.requester.to_string()),
         ("approvals", approvals.to_string()),
     ];
+    rows.extend(view.lapses.map(|at| ("decided before", format!("{} UTC", moment(at)))));
     rows.extend(view.applicant.clone().map(|applicant| ("applicant", applicant)));
     rows.extend(view.justification.clone().map(|justification| ("because", justification)));
     rows.extend(computation.into_iter().flat_map(planned));

@@ -103,7 +103,7 @@ pub(super) async fn run(command: SearchCommand, surroundings: &Surroundings, out
                     owner,
                     status,
                     moment(one.made_at),
-                    moment(one.changed_at),
+                    one.changed_at.map_or_else(|| "unknown".into(), moment),
                 ]
             };
             let header = ["kind", "id", "name", "owner", "stands", "made (UTC)", "changed (UTC)"];
@@ -142,9 +142,13 @@ fn show<T: Serialize>(
     let text = table(header, found.items.iter().map(row).collect(), "nothing of that kind is there");
     let ids: Vec<String> = found.items.iter().map(id).collect();
     output.result(found, &ids.join("\n"), &text);
+    let from = match found.from {
+        0 => String::new(),
+        from => format!(", complete from block {from} on"),
+    };
     match &found.next {
-        Some(next) => output.note(&format!("as of block {}; there is more: --after {next}", found.height)),
-        None => output.note(&format!("as of block {}", found.height)),
+        Some(next) => output.note(&format!("as of block {}{from}; there is more: --after {next}", found.height)),
+        None => output.note(&format!("as of block {}{from}", found.height)),
     }
 }
 

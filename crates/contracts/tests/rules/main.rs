@@ -1,6 +1,7 @@
 //! Every rule of the contracts with its code, chains read back from receipts, and random histories.
 
 mod chains;
+mod deadlines;
 mod escrow;
 mod governance;
 mod histories;

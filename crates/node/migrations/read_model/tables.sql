@@ -52,14 +52,14 @@ CREATE TABLE objects (
     id TEXT NOT NULL,
     name TEXT,
     owner TEXT,
-    maker TEXT NOT NULL,
+    maker TEXT,
     status TEXT NOT NULL,
     code TEXT,
     version BIGINT,
     made BIGINT NOT NULL,
     made_at BIGINT NOT NULL,
-    changed BIGINT NOT NULL,
-    changed_at BIGINT NOT NULL,
+    changed BIGINT,
+    changed_at BIGINT,
     PRIMARY KEY (id, kind)
 );
 CREATE INDEX objects_made ON objects (made);

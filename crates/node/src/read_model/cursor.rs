@@ -21,9 +21,9 @@ pub(super) struct Cursor {
     /// Which search: [`fingerprint`].
     #[n(1)]
     of: u64,
-    /// Place in the log, from 1; 0 is the genesis.
+    /// Place in the log, from 1; 0 is the genesis, and below it is what stands by its time.
     #[n(2)]
-    place: u64,
+    place: i64,
     /// An event's place in its transaction.
     #[n(3)]
     pub(super) ordinal: u32,
@@ -37,12 +37,12 @@ pub(super) struct Cursor {
 impl Cursor {
     /// `place` as the tables have it.
     pub(super) fn new(of: u64, place: i64, ordinal: u32, kind: String, id: String) -> Self {
-        Self { version: VERSION, of, place: place.saturating_add(1).try_into().unwrap_or(0), ordinal, kind, id }
+        Self { version: VERSION, of, place: place.saturating_add(1), ordinal, kind, id }
     }
 
     /// As the tables have it.
     pub(super) fn place(&self) -> i64 {
-        i64::try_from(self.place).unwrap_or(i64::MAX).saturating_sub(1)
+        self.place.saturating_sub(1)
     }
 
     /// Reads what a caller gives.
@@ -108,6 +108,8 @@ mod tests {
         assert_eq!(Cursor::parse(&cursor.to_string(), of).unwrap(), cursor);
         let same = Objects { after: Some(cursor.to_string()), limit: Some(3), ..which };
         assert_eq!(fingerprint("objects", &same), of);
+        let by_time = Cursor::new(of, -(1 << 62), 0, "asset".into(), "ab".into());
+        assert_eq!(Cursor::parse(&by_time.to_string(), of).unwrap().place(), -(1 << 62));
         for other in [fingerprint("objects", &Objects::default()), fingerprint("events", &Events::default())] {
             let refused = Cursor::parse(&cursor.to_string(), other).unwrap_err();
             assert!(refused.to_string().contains("another search"), "{refused}");

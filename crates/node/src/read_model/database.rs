@@ -182,6 +182,36 @@ impl Work {
         }
     }
 
+    /// Writes what a batch adds and changes.
+    async fn write(&mut self, batch: Batch) -> Result<(), ReadModelError> {
+        let (tables, changes) = batch.into_parts();
+        for table in tables {
+            self.insert(table).await?;
+        }
+        for ((kind, id), change) in changes {
+            let mut update = Statement::new("UPDATE objects SET status = COALESCE(");
+            update.bind(Value::Text(change.status)).push(", status), code = COALESCE(");
+            update.bind(Value::Text(change.code)).push(", code), version = COALESCE(");
+            update.bind(Value::Number(change.version)).push(", version), changed = ");
+            update.bind(Value::Number(change.changed)).push(", changed_at = ");
+            update.bind(Value::Number(change.changed_at)).push(" WHERE kind = ");
+            update.bind(Value::text(kind.name())).push(" AND id = ").bind(Value::text(&id));
+            if self.execute(update).await? != 1 {
+                return Err(ReadModelError::Damaged("an object that is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the one row that says how far the model is.
+    async fn head(&mut self, format: i64, chain: &Digest, at: &Position) -> Result<(), sqlx::Error> {
+        let mut head = Statement::new("INSERT INTO read_model (one, format, chain, height, block, size) VALUES (1, ");
+        head.bind(Value::Number(Some(format))).push(", ").bind(Value::text(&chain.to_string())).push(", ");
+        head.bind(Value::number(at.height)).push(", ").bind(Value::text(&at.block.to_string())).push(", ");
+        head.bind(Value::number(at.size)).push(")");
+        self.execute(head).await.map(drop)
+    }
+
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(work) => work.commit().await,
@@ -210,6 +240,30 @@ impl Work {
             }
         }
         Ok(())
+    }
+}
+
+/// A model that is being filled from the state: nobody sees any of it before the end.
+pub(super) struct Fill {
+    work: Work,
+}
+
+impl Fill {
+    /// Writes some of it.
+    pub(super) async fn add(&mut self, batch: Batch) -> Result<(), ReadModelError> {
+        // Whom the state knows, and whose joining is among the blocks as well: that says more.
+        for member in batch.members() {
+            let mut remove = Statement::new("DELETE FROM objects WHERE kind = 'member' AND id = ");
+            remove.bind(Value::text(member));
+            self.work.execute(remove).await?;
+        }
+        self.work.write(batch).await
+    }
+
+    /// All is written: the model is of this ledger, and there.
+    pub(super) async fn end(mut self, chain: &Digest, at: &Position) -> Result<(), ReadModelError> {
+        self.work.head(FILLED, chain, at).await?;
+        Ok(self.work.commit().await?)
     }
 }
 
@@ -287,7 +341,7 @@ impl Database {
         work.commit().await?;
         let Some(head) = head else { return Ok(None) };
         let format = head.number(0)?;
-        if format != FORMAT {
+        if ![FORMAT, FILLED].contains(&format) {
             return Err(ReadModelError::Format { found: format, expected: FORMAT });
         }
         let found = head.text(1)?;
@@ -302,14 +356,8 @@ impl Database {
     pub(super) async fn found(&self, chain: &Digest, batch: Batch) -> Result<(), ReadModelError> {
         let mut work = self.write().await?;
         work.script(self.dialect(TABLES)).await?;
-        let mut head = Statement::new("INSERT INTO read_model (one, format, chain, height, block, size) VALUES (1, ");
-        head.bind(Value::Number(Some(FORMAT))).push(", ").bind(Value::text(&chain.to_string())).push(", ");
-        head.bind(Value::number(batch.to.height)).push(", ").bind(Value::text(&batch.to.block.to_string())).push(", ");
-        head.bind(Value::number(batch.to.size)).push(")");
-        work.execute(head).await?;
-        for table in batch.into_parts().0 {
-            work.insert(table).await?;
-        }
+        work.head(FORMAT, chain, &batch.to).await?;
+        work.write(batch).await?;
         Ok(work.commit().await?)
     }
 
@@ -328,23 +376,19 @@ impl Database {
         if work.execute(head).await? != 1 {
             return Err(ReadModelError::Moved);
         }
-        let (tables, changes) = batch.into_parts();
-        for table in tables {
-            work.insert(table).await?;
-        }
-        for ((kind, id), change) in changes {
-            let mut update = Statement::new("UPDATE objects SET status = COALESCE(");
-            update.bind(Value::Text(change.status)).push(", status), code = COALESCE(");
-            update.bind(Value::Text(change.code)).push(", code), version = COALESCE(");
-            update.bind(Value::Number(change.version)).push(", version), changed = ");
-            update.bind(Value::Number(Some(change.changed))).push(", changed_at = ");
-            update.bind(Value::Number(Some(change.changed_at))).push(" WHERE kind = ");
-            update.bind(Value::text(kind.name())).push(" AND id = ").bind(Value::text(&id));
-            if work.execute(update).await? != 1 {
-                return Err(ReadModelError::Damaged("an object that is not there"));
-            }
-        }
+        work.write(batch).await?;
         Ok(work.commit().await?)
+    }
+
+    /// Begins to fill a model from the state, in place of the one that is there: all of it, at once, with [`Fill::end`].
+    pub(super) async fn fill(&self) -> Result<Fill, ReadModelError> {
+        let mut work = self.write().await?;
+        for table in ALL {
+            work.execute(Statement::new(&format!("DROP TABLE IF EXISTS {table}"))).await?;
+        }
+        work.script(self.dialect(HEAD)).await?;
+        work.script(self.dialect(TABLES)).await?;
+        Ok(Fill { work })
     }
 
     /// Drops all tables of the read model, of whatever format.
@@ -439,6 +483,8 @@ const TABLES: &str = include_str!("../../migrations/read_model/tables.sql");
 const ALL: [&str; 7] = ["read_model", "object_links", "objects", "event_members", "events", "transactions", "blocks"];
 /// The format of the tables.
 const FORMAT: i64 = 1;
+/// That of tables which were filled from a state: the same, with nothing where the state does not say something.
+const FILLED: i64 = 2;
 /// Where a value is bound.
 const PLACE: char = '?';
 /// The SQLite file in the node's directory.

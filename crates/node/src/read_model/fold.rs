@@ -43,15 +43,17 @@ pub(super) struct Table {
 
 /// A row of `objects`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Object {
-    kind: ObjectKind,
-    id: String,
-    name: Option<String>,
-    owner: Option<String>,
-    maker: String,
-    made: i64,
-    made_at: i64,
-    now: Change,
+pub(super) struct Object {
+    pub(super) kind: ObjectKind,
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) owner: Option<String>,
+    /// None where the state does not say who.
+    pub(super) maker: Option<String>,
+    /// A place of the log, [`FOUNDED`], or [`by_time`].
+    pub(super) made: i64,
+    pub(super) made_at: i64,
+    pub(super) now: Change,
 }
 
 /// What an event changes of an object; what is absent stays.
@@ -60,9 +62,9 @@ pub(super) struct Change {
     pub(super) status: Option<String>,
     pub(super) code: Option<String>,
     pub(super) version: Option<i64>,
-    /// The transaction's place, and its block's time.
-    pub(super) changed: i64,
-    pub(super) changed_at: i64,
+    /// The transaction's place, and its block's time; none where the state does not say them.
+    pub(super) changed: Option<i64>,
+    pub(super) changed_at: Option<i64>,
 }
 
 impl Batch {
@@ -94,13 +96,13 @@ impl Batch {
                 id: name.clone(),
                 name: Some(name.clone()),
                 owner: Some(name),
-                maker: founder.operator.to_string(),
+                maker: Some(founder.operator.to_string()),
                 made: FOUNDED,
                 made_at: signed(header.time),
                 now: Change {
                     status: Some(ACTIVE.into()),
-                    changed: FOUNDED,
-                    changed_at: signed(header.time),
+                    changed: Some(FOUNDED),
+                    changed_at: Some(signed(header.time)),
                     ..Change::default()
                 },
             });
@@ -131,6 +133,17 @@ impl Batch {
             }
         }
         self.to = Position::of(header);
+    }
+
+    /// Adds an object as the state has it, and what it is found by.
+    pub(super) fn stand(&mut self, object: Object, targets: &[String]) {
+        self.link(object.kind, &object.id, object.made, targets);
+        self.make(object);
+    }
+
+    /// The members that it makes.
+    pub(super) fn members(&self) -> impl Iterator<Item = &str> {
+        self.objects.iter().filter(|object| object.kind == ObjectKind::Member).map(|object| object.id.as_str())
     }
 
     /// Rows so far, of all tables.
@@ -204,7 +217,7 @@ impl Batch {
             id: subject.into(),
             name: None,
             owner: owner.clone(),
-            maker: entry.transaction.transaction.sender.to_string(),
+            maker: Some(entry.transaction.transaction.sender.to_string()),
             made: signed(entry.index),
             made_at: signed(notice.at),
             now,
@@ -224,7 +237,7 @@ impl Batch {
             }
             "asset.registered" => {
                 self.make(Object { name: Some(detail.into()), ..object(ObjectKind::Asset, change(ACTIVE)) });
-                self.link(ObjectKind::Asset, subject, entry, owner.as_slice());
+                self.link(ObjectKind::Asset, subject, signed(entry.index), owner.as_slice());
             }
             "asset.retired" => self.change(ObjectKind::Asset, subject, change("retired")),
             "contract.offered" => {
@@ -232,7 +245,7 @@ impl Batch {
                 let offer = wire::from_slice::<Offer>(&entry.transaction.transaction.arguments, Limits::small());
                 let asset = offer.ok().map(|offer| offer.terms.asset.to_string());
                 let targets: Vec<String> = owner.iter().cloned().chain(asset).collect();
-                self.link(ObjectKind::Contract, subject, entry, &targets);
+                self.link(ObjectKind::Contract, subject, signed(entry.index), &targets);
             }
             // A suspended contract that is amended stays suspended.
             "contract.amended" => {
@@ -240,6 +253,9 @@ impl Batch {
             }
             "contract.suspended" => self.change(ObjectKind::Contract, subject, change("suspended")),
             "contract.resumed" => self.change(ObjectKind::Contract, subject, change(ACTIVE)),
+            // What is suspended stays so, whatever its window.
+            "contract.begun" if detail == ACTIVE => self.change(ObjectKind::Contract, subject, change(ACTIVE)),
+            "contract.ended" if detail == ACTIVE => self.change(ObjectKind::Contract, subject, change("ended")),
             "contract.revoked" => self.change(ObjectKind::Contract, subject, change("revoked")),
             "request.applied" => {
                 let request = object(ObjectKind::Request, change("pending"));
@@ -250,10 +266,12 @@ impl Batch {
                 let mut targets: Vec<String> = notice.members.iter().cloned().chain(contracts).collect();
                 targets.sort_unstable();
                 targets.dedup();
-                self.link(ObjectKind::Request, subject, entry, &targets);
+                self.link(ObjectKind::Request, subject, signed(entry.index), &targets);
             }
             "request.allowed" => self.change(ObjectKind::Request, subject, change("allowed")),
-            "request.refused" | "request.declined" => self.change(ObjectKind::Request, subject, refused(detail)),
+            "request.refused" | "request.declined" | "request.expired" => {
+                self.change(ObjectKind::Request, subject, refused(detail));
+            }
             "request.objected" => self.change(ObjectKind::Request, subject, refused(code::OBJECTED.code)),
             "request.cancelled" => self.change(ObjectKind::Request, subject, change("cancelled")),
             "request.done" => self.change(ObjectKind::Request, subject, change("done")),
@@ -285,9 +303,9 @@ impl Batch {
     }
 
     /// What an object is found by: members that it concerns, and what it stands under.
-    fn link(&mut self, kind: ObjectKind, id: &str, entry: &Committed, targets: &[String]) {
+    fn link(&mut self, kind: ObjectKind, id: &str, made: i64, targets: &[String]) {
         for target in targets {
-            let made = Value::number(entry.index);
+            let made = Value::Number(Some(made));
             self.links.extend([Value::text(target), made, Value::text(kind.name()), Value::text(id)]);
         }
     }
@@ -295,7 +313,7 @@ impl Batch {
 
 impl Change {
     fn of(entry: &Committed, notice: &Notice) -> Self {
-        Self { changed: signed(entry.index), changed_at: signed(notice.at), ..Self::default() }
+        Self { changed: Some(signed(entry.index)), changed_at: Some(signed(notice.at)), ..Self::default() }
     }
 }
 
@@ -307,21 +325,30 @@ impl Object {
             Value::text(&self.id),
             text(&self.name),
             text(&self.owner),
-            Value::text(&self.maker),
+            text(&self.maker),
             text(&self.now.status),
             text(&self.now.code),
             Value::Number(self.now.version),
             Value::Number(Some(self.made)),
             Value::Number(Some(self.made_at)),
-            Value::Number(Some(self.now.changed)),
-            Value::Number(Some(self.now.changed_at)),
+            Value::Number(self.now.changed),
+            Value::Number(self.now.changed_at),
         ]
     }
 }
 
 /// The place of what the genesis made: before the first transaction.
 pub(super) const FOUNDED: i64 = -1;
-const ACTIVE: &str = "active";
+pub(super) const ACTIVE: &str = "active";
+
+/// Where an object stands of which the state tells when it was made, Unix milliseconds, and not by which transaction: before all places, in the
+/// order of time.
+pub(super) fn by_time(at: u64) -> i64 {
+    signed(at).min(BEFORE / 2) - BEFORE
+}
+
+/// Its distance from the time: 2^62.
+const BEFORE: i64 = 1 << 62;
 
 const BLOCKS: [&str; 5] = ["height", "at", "first", "transactions", "digest"];
 const TRANSACTIONS: [&str; 8] = ["place", "id", "height", "sender", "contract", "method", "code", "at"];

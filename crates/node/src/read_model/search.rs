@@ -42,8 +42,8 @@ impl Database {
             find.beyond("t.place", order, [Value::Number(Some(after.place()))]);
         }
         let span = Span::of([which.from_height, which.to_height, which.since, which.until]);
-        let (rows, height) = find.run(self, "t.place", &["t.place"], span, order, limit).await?;
-        page(rows, height, limit, |row| {
+        let (rows, extent) = find.run(self, "t.place", &["t.place"], span, order, limit).await?;
+        page(rows, extent, limit, |row| {
             let found = FoundTransaction {
                 index: row.count(0)?,
                 id: parsed(row, 1)?,
@@ -91,8 +91,8 @@ impl Database {
             find.beyond(&format!("({}, {})", key[0], key[1]), order, [place, Value::number(after.ordinal.into())]);
         }
         let span = Span::of([which.from_height, which.to_height, which.since, which.until]);
-        let (rows, height) = find.run(self, key[0], &key, span, order, limit).await?;
-        page(rows, height, limit, |row| {
+        let (rows, extent) = find.run(self, key[0], &key, span, order, limit).await?;
+        page(rows, extent, limit, |row| {
             let (place, ordinal) = (row.number(0)?, row.count(1)?);
             let members = serde_json::from_str(&row.text(8)?).map_err(|error| sqlx::Error::Decode(error.into()))?;
             let request = row.optional_text(6)?.map(|text| text.parse()).transpose();
@@ -153,24 +153,26 @@ impl Database {
             find.beyond(&format!("({})", key.join(", ")), order, values);
         }
         let span = Span::of([which.from_height, which.to_height, which.since, which.until]);
-        let (rows, height) = find.run(self, key[0], &key, span, order, limit).await?;
-        page(rows, height, limit, |row| {
+        let span = Span { of_objects: true, ..span };
+        let (rows, extent) = find.run(self, key[0], &key, span, order, limit).await?;
+        page(rows, extent, limit, |row| {
             let (kind, id, made) = (row.text(0)?, row.text(1)?, row.number(8)?);
             let known = ObjectKind::ALL.into_iter().find(|known| known.name() == kind);
-            let index = |place: i64| u64::try_from(place).ok().filter(|_| place != fold::FOUNDED);
+            // The founder, and what was made before the model begins, have none.
+            let index = |place: Option<i64>| place.and_then(|place| u64::try_from(place).ok());
             let found = FoundObject {
                 kind: known.ok_or_else(|| sqlx::Error::Decode("an object's kind".into()))?,
                 id: id.clone(),
                 name: row.optional_text(2)?,
                 owner: row.optional_text(3)?,
-                maker: parsed(row, 4)?,
+                maker: row.optional_text(4)?.map(|text| parse(&text)).transpose()?,
                 status: row.text(5)?,
                 code: row.optional_text(6)?,
                 version: row.optional_number(7)?.and_then(|version| version.try_into().ok()),
-                made_index: index(made),
+                made_index: index(Some(made)),
                 made_at: row.count(9)?,
-                changed_index: index(row.number(10)?),
-                changed_at: row.count(11)?,
+                changed_index: index(row.optional_number(10)?),
+                changed_at: row.optional_number(11)?.map(|at| at.try_into().unwrap_or(0)),
             };
             Ok((found, Cursor::new(of, made, 0, kind, id)))
         })
@@ -225,7 +227,7 @@ impl Find {
         self.statement.push(")");
     }
 
-    /// Asks for one more than a page has; the rows, and the height that they are as of.
+    /// Asks for one more than a page has; the rows, and what they are as of.
     async fn run(
         mut self,
         database: &Database,
@@ -234,11 +236,10 @@ impl Find {
         span: Span,
         order: Order,
         limit: usize,
-    ) -> Result<(Vec<Row>, u64), ApiError> {
+    ) -> Result<(Vec<Row>, Extent), ApiError> {
         let mut work = database.read().await.map_err(failed)?;
-        let head = work.row(Statement::new("SELECT height FROM read_model")).await.map_err(failed)?;
-        let height = head.map_or(Ok(0), |head| head.count(0)).map_err(failed)?;
-        if let Some((least, beyond)) = span.places(&mut work).await.map_err(failed)? {
+        let extent = Extent::of(&mut work).await.map_err(failed)?;
+        if let Some((least, beyond)) = span.places(&mut work, &extent).await.map_err(failed)? {
             self.condition(place);
             self.statement.push(" >= ").bind(Value::Number(Some(least)));
             self.condition(place);
@@ -254,7 +255,29 @@ impl Find {
         }
         self.statement.push(" LIMIT ").bind(Value::number(limit as u64 + 1));
         let rows = work.rows(self.statement).await.map_err(failed)?;
-        Ok((rows, height))
+        Ok((rows, extent))
+    }
+}
+
+/// What a model is as of.
+struct Extent {
+    /// Its newest block.
+    height: u64,
+    /// The first block that is in it.
+    from: u64,
+    /// That one's time; none where there is none yet.
+    from_at: Option<u64>,
+}
+
+impl Extent {
+    async fn of(work: &mut Work) -> Result<Self, sqlx::Error> {
+        let head = work.row(Statement::new("SELECT height FROM read_model")).await?;
+        let height = head.map_or(Ok(0), |head| head.count(0))?;
+        let first = work.row(Statement::new("SELECT height, at FROM blocks ORDER BY height ASC LIMIT 1")).await?;
+        Ok(match first {
+            Some(first) => Self { height, from: first.count(0)?, from_at: Some(first.count(1)?) },
+            None => Self { height, from: height.saturating_add(1), from_at: None },
+        })
     }
 }
 
@@ -264,54 +287,70 @@ struct Span {
     to_height: Option<u64>,
     since: Option<u64>,
     until: Option<u64>,
+    /// Objects are searched: those that the state told of stand before all places, in the order of time.
+    of_objects: bool,
 }
 
 impl Span {
     const fn of([from_height, to_height, since, until]: [Option<u64>; 4]) -> Self {
-        Self { from_height, to_height, since, until }
+        Self { from_height, to_height, since, until, of_objects: false }
     }
 
     /// The places of the log that they hold: the first, and the one after the last. None where nothing was said.
-    async fn places(self, work: &mut Work) -> Result<Option<(i64, i64)>, sqlx::Error> {
-        let Self { from_height, to_height, since, until } = self;
-        let bounds = [
-            (from_height, "SELECT first FROM blocks WHERE height >= ", " ORDER BY height ASC LIMIT 1", i64::MAX),
-            (since, "SELECT first FROM blocks WHERE at >= ", " ORDER BY at ASC, height ASC LIMIT 1", i64::MAX),
-            (
-                to_height,
-                "SELECT first + transactions FROM blocks WHERE height <= ",
-                " ORDER BY height DESC LIMIT 1",
-                i64::MIN,
-            ),
-            (
-                until,
-                "SELECT first + transactions FROM blocks WHERE at <= ",
-                " ORDER BY at DESC, height DESC LIMIT 1",
-                i64::MIN,
-            ),
-        ];
-        let (mut least, mut beyond, mut said) = (i64::MIN, i64::MAX, false);
-        for (bound, begin, end, nowhere) in bounds {
-            let Some(bound) = bound else { continue };
-            let mut ask = Statement::new(begin);
-            ask.bind(Value::Number(Some(signed(bound)))).push(end);
-            let place = work.row(ask).await?.map_or(Ok(nowhere), |row| row.number(0))?;
-            said = true;
-            match nowhere {
-                // From the genesis on is from the founder on.
-                i64::MAX if place > 0 => least = least.max(place),
-                i64::MAX => {}
-                _ => beyond = beyond.min(place),
-            }
+    async fn places(self, work: &mut Work, extent: &Extent) -> Result<Option<(i64, i64)>, sqlx::Error> {
+        let Self { from_height, to_height, since, until, of_objects } = self;
+        if [from_height, to_height, since, until].iter().all(Option::is_none) {
+            return Ok(None);
         }
-        Ok(said.then_some((least, beyond)))
+        let is_filled = of_objects && extent.from > 0;
+        let (mut least, mut beyond) = (i64::MIN, i64::MAX);
+        // From the genesis on is from the founder on.
+        if let Some(height) = from_height.filter(|height| !is_filled || *height > 1) {
+            let place =
+                place(work, "SELECT first FROM blocks WHERE height >= ", height, " ORDER BY height ASC LIMIT 1");
+            least = least.max(place.await?.map_or(i64::MAX, |place| if place > 0 { place } else { i64::MIN }));
+        }
+        if let Some(since) = since {
+            least = least.max(match extent.from_at {
+                Some(at) if !is_filled || since > at => {
+                    let ask = "SELECT first FROM blocks WHERE at >= ";
+                    let place = place(work, ask, since, " ORDER BY at ASC, height ASC LIMIT 1").await?;
+                    place.map_or(i64::MAX, |place| if place > 0 { place } else { i64::MIN })
+                }
+                _ => fold::by_time(since),
+            });
+        }
+        if let Some(height) = to_height {
+            let ask = "SELECT first + transactions FROM blocks WHERE height <= ";
+            let place = place(work, ask, height, " ORDER BY height DESC LIMIT 1").await?;
+            // All that the state told of is of blocks before the first; of which, is not known.
+            let nowhere = if is_filled && height.saturating_add(1) >= extent.from { 0 } else { i64::MIN };
+            beyond = beyond.min(place.unwrap_or(nowhere));
+        }
+        if let Some(until) = until {
+            beyond = beyond.min(match extent.from_at {
+                Some(at) if !is_filled || until >= at => {
+                    let ask = "SELECT first + transactions FROM blocks WHERE at <= ";
+                    place(work, ask, until, " ORDER BY at DESC, height DESC LIMIT 1").await?.unwrap_or(i64::MIN)
+                }
+                _ => fold::by_time(until).saturating_add(1),
+            });
+        }
+        Ok(Some((least, beyond)))
     }
+}
+
+/// A place that a question about a block or a time answers with.
+async fn place(work: &mut Work, begin: &str, bound: u64, end: &str) -> Result<Option<i64>, sqlx::Error> {
+    let mut ask = Statement::new(begin);
+    ask.bind(Value::Number(Some(signed(bound)))).push(end);
+    work.row(ask).await?.map(|row| row.number(0)).transpose()
 }
 
 /// Reads a page's rows; where there was one more, there is a next page.
 fn page<T>(
     mut rows: Vec<Row>,
-    height: u64,
+    extent: Extent,
     limit: usize,
     read: impl Fn(&Row) -> Result<(T, Cursor), sqlx::Error>,
 ) -> Result<Found<T>, ApiError> {
@@ -319,11 +358,16 @@ fn page<T>(
     rows.truncate(limit);
     let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let next = found.last().filter(|_| more).map(|(_, cursor)| cursor.to_string());
-    Ok(Found { items: found.into_iter().map(|(item, _)| item).collect(), next, height })
+    let Extent { height, from, .. } = extent;
+    Ok(Found { items: found.into_iter().map(|(item, _)| item).collect(), next, height, from })
 }
 
 fn parsed<T: std::str::FromStr>(row: &Row, column: usize) -> Result<T, sqlx::Error> {
-    row.text(column)?.parse().map_err(|_| sqlx::Error::Decode("a digest or a key".into()))
+    parse(&row.text(column)?)
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, sqlx::Error> {
+    text.parse().map_err(|_| sqlx::Error::Decode("a digest or a key".into()))
 }
 
 /// A text to look for.

@@ -1,6 +1,7 @@
 //! The same suite on both databases, against what the ledger itself says.
 
 mod postgres;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,13 +56,15 @@ struct Story {
     world: World,
     /// Transactions of the world that are on the ledger.
     told: usize,
+    /// How much later than the story's beginning it goes on, milliseconds.
+    later: u64,
 }
 
 impl Story {
     fn begin() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&directory.path().join("ledger"), Arc::new(Contracts), genesis()).unwrap();
-        Self { _directory: directory, ledger: Arc::new(ledger), world: World::founded(), told: 0 }
+        Self { _directory: directory, ledger: Arc::new(ledger), world: World::founded(), told: 0, later: 0 }
     }
 
     fn whole() -> Self {
@@ -125,7 +128,7 @@ impl Story {
             };
             let batch = batch.iter().map(verify).collect();
             // So that verdicts and grants, which have their times in them, are in time.
-            let now = START + self.told as u64;
+            let now = START + self.later + self.told as u64;
             assert!(self.ledger.propose(batch, now).unwrap().results.iter().all(Result::is_ok));
         }
         blocks
@@ -238,10 +241,10 @@ impl Contents {
         let mut objects = BTreeMap::new();
         let mut object =
             |kind, id: String, made: Option<u64>, changed: Option<u64>, with: &dyn Fn(&mut FoundObject)| {
-                let maker = match made {
+                let maker = Some(match made {
                     Some(made) => entries[made as usize].transaction.transaction.sender,
                     None => keys("health-authority").operator.public(),
-                };
+                });
                 let mut object = FoundObject {
                     kind,
                     id: id.clone(),
@@ -254,7 +257,7 @@ impl Contents {
                     made_index: made,
                     made_at: at(made),
                     changed_index: changed,
-                    changed_at: at(changed),
+                    changed_at: Some(at(changed)),
                 };
                 with(&mut object);
                 objects.insert((kind, id), object);
@@ -393,8 +396,8 @@ async fn another_ledgers_or_formats_tables_are_refused_until_they_are_made_anew(
             work.commit().await.unwrap();
             Projector::begin(database.clone(), story.ledger.clone()).await
         };
-        let format = changed("UPDATE read_model SET format = 2").await.err().unwrap();
-        assert!(matches!(format, ReadModelError::Format { found: 2, .. }) && format.is_final(), "{format}");
+        let format = changed("UPDATE read_model SET format = 3").await.err().unwrap();
+        assert!(matches!(format, ReadModelError::Format { found: 3, .. }) && format.is_final(), "{format}");
         assert!(format.to_string().contains("sotto node rebuild"));
         let chain = changed("UPDATE read_model SET format = 1, chain = 'abc'").await.err().unwrap();
         assert!(matches!(&chain, ReadModelError::Chain { found } if found == "abc") && chain.is_final(), "{chain}");
@@ -489,7 +492,7 @@ async fn transactions_by(database: &Database, all: &Contents) {
         let found = database.transactions(&which).await.unwrap();
         let expected: Vec<_> = all.transactions.iter().rev().filter(|one| holds(one)).cloned().collect();
         assert!(!expected.is_empty(), "{which:?}");
-        assert_eq!(found, Found { items: expected, next: None, height: all.height }, "{which:?}");
+        assert_eq!(found, Found { items: expected, next: None, height: all.height, from: 0 }, "{which:?}");
     }
     let later = Transactions { since: Some(u64::MAX), ..base.clone() };
     assert!(database.transactions(&later).await.unwrap().items.is_empty());
@@ -567,7 +570,9 @@ async fn objects_by(database: &Database, all: &Contents, story: &Story) {
         (Objects { under: Some(asset), member: Some("northgate".into()), ..base.clone() }, &|one| {
             one.kind == ObjectKind::Contract && one.owner.as_deref() == Some("northgate")
         }),
-        (Objects { maker: Some(researcher().public()), ..base.clone() }, &|one| one.maker == researcher().public()),
+        (Objects { maker: Some(researcher().public()), ..base.clone() }, &|one| {
+            one.maker == Some(researcher().public())
+        }),
         (Objects { member: Some("riverside".into()), kind: Some(ObjectKind::Asset), ..base.clone() }, &|one| {
             one.kind == ObjectKind::Asset && one.owner.as_deref() == Some("riverside")
         }),
