@@ -23,22 +23,5 @@ sotto=target/release/sotto
 "$sotto" bench mpc --runs 1 --n 100000000 --work sum --protocol additive --parties 3
 
 # The tests above have fed every target seeded noise for a minute; this feeds it noise that coverage guides.
-targets=$(cd fuzz && ls fuzz_targets | sed 's/\.rs$//')
-if cargo +nightly fuzz --version >/dev/null 2>&1; then
-  for target in $targets; do
-    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds"
-  done
-else
-  # The stable compiler counts coverage as well; only the address sanitizer wants a nightly one.
-  echo "nightly: no cargo-fuzz with a nightly compiler: fuzzing by the stable one, without the address sanitizer" >&2
-  counted="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
-  counted="$counted -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions"
-  # With a target named, what builds and runs on the way is compiled as ever.
-  host=$(rustc -vV | sed -n 's/^host: //p')
-  RUSTFLAGS="$counted" cargo build --release --manifest-path fuzz/Cargo.toml --target "$host"
-  for target in $targets; do
-    mkdir -p "fuzz/corpus/$target" "fuzz/artifacts/$target"
-    "fuzz/target/$host/release/$target" -max_total_time="$seconds" -artifact_prefix="fuzz/artifacts/$target/" "fuzz/corpus/$target"
-  done
-fi
+fuzz/run.sh "$seconds"
 echo "nightly: all passed"

@@ -41,7 +41,7 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     for name in ["trial", "second", "third"] {
         stage.run("northgate", &["asset", "seal", &at("table.csv"), "--name", name]);
     }
-    fs::write(at("contract.toml"), CONTRACT).unwrap();
+    fs::write(at("contract.toml"), include_str!("shared/contract.toml")).unwrap();
     stage.run("northgate", &["contract", "offer", &at("contract.toml")]);
     let pin = stage.run("st-anna", &["member", "show"]);
     stage.run("st-anna", &["member", "export", "--out", &at("consortium.toml")]);
@@ -265,24 +265,3 @@ fn epochs(file: &str) -> usize {
 fn stage_path(stage: &Stage, name: &str) -> String {
     stage.directory.path().join(name).to_str().unwrap().to_owned()
 }
-
-const CONTRACT: &str = r#"
-format = "sottovoce-contract/v1"
-title = "Northgate's rows"
-description = "All rows, for research."
-asset = "trial"
-means = "release"
-purposes = ["research"]
-retention_days = 180
-policy = '''
-@id("anyone")
-@reason("members' people may have the rows")
-permit (principal, action == Action::"release", resource);
-'''
-
-[window]
-days = 365
-
-[grant]
-seconds = 60
-"#;

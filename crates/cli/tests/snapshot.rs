@@ -21,7 +21,7 @@ use std::process::Command;
 
 use client::api::Health;
 use client::verify::verify_state;
-use liar::Liar;
+use liar::{Liar, Lie};
 use postgres::Postgres;
 use serde_json::Value;
 use stage::{FOUNDER, Stage, add, ports, until};
@@ -222,26 +222,24 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
 }
 
 /// Joins as [`Stage::join`] does, where liars stand in these members' places.
-fn join_among(stage: &mut Stage, member: &str, members: &[&str]) -> Vec<Liar> {
+fn join_among(stage: &mut Stage, member: &str, members: &[&str], lie: Lie) -> Vec<Liar> {
     let invitation = stage.directory.path().join(format!("{member}.invitation")).to_str().unwrap().to_owned();
     let fingerprint = stage.run(FOUNDER, &["invite", member, "--out", &invitation]);
     let [listen, order] = [ports::free(), ports::free()];
     let place = ["--listen", &listen, "--order-listen", &order, "--fingerprint", &fingerprint];
     stage.run(member, &[&["join", &invitation], &place[..]].concat());
-    let liars: Vec<Liar> =
-        members.iter().map(|name| Liar::start(stage, name, member, "/peer/v1/snapshot/part")).collect();
+    let liars: Vec<Liar> = members.iter().map(|name| Liar::start(stage, name, member, lie)).collect();
     let addresses = members.iter().zip(&liars).map(|(name, liar)| format!("{name} = \"{}\"\n", liar.address()));
     stage.configure(member, &format!("{}\n[peers.addresses]\n{}", stage.configuration, addresses.collect::<String>()));
     stage.start(member);
     liars
 }
 
-#[test]
-fn what_liars_alter_is_refused_and_taken_from_others() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// Four validators that have made some fifty blocks, and how many.
+fn four(runtime: &Runtime, name: &str) -> (Stage, u64) {
     let mut stage = Stage::new();
     stage.configuration = "[ledger]\nsnapshot_every = 5\nsync_after = 25";
-    stage.found("Liars");
+    stage.found(name);
     for member in ["st-anna", "riverside", "northgate"] {
         stage.join(member);
     }
@@ -250,11 +248,18 @@ fn what_liars_alter_is_refused_and_taken_from_others() {
     for number in 0..50 {
         runtime.block_on(add(&founder, &format!("early-{number}"))).unwrap();
     }
-    let before = health(&runtime, &stage, FOUNDER).height;
+    let height = health(runtime, &stage, FOUNDER).height;
+    (stage, height)
+}
+
+#[test]
+fn what_liars_alter_is_refused_and_taken_from_others() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut stage, before) = four(&runtime, "Liars");
 
     // Three of four lie in all that they give of a snapshot: the fourth gives it. Whoever answers first, of two parts that are asked for at once one
     // is asked of a liar.
-    let liars = join_among(&mut stage, "eastfield", &[FOUNDER, "st-anna", "northgate"]);
+    let liars = join_among(&mut stage, "eastfield", &[FOUNDER, "st-anna", "northgate"], liar::parts);
     until("eastfield is there", || health(&runtime, &stage, "eastfield").height >= before);
     let words = log(&stage, "eastfield");
     assert!(words.contains("begins from a snapshot") && health(&runtime, &stage, "eastfield").kept > 20, "{words}");
@@ -271,4 +276,21 @@ fn what_liars_alter_is_refused_and_taken_from_others() {
         verify_state(&proof, &runtime.block_on(client.consortium()).unwrap()).unwrap().state.header
     };
     assert_eq!(state("eastfield"), state("riverside"));
+}
+
+#[test]
+fn who_is_given_nothing_but_lies_goes_on_by_blocks() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut stage, before) = four(&runtime, "Lies alone");
+    // All that it knows alter what they give of a snapshot, and say for ever that they make one more.
+    let all = [FOUNDER, "st-anna", "riverside", "northgate"];
+    let liars = join_among(&mut stage, "eastfield", &all, liar::parts_and_making);
+    until("eastfield is there", || health(&runtime, &stage, "eastfield").height >= before);
+    let words = log(&stage, "eastfield");
+    assert!(words.contains("it goes on by blocks") && !words.contains("begins from a snapshot"), "{words}");
+    assert!(words.matches("a snapshot was not taken").count() >= 3, "{words}");
+    assert!(liars.iter().all(|liar| liar.lies() > 0));
+    // It has executed all of them, and takes part.
+    assert_eq!(health(&runtime, &stage, "eastfield").kept, 0);
+    runtime.block_on(add(&stage.client("eastfield"), "of-the-fifth")).unwrap();
 }

@@ -43,7 +43,7 @@ fn a_newcomer_from_a_snapshot_takes_part_in_all_that_is_turned_on() {
     fs::write(at("trial.csv"), "arm,age\na,40\nb,50\n").unwrap();
     stage.run("northgate", &["asset", "seal", &at("trial.csv"), "--name", "trial"]);
     stage.run("northgate", &["escrow", "export", "northgate/trial", "--out", &at("trial.sotto")]);
-    fs::write(at("contract.toml"), CONTRACT).unwrap();
+    fs::write(at("contract.toml"), include_str!("shared/contract.toml")).unwrap();
     stage.run("northgate", &["contract", "offer", &at("contract.toml")]);
     let pin = stage.run("st-anna", &["member", "show"]);
     stage.run("st-anna", &["member", "export", "--out", &at("st-anna.toml")]);
@@ -208,24 +208,3 @@ fn state(runtime: &Runtime, stage: &Stage, member: &str, height: u64) -> Header 
 }
 
 const OFFER: &str = "the price is 4,711 and stays among us";
-
-const CONTRACT: &str = r#"
-format = "sottovoce-contract/v1"
-title = "Northgate's rows"
-description = "All rows, for research."
-asset = "trial"
-means = "release"
-purposes = ["research"]
-retention_days = 180
-policy = '''
-@id("anyone")
-@reason("members' people may have the rows")
-permit (principal, action == Action::"release", resource);
-'''
-
-[window]
-days = 365
-
-[grant]
-seconds = 60
-"#;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use crypto::kem::{PrivateKey, Suite};
-use crypto::{Digest, Label, SigningKey, hash};
+use crypto::{Digest, Label, Secret, SigningKey, hash};
 use ledger::{
     Application, Consortium, Context, Epoch, Failure, Pair, SignedTransaction, State, Transaction, Unreadable,
     Validator, VerifiedTransaction,
 };
+use policy::{Adversary, Approvals, GrantTerms, Means, Terms, Visibility, Window};
 use wire::Fixed;
 
 use crate::message::{
-    Action, Ballot, Callers, Cosigning, Founding, Install, Invite, Join, MemberCard, ModuleStore, Parameters,
-    PrivateBegin, PrivatePut, Propose, Room, System, Uninstall, VerifierPlan,
+    Action, Apply, Approve, AssetRegister, Ballot, Callers, Commitment, ContractVersion, Cosigning, Founding,
+    GrantIssue, Install, Invite, Join, Judged, MemberCard, ModuleStore, Offer, OraclesConfirm, Parameters,
+    PrincipalAdd, PrivateBegin, PrivatePut, Propose, Room, System, Uninstall, Verdict, VerdictRecord, VerifierPlan,
 };
+use crate::record::Role;
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
 /// A method by the first byte, who sends it by the second, then its arguments: refused or done, and never anything else.
@@ -22,7 +25,7 @@ pub fn arguments(bytes: &[u8]) {
     let [method, sender, arguments @ ..] = bytes else { return };
     let (contract, method) = METHODS[usize::from(*method) % METHODS.len()];
     let member = ["founder", "other"][usize::from(*sender) % 2];
-    let duty = ["operator", "node"][usize::from(*sender) / 2 % 2];
+    let duty = DUTIES[usize::from(*sender) / 2 % DUTIES.len()];
     let mut state = CONSORTIUM.clone();
     match state.execute(&key(member, duty), contract, method, arguments.to_vec()) {
         Ok(()) => assert!(!read::members(&state).expect("what was written can be read").is_empty()),
@@ -34,7 +37,9 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 37] = [
+const DUTIES: [&str; 3] = ["operator", "node", "person"];
+
+const METHODS: &[(&str, &str)] = &[
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),
@@ -72,6 +77,22 @@ const METHODS: [(&str, &str); 37] = [
     ("escrow", "destroy"),
     ("escrow", "contribute"),
     ("ordering", "register"),
+    ("members", "invite"),
+    ("members", "principal_revoke"),
+    ("members", "issuer_accredit"),
+    ("members", "issuer_revoke"),
+    ("ordering", "enter"),
+    ("assets", "retire"),
+    ("contracts", "amend"),
+    ("contracts", "suspend"),
+    ("contracts", "resume"),
+    ("contracts", "revoke"),
+    ("requests", "cancel"),
+    ("requests", "decline"),
+    ("requests", "approve"),
+    ("grants", "revoke"),
+    ("results", "record"),
+    ("results", "destroy"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -79,7 +100,8 @@ const MODULES: [&[u8]; 2] = [
     include_bytes!("../../../samples/contracts/bookings/bookings-2.wasm"),
 ];
 
-/// Two members, ballots, a contract in WebAssembly that runs and one that is being erased, and a proposal that waits for the other's.
+/// Two members, ballots, a contract in WebAssembly that runs and one that is being erased, and a proposal that waits for the other's vote;
+/// an asset under a contract, a request that waits for the verdict and one with a grant.
 static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
     let founding = wire::to_vec(&Founding { founder: card("founder"), regulator: true });
     let mut state = Memory::default();
@@ -101,6 +123,18 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
             "join",
             wire::to_vec(&Join { card: card("other"), token, ml_dsa: None }),
         ),
+        (&key("founder", "node"), "oracles", "confirm", wire::to_vec(&oracles())),
+        (&key("other", "node"), "oracles", "confirm", wire::to_vec(&oracles())),
+        (&founder, "members", "principal_add", wire::to_vec(&person("founder"))),
+        (&key("other", "operator"), "members", "principal_add", wire::to_vec(&person("other"))),
+        (&key("founder", "node"), "assets", "register", wire::to_vec(&asset("trial"))),
+        (&key("founder", "person"), "contracts", "offer", wire::to_vec(&Offer { terms: terms() })),
+        (&key("founder", "person"), "requests", "apply", wire::to_vec(&apply())),
+        (&key("founder", "person"), "requests", "approve", wire::to_vec(&approve("founder"))),
+        (&key("other", "person"), "requests", "apply", wire::to_vec(&apply())),
+        (&key("founder", "person"), "requests", "approve", wire::to_vec(&approve("other"))),
+        (&key("other", "node"), "verdicts", "record", wire::to_vec(&verdict("other"))),
+        (&key("founder", "node"), "grants", "issue", wire::to_vec(&issue("other"))),
         (&founder, "governance", "begin", wire::to_vec(&parameters)),
         (&founder, "governance", "propose", wire::to_vec(&proposal())),
         (&founder, "private", "begin", wire::to_vec(&PrivateBegin {})),
@@ -147,12 +181,106 @@ fn proposal() -> Propose {
     Propose { action: Action::Parameters(changed), expires: NOW + 1, reason: "fewer".into() }
 }
 
+fn oracles() -> OraclesConfirm {
+    let participants = vec!["founder".into(), "other".into()];
+    OraclesConfirm {
+        epoch: 1,
+        threshold: 2,
+        participants,
+        key: key("oracles", "group").public(),
+        group: vec![7].into(),
+    }
+}
+
+/// Somebody of a member's, who does all that persons do.
+fn person(member: &str) -> PrincipalAdd {
+    let roles = vec![Role::Owner, Role::Requester, Role::Approver];
+    PrincipalAdd { name: "person".into(), key: key(member, "person").public(), roles }
+}
+
+fn asset(name: &str) -> AssetRegister {
+    let commitment =
+        Commitment { suite: crate::SEALED_OBJECT.into(), params: CHAIN.as_bytes().to_vec().into(), root: *CHAIN };
+    AssetRegister {
+        name: name.into(),
+        kind: "table".into(),
+        columns: vec!["arm".into(), "age".into()],
+        commitments: vec![commitment],
+        segments: 3,
+        suite: Suite::X25519,
+    }
+}
+
+/// The terms under which both members' persons have asked for the founder's asset.
+fn terms() -> Terms {
+    Terms {
+        asset: crate::assets::identity(&CHAIN, "founder", "trial"),
+        means: Means::Release,
+        visibility: Visibility::Private,
+        purposes: vec!["research".into()],
+        window: Window { not_before: NOW - 1, not_after: NOW + 86_400_000 },
+        approvals: Approvals { required: 1, approvers: vec![key("founder", "person").public()] },
+        evidence: vec![],
+        grant: GrantTerms { seconds: 5, uses: 1 },
+        program: None,
+        minimum_group: 0,
+        adversary: Adversary::SemiHonest,
+        max_corrupt: 0,
+        tolerate_dropouts: 0,
+        helpers: vec![],
+        fee: None,
+        privacy_budget: None,
+        policy: *CHAIN,
+        particulars: *CHAIN,
+        disclosed: None,
+    }
+}
+
+fn offered() -> ContractVersion {
+    let offer = wire::to_vec(&Offer { terms: terms() });
+    ContractVersion { contract: signed(&key("founder", "person"), "contracts", "offer", offer).id(), version: 1 }
+}
+
+fn apply() -> Apply {
+    let ephemeral = RECIPIENT.public().clone();
+    let (contracts, purpose) = (vec![offered()], "research".into());
+    Apply { contracts, purpose, ephemeral, justification: *CHAIN, evidence: vec![] }
+}
+
+fn request(member: &str) -> Digest {
+    signed(&key(member, "person"), "requests", "apply", wire::to_vec(&apply())).id()
+}
+
+fn approve(member: &str) -> Approve {
+    Approve { request: request(member), contract: offered().contract, approve: true }
+}
+
+fn verdict(member: &str) -> VerdictRecord {
+    let approvals = vec![key("founder", "person").public()];
+    let verdict = Verdict {
+        chain: *CHAIN,
+        epoch: 1,
+        request: request(member),
+        contracts: vec![Judged { contract: offered(), terms: terms().digest(), policy: *CHAIN, approvals }],
+        appraisals: vec![],
+        decision: code::OK.into(),
+        owner_asserted: vec![],
+        decided: NOW,
+        not_after: NOW + 600_000,
+    };
+    let signature = key("oracles", "group").sign(Label::VERDICT, &wire::to_vec(&verdict));
+    VerdictRecord { verdict, signature, signers: vec!["founder".into(), "other".into()] }
+}
+
+fn issue(member: &str) -> GrantIssue {
+    GrantIssue { request: request(member), contract: offered().contract, not_before: NOW, not_after: NOW + 5_000 }
+}
+
 fn key(member: &str, duty: &str) -> SigningKey {
     SigningKey::from_seed(hash(Label::KEY_ID, &[member.as_bytes(), duty.as_bytes()]).as_bytes())
 }
 
 fn card(member: &str) -> MemberCard {
-    static RECIPIENT: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate(Suite::X25519));
     let [operator, node, cosigner] = ["operator", "node", "cosigner"].map(|duty| key(member, duty).public());
     let (tls, recipient) = (hash(Label::KEY_ID, &[member.as_bytes()]), RECIPIENT.public().clone());
     MemberCard { name: member.into(), operator, node, cosigner, tls, recipient, address: "https://host:1".into() }
@@ -228,6 +356,9 @@ impl State for Memory {
     }
 }
 
+/// The same in every process: what was found in one is found again.
+static RECIPIENT: LazyLock<PrivateKey> =
+    LazyLock::new(|| PrivateKey::from_secret(Suite::X25519, Secret::new(vec![7; 32])).expect("any 32 bytes are a key"));
 static CHAIN: LazyLock<Digest> = LazyLock::new(|| Digest::from([9; 32]));
 const NOW: u64 = 1_795_000_000_000;
 
@@ -238,14 +369,13 @@ mod tests {
     use super::*;
     use crypto::escrow::{Dealing, EscrowKey, Polynomial, Round, Wrap};
     use crypto::kem::Sealed;
-    use crypto::{Secret, mldsa};
+    use crypto::mldsa;
 
     use crate::message::{
         Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
         ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, VerifierName,
         Wake, recovery, registration,
     };
-    use crate::record::Role;
 
     /// Well-formed arguments, by method and sender.
     fn seeds() -> Vec<Vec<u8>> {
@@ -315,7 +445,100 @@ mod tests {
         seeds.push([&[36, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
+        seeds.extend(about_assets());
         seeds
+    }
+
+    /// What the founder's and the other's people and nodes do about assets, contracts and requests.
+    fn about_assets() -> Vec<Vec<u8>> {
+        use crate::message::{
+            Amend, AssetRetire, Cancel, ContractState, Decline, Destroy, GrantRevoke, OrderingPlace, PrincipalRevoke,
+            ReleaseRecord, ResultRecord, redemption,
+        };
+
+        let (contract, granted, open) = (offered().contract, request("other"), request("founder"));
+        let grant = signed(&key("founder", "node"), "grants", "issue", wire::to_vec(&issue("other"))).id();
+        let possession = key("other", "person").sign(Label::PROOF_OF_POSSESSION, &redemption(&CHAIN, &grant, NOW));
+        let release =
+            ReleaseRecord { grant, root: *CHAIN, stanzas: *CHAIN, suite: Suite::X25519, possession, signed: NOW };
+        let disclosed = policy::Disclosed {
+            salt: Fixed([7; 32]),
+            particulars: policy::Particulars {
+                title: "Trial".into(),
+                description: "All rows.".into(),
+                policy: "permit(principal, action, resource);".into(),
+                retention_days: Some(30),
+                jurisdictions: vec!["EU".into()],
+            },
+        };
+        let told = Terms {
+            visibility: Visibility::Consortium,
+            policy: disclosed.policy_digest(),
+            particulars: disclosed.commitment(),
+            disclosed: Some(disclosed),
+            ..terms()
+        };
+        let text = "minimum_group = 10\noutputs = [{ name = \"people\", count = \"*\" }]";
+        let program = query::Program::from_toml(text).unwrap();
+        let computed = Terms {
+            means: Means::Compute,
+            approvals: Approvals { required: 0, approvers: vec![] },
+            program: Some(program.to_bytes().into()),
+            minimum_group: 10,
+            max_corrupt: 1,
+            ..terms()
+        };
+        let result = ResultRecord {
+            request: granted,
+            party: "founder".into(),
+            run: Fixed([7; 16]),
+            session: crate::session(&granted),
+            protocol: crate::ADDITIVE.into(),
+            adversary: "semi-honest".into(),
+            parties: vec!["founder".into(), "other".into()],
+            program: program.digest(),
+            share: *CHAIN,
+            transcript: *CHAIN,
+            simulated: false,
+        };
+        let invite = Invite { name: "third".into(), token: *CHAIN, expires: NOW + 2, regulator: false };
+        let issuer =
+            Issuer { name: "college".into(), key: key("college", "issuer").public(), claims: vec!["a".into()] };
+        let state = wire::to_vec(&ContractState { contract });
+        let ended = wire::to_vec(&Cancel { request: open });
+        let declined = Decline { request: open, contract, code: code::OBJECTED.code.into() };
+        let seeds = [
+            (("assets", "register"), 3, wire::to_vec(&asset("second"))),
+            (("contracts", "offer"), 4, wire::to_vec(&Offer { terms: told.clone() })),
+            (("contracts", "offer"), 0, wire::to_vec(&Offer { terms: computed })),
+            (("requests", "apply"), 5, wire::to_vec(&Apply { justification: request("other"), ..apply() })),
+            (("verdicts", "record"), 2, wire::to_vec(&verdict("founder"))),
+            (("grants", "issue"), 2, wire::to_vec(&issue("founder"))),
+            (("releases", "record"), 2, wire::to_vec(&release)),
+            (("members", "invite"), 0, wire::to_vec(&invite)),
+            (
+                ("members", "principal_revoke"),
+                1,
+                wire::to_vec(&PrincipalRevoke { key: key("other", "person").public() }),
+            ),
+            (("members", "issuer_accredit"), 0, wire::to_vec(&issuer)),
+            (("members", "issuer_revoke"), 0, wire::to_vec(&issuer)),
+            (("ordering", "enter"), 1, wire::to_vec(&OrderingPlace { member: "other".into() })),
+            (("assets", "retire"), 2, wire::to_vec(&AssetRetire { asset: terms().asset })),
+            (("contracts", "amend"), 4, wire::to_vec(&Amend { contract, terms: told })),
+            (("contracts", "suspend"), 0, state.clone()),
+            (("contracts", "resume"), 0, state.clone()),
+            (("contracts", "revoke"), 4, state),
+            (("requests", "cancel"), 4, ended),
+            (("requests", "decline"), 2, wire::to_vec(&declined)),
+            (("requests", "approve"), 4, wire::to_vec(&Approve { approve: false, ..approve("founder") })),
+            (("grants", "revoke"), 2, wire::to_vec(&GrantRevoke { grant })),
+            (("results", "record"), 2, wire::to_vec(&result)),
+            (("results", "destroy"), 2, wire::to_vec(&Destroy { request: granted })),
+        ];
+        let place = |named| METHODS.iter().position(|method| *method == named).unwrap() as u8;
+        let one = |(method, sender, arguments): (_, u8, Vec<u8>)| [&[place(method), sender][..], &arguments].concat();
+        seeds.into_iter().map(one).collect()
     }
 
     fn registered() -> Digest {
@@ -354,13 +577,46 @@ mod tests {
         let done = |seed: &[u8]| {
             let (contract, method) = METHODS[usize::from(seed[0])];
             let (member, duty) = (usize::from(seed[1]) % 2, usize::from(seed[1]) / 2);
-            let sender = key(["founder", "other"][member], ["operator", "node"][duty]);
+            let sender = key(["founder", "other"][member], DUTIES[duty]);
             CONSORTIUM.clone().execute(&sender, contract, method, seed[2..].to_vec()).is_ok()
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
         assert!(seeds.iter().filter(|seed| [1, 11, 36].contains(&seed[0])).all(|seed| done(seed)));
         seeds.iter().for_each(|seed| arguments(seed));
+        let allowed = [
+            ("assets", "register"),
+            ("requests", "apply"),
+            ("verdicts", "record"),
+            ("releases", "record"),
+            ("assets", "retire"),
+            ("contracts", "amend"),
+            ("contracts", "suspend"),
+            ("contracts", "revoke"),
+            ("requests", "cancel"),
+            ("requests", "decline"),
+            ("grants", "revoke"),
+        ];
+        for seed in about_assets() {
+            let named = METHODS[usize::from(seed[0])];
+            assert!(done(&seed) || !allowed.contains(&named), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn fuzz_seeds() {
+        for (at, bytes) in seeds().iter().enumerate() {
+            arguments(bytes);
+            keep("contract_arguments", at, bytes);
+        }
+    }
+
+    /// Gives a sample to the guided target of that name, where the environment says where its corpus is.
+    fn keep(name: &str, at: usize, bytes: &[u8]) {
+        let Some(corpus) = std::env::var_os("FUZZ_CORPUS") else { return };
+        let place = std::path::Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
     }
 
     proptest! {

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crypto::Digest;
 use redb::backends::InMemoryBackend;
 use wire::{Bytes, Fixed, Limits};
 
@@ -165,7 +164,7 @@ fn ledger() -> Ledger {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crypto::SigningKey;
+    use crypto::{Digest, SigningKey};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
@@ -175,16 +174,17 @@ mod tests {
     /// What reads bytes, and what is right.
     type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<Vec<u8>>);
 
+    /// By the names that they have in `fuzz/`.
     const TARGETS: [Target; 9] = [
-        ("transaction", transaction, |samples| &samples.transactions),
-        ("block", block, |samples| &samples.blocks),
-        ("record", record, |samples| &samples.records),
-        ("tile", tile, |samples| &samples.tiles),
-        ("note", note, |samples| &samples.notes),
-        ("witness", witness, |samples| &samples.requests),
-        ("state", state, |samples| &samples.proofs),
-        ("receipt", receipt, |samples| &samples.receipts),
-        ("snapshot", snapshot, |samples| &samples.snapshots),
+        ("ledger_transaction", transaction, |samples| &samples.transactions),
+        ("ledger_block", block, |samples| &samples.blocks),
+        ("ledger_record", record, |samples| &samples.records),
+        ("log_tile", tile, |samples| &samples.tiles),
+        ("log_note", note, |samples| &samples.notes),
+        ("ledger_witness", witness, |samples| &samples.requests),
+        ("ledger_state", state, |samples| &samples.proofs),
+        ("ledger_receipt", receipt, |samples| &samples.receipts),
+        ("ledger_snapshot", snapshot, |samples| &samples.snapshots),
     ];
 
     struct Samples {
@@ -322,6 +322,24 @@ mod tests {
     #[test]
     fn noise_never_panics() {
         TARGETS.into_iter().for_each(|target| feed(target, 0..600));
+    }
+
+    #[test]
+    fn fuzz_seeds() {
+        for (name, target, samples) in TARGETS {
+            for (at, bytes) in samples(&SAMPLES).iter().enumerate() {
+                target(bytes);
+                keep(name, at, bytes);
+            }
+        }
+    }
+
+    /// Gives a sample to the guided target of that name, where the environment says where its corpus is.
+    fn keep(name: &str, at: usize, bytes: &[u8]) {
+        let Some(corpus) = std::env::var_os("FUZZ_CORPUS") else { return };
+        let place = std::path::Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
     }
 
     /// A minute of it in all; the seeds begin where the short test ends.

@@ -31,6 +31,7 @@ mod tests {
     /// What reads bytes, and what makes some that are right.
     type Target = (&'static str, fn(&[u8]), fn(&mut Dice) -> Vec<u8>);
 
+    /// By the names that they have in `fuzz/`.
     const TARGETS: [Target; 4] = [
         ("message", super::message, messages),
         ("frame", super::frame, frames),
@@ -82,6 +83,25 @@ mod tests {
     #[test]
     fn noise_never_panics() {
         TARGETS.into_iter().for_each(|target| feed(target, 0..1_500));
+    }
+
+    #[test]
+    fn fuzz_seeds() {
+        for (name, target, right) in TARGETS {
+            for seed in 0..40 {
+                let bytes = right(&mut Dice::new(seed));
+                target(&bytes);
+                keep(name, seed as usize, &bytes);
+            }
+        }
+    }
+
+    /// Gives a sample to the guided target of that name, where the environment says where its corpus is.
+    fn keep(name: &str, at: usize, bytes: &[u8]) {
+        let Some(corpus) = std::env::var_os("FUZZ_CORPUS") else { return };
+        let place = std::path::Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
     }
 
     /// A minute of it in all; the seeds begin where the short test ends.

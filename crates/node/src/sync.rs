@@ -122,7 +122,7 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<Opt
     }
     let known: Vec<Source> = known.into_values().collect();
     tracing::info!(own, head, peers = known.len(), "this node is far behind: it asks for a snapshot");
-    let begun = Instant::now();
+    let (begun, mut failed) = (Instant::now(), 0);
     let mut trust = ledger.trust();
     loop {
         let offers = self::offers(node, &known, own, true).await;
@@ -141,6 +141,7 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<Opt
             }
         }
         if !snapshots.is_empty() {
+            failed += 1;
             trust = handed_over(node, &known, trust).await?;
         }
         for ((height, id), (bytes, sources)) in snapshots.into_iter().rev() {
@@ -150,7 +151,9 @@ async fn attempt(node: &Arc<Node>, sources: &[String], after: u64) -> Result<Opt
                 Err(error) => tracing::warn!(%error, height, manifest = %id, "a snapshot was not taken"),
             }
         }
-        if !making || begun.elapsed() > MAKING {
+        // Whoever says that it makes one may lie as well. Where there are no blocks to go on by, waiting is all that is left.
+        let given_up = failed >= ROUNDS && !gone;
+        if !making || given_up || begun.elapsed() > MAKING {
             return Err(ApiError::new(code::UNAVAILABLE, "no member's node has a snapshot that can be used"));
         }
         sleep(PAUSE).await;
@@ -464,6 +467,8 @@ const HEAD: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_millis(500);
 /// How long others may take to make a snapshot.
 const MAKING: Duration = Duration::from_secs(1200);
+/// Rounds of offers of which none could be used, after which a node goes on by blocks where it can.
+const ROUNDS: u32 = 3;
 /// Between two questions whether there is one.
 const PAUSE: Duration = Duration::from_secs(2);
 /// While others fetch the last parts.

@@ -66,10 +66,11 @@ mod tests {
     /// What reads bytes, and some that are right.
     type Target = (&'static str, fn(&[u8]), fn(&Samples) -> &Vec<Vec<u8>>);
 
+    /// By the names that they have in `fuzz/`.
     const TARGETS: [Target; 3] = [
-        ("certificate", certificate, |samples| &samples.certificates),
-        ("slate", slate, |samples| &samples.slates),
-        ("page", page, |samples| &samples.pages),
+        ("order_certificate", certificate, |samples| &samples.certificates),
+        ("order_slate", slate, |samples| &samples.slates),
+        ("order_page", page, |samples| &samples.pages),
     ];
 
     struct Samples {
@@ -189,6 +190,24 @@ mod tests {
     #[test]
     fn noise_never_panics() {
         TARGETS.into_iter().for_each(|target| feed(target, 0..2_000));
+    }
+
+    #[test]
+    fn fuzz_seeds() {
+        for (name, target, samples) in TARGETS {
+            for (at, bytes) in samples(&SAMPLES).iter().enumerate() {
+                target(bytes);
+                keep(name, at, bytes);
+            }
+        }
+    }
+
+    /// Gives a sample to the guided target of that name, where the environment says where its corpus is.
+    fn keep(name: &str, at: usize, bytes: &[u8]) {
+        let Some(corpus) = std::env::var_os("FUZZ_CORPUS") else { return };
+        let place = std::path::Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
     }
 
     /// A minute of it in all; the seeds begin where the short test ends.

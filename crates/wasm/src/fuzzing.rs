@@ -118,6 +118,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn fuzz_seeds() {
+        for (at, bytes) in seeds().iter().enumerate() {
+            module(bytes);
+            keep("wasm_module", at, bytes);
+        }
+    }
+
+    /// Gives a sample to the guided target of that name, where the environment says where its corpus is.
+    fn keep(name: &str, at: usize, bytes: &[u8]) {
+        let Some(corpus) = std::env::var_os("FUZZ_CORPUS") else { return };
+        let place = std::path::Path::new(&corpus).join(name);
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
+    }
+
     /// Noise, or one of the seeds with a few changes.
     fn inputs() -> impl Strategy<Value = Vec<u8>> {
         let changed = |(which, changes, cut): (prop::sample::Index, Vec<_>, Option<prop::sample::Index>)| {

@@ -1,6 +1,6 @@
 //! A member's node that lies to one other: it has the node's TLS key, gives all its answers, and in some of them changes a byte.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use client::http::{Endpoint, full};
 use client::tls;
-use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, Method};
+use http::HeaderMap;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::runtime::Runtime;
 
 use crate::identity::identity;
 use crate::stage::Stage;
+
+#[path = "request.rs"]
+mod request;
 
 /// It stands where one other looks for the member's node.
 pub(crate) struct Liar {
@@ -22,11 +24,37 @@ pub(crate) struct Liar {
     lies: Arc<AtomicUsize>,
 }
 
+/// What it does to the body of an answer to a path, and whether it did anything.
+pub(crate) type Lie = fn(&str, &mut [u8]) -> bool;
+
+/// Changes the last byte of a snapshot's parts, which belongs to what was asked for.
+pub(crate) fn parts(path: &str, body: &mut [u8]) -> bool {
+    match body.last_mut() {
+        Some(last) if path == "/peer/v1/snapshot/part" => *last ^= 1,
+        _ => return false,
+    }
+    true
+}
+
+/// The same, and says whenever somebody asks for a snapshot that one more is being made: the sixth of what an offer says.
+pub(crate) fn parts_and_making(path: &str, body: &mut [u8]) -> bool {
+    if path != "/peer/v1/snapshot" {
+        return parts(path, body);
+    }
+    let mut offer = minicbor::Decoder::new(body);
+    assert_eq!(offer.array().unwrap(), Some(7));
+    (0..5).for_each(|_| offer.skip().unwrap());
+    let at = offer.position();
+    offer.bool().unwrap();
+    body[at] = 0xf5;
+    true
+}
+
 type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
 impl Liar {
-    /// Stands in the place of `member`'s node for the node of `to`, until the test's process ends. It lies in answers to `path`.
-    pub(crate) fn start(stage: &Stage, member: &str, to: &str, path: &'static str) -> Self {
+    /// Stands in the place of `member`'s node for the node of `to`, until the test's process ends.
+    pub(crate) fn start(stage: &Stage, member: &str, to: &str, lie: Lie) -> Self {
         let runtime = Runtime::new().unwrap();
         let client = stage.client("st-anna");
         let members = runtime.block_on(client.members()).unwrap();
@@ -48,7 +76,7 @@ impl Liar {
                 let stream = stream.unwrap();
                 stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
                 let stream = BufReader::new(StreamOwned::new(ServerConnection::new(server).unwrap(), stream));
-                std::thread::spawn(move || serve(stream, &node, &runtime, path, &counted));
+                std::thread::spawn(move || serve(stream, &node, &runtime, lie, &counted));
             }
         });
         Self { address, lies }
@@ -66,18 +94,19 @@ impl Liar {
 }
 
 /// Answers until the other end hangs up.
-fn serve(mut stream: Stream, node: &Endpoint, runtime: &Runtime, path: &str, lies: &AtomicUsize) {
-    while let Some((method, target, headers, body)) = request(&mut stream) {
+fn serve(mut stream: Stream, node: &Endpoint, runtime: &Runtime, lie: Lie, lies: &AtomicUsize) {
+    while let Some(request) = request::read(&mut stream) {
+        let (asked, body) = request.into_parts();
+        let kept = asked.headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+        let headers: HeaderMap = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         let answer = runtime.block_on(async {
-            let answer = node.ask(method, &target, headers, full(body)).await?;
+            let answer = node.ask(asked.method, &asked.uri.to_string(), headers, full(body)).await?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             Ok::<_, client::http::Error>((status, headers, answer.bytes(64 << 20).await?))
         });
         // As a node that is away, where the true one does not answer.
         let Ok((status, headers, mut body)) = answer else { return };
-        if target == path && status.is_success() && !body.is_empty() {
-            // The last byte belongs to what was asked for.
-            *body.last_mut().unwrap() ^= 1;
+        if status.is_success() && lie(asked.uri.path(), &mut body) {
             lies.fetch_add(1, Ordering::SeqCst);
         }
         let mut head = format!("HTTP/1.1 {} Told\r\ncontent-length: {}\r\n", status.as_u16(), body.len());
@@ -90,35 +119,6 @@ fn serve(mut stream: Stream, node: &Endpoint, runtime: &Runtime, path: &str, lie
             return;
         }
     }
-}
-
-/// Method, target, the headers that are passed on, and body of a request; none where the connection ends.
-fn request(stream: &mut Stream) -> Option<(Method, String, HeaderMap, Vec<u8>)> {
-    let line = |stream: &mut Stream| {
-        let mut line = String::new();
-        match stream.read_line(&mut line) {
-            Ok(1..) => Some(line.trim_end().to_owned()),
-            _ => None,
-        }
-    };
-    let first = line(stream)?;
-    let mut words = first.split(' ');
-    let (method, target) = (words.next()?.parse().ok()?, words.next()?.to_owned());
-    let (mut length, mut headers) = (0, HeaderMap::new());
-    loop {
-        let header = line(stream)?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        let (name, value) = (name.to_ascii_lowercase(), value.trim());
-        if name == "content-length" {
-            length = value.parse().ok()?;
-        }
-        if KEPT.contains(&name.as_str()) {
-            headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?);
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((method, target, headers, body))
 }
 
 /// Headers that mean something to the other end.

@@ -1,7 +1,7 @@
 //! An object store of the tests' own: HTTPS on loopback, objects as files in a directory, calls by URLs signed with its one key.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
+use http::{Method, Request};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+
+#[path = "request.rs"]
+mod request;
 
 pub(crate) const ID: &str = "someone";
 pub(crate) const SECRET: &str = "of the tests alone";
@@ -91,10 +95,10 @@ impl Shared {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(config).unwrap(), stream));
         // Until the client hangs up, or turns away from who serves.
-        while let Some((method, target, body)) = request(&mut stream) {
-            let (status, content) = self.answer(&method, &target, &body);
+        while let Some(request) = request::read(&mut stream) {
+            let (status, content) = self.answer(&request);
             let length = content.len();
-            let content = if method == "HEAD" { &[][..] } else { &content };
+            let content = if request.method() == Method::HEAD { &[][..] } else { &content };
             let head = format!("HTTP/1.1 {status} Told\r\ncontent-length: {length}\r\n\r\n");
             let written = stream.get_mut().write_all(&[head.as_bytes(), content].concat());
             if written.and_then(|()| stream.get_mut().flush()).is_err() {
@@ -103,14 +107,14 @@ impl Shared {
         }
     }
 
-    fn answer(&self, method: &str, target: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        if !self.is_signed(method, path, query) {
+    fn answer(&self, request: &Request<Vec<u8>>) -> (u16, Vec<u8>) {
+        let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+        if !self.is_signed(request.method().as_str(), path, query) {
             return (403, b"<Error>SignatureDoesNotMatch</Error>".to_vec());
         }
         assert!(!path.contains(".."));
         let file = self.root.join(path.trim_start_matches('/'));
-        if method != "PUT" {
+        if request.method() != Method::PUT {
             return fs::read(file).map_or((404, vec![]), |content| (200, content));
         }
         let take = |left: usize| left.checked_sub(1);
@@ -119,7 +123,7 @@ impl Shared {
         }
         self.taken.fetch_add(1, Ordering::SeqCst);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, body).unwrap();
+        fs::write(file, request.body()).unwrap();
         (200, vec![])
     }
 
@@ -148,31 +152,4 @@ impl Shared {
 fn pem(der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
-}
-
-/// Method, target and body of a request; none where the connection ends.
-fn request(stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>) -> Option<(String, String, Vec<u8>)> {
-    let line = |stream: &mut BufReader<_>| {
-        let mut line = String::new();
-        match stream.read_line(&mut line) {
-            Ok(1..) => Some(line.trim_end().to_owned()),
-            _ => None,
-        }
-    };
-    let first = line(stream)?;
-    let mut words = first.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut length = 0;
-    loop {
-        let header = line(stream)?.to_ascii_lowercase();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    Some((method, target, body))
 }
