@@ -32,6 +32,7 @@ pub const DEFAULT_PARAMETERS: Parameters = {
         open: 8,
         recovery: Some(Recovery { share: thirds, delay: 7 * DAY }),
         cosigning: None,
+        signing: None,
     }
 };
 
@@ -414,8 +415,7 @@ pub(crate) fn govern(world: &World<'_>) -> Result<Parameters, Failure> {
 }
 
 fn check_parameters(parameters: &Parameters) -> Result<(), Failure> {
-    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery, cosigning: _ } =
-        parameters;
+    let Parameters { members, validators, issuers, oracles, parameters: own, longest, open, recovery, .. } = parameters;
     if ![members, validators, issuers, oracles, own].into_iter().all(Share::is_fair) {
         let message = format!("a share is a fraction from 1/2 to 1/1 with at most {MAX_DENOMINATOR} below the line");
         return Err(code::MALFORMED.refuse(message));

@@ -81,6 +81,16 @@ pub(crate) fn ml_dsa_key(id: &Digest) -> String {
     format!("ml-dsa-key/{id}")
 }
 
+/// The ML-DSA key with which a key signs contracts beside itself.
+pub(crate) fn signer(key: &PublicKey) -> String {
+    format!("signer/{key}")
+}
+
+/// Whose such an ML-DSA key is, or was.
+pub(crate) fn signer_key(id: &Digest) -> String {
+    format!("signer-key/{id}")
+}
+
 /// How often a member's place among the validators, or its key there, has changed.
 pub(crate) fn changes(member: &str) -> String {
     format!("ordering/changes/{member}")
