@@ -450,6 +450,11 @@ pub fn signer(state: &dyn State, key: &PublicKey) -> Result<Option<Signer>, Erro
     get(state, &key::signer(key))
 }
 
+/// The ML-DSA keys with which contracts are signed now, in the order of their signers.
+pub fn signers(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Signer>, Error> {
+    page(state, key::SIGNERS, after, limit)
+}
+
 /// Whose an ML-DSA key of this [identifier](mldsa::PublicKey::id) is, or was, that contracts are signed with.
 pub fn signer_key(state: &dyn State, id: &Digest) -> Result<Option<SignerKey>, Error> {
     get(state, &key::signer_key(id))

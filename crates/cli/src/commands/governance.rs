@@ -300,10 +300,11 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
         (
             "cosigned with",
             match governance.ml_dsa_missing.as_slice() {
-                [] => cosigning(parameters),
-                missing => format!("{}, once {} have a key for it", cosigning(parameters), missing.join(", ")),
+                [] => scheme(parameters.cosigning),
+                missing => format!("{}, once {} have a key for it", scheme(parameters.cosigning), missing.join(", ")),
             },
         ),
+        ("contracts signed", format!("with {}", scheme(parameters.signing))),
     ]);
     output.result(&governance, "ballots", &text);
     Ok(())
@@ -329,11 +330,17 @@ fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
         longest: args.longest_days.map_or(parameters.longest, |days| u64::from(days) * DAY),
         open: args.open.unwrap_or(parameters.open),
         recovery: recovery(&parameters, args),
-        cosigning: match args.ml_dsa {
-            None => parameters.cosigning,
-            Some(Switch::On) => Some(Cosigning::MlDsa65),
-            Some(Switch::Off) => None,
-        },
+        cosigning: switched(parameters.cosigning, args.ml_dsa),
+        signing: switched(parameters.signing, args.ml_dsa_contracts),
+    }
+}
+
+/// A scheme as it is, or as it was named.
+fn switched(now: Option<Cosigning>, named: Option<Switch>) -> Option<Cosigning> {
+    match named {
+        None => now,
+        Some(Switch::On) => Some(Cosigning::MlDsa65),
+        Some(Switch::Off) => None,
     }
 }
 
@@ -405,7 +412,8 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
                 "recovery",
                 wanted.recovery.map_or("none".into(), |one| format!("{}, after {}", one.share, span(one.delay))),
             ),
-            ("cosigned with", cosigning(wanted)),
+            ("cosigned with", scheme(wanted.cosigning)),
+            ("contracts signed", format!("with {}", scheme(wanted.signing))),
         ],
         Action::Recover(recover) => {
             vec![("new key", recover.key.to_string()), ("to be decided", format!("until {}", moment(recover.until)))]
@@ -423,9 +431,9 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
     }
 }
 
-/// What validators are to cosign with.
-fn cosigning(parameters: &Parameters) -> String {
-    match parameters.cosigning {
+/// What is to be signed with.
+fn scheme(beside: Option<Cosigning>) -> String {
+    match beside {
         None => "Ed25519".into(),
         Some(Cosigning::MlDsa65) => "Ed25519 and ML-DSA-65".into(),
     }
