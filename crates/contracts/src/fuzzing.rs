@@ -72,6 +72,8 @@ const METHODS: [(&str, &str); 37] = [
     ("escrow", "destroy"),
     ("escrow", "contribute"),
     ("ordering", "register"),
+    ("signers", "register"),
+    ("members", "principal_add"),
 ];
 
 const MODULES: [&[u8]; 2] = [
@@ -92,7 +94,8 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         regulator: false,
     };
     let founder = key("founder", "operator");
-    let parameters = Parameters { cosigning: Some(Cosigning::MlDsa65), ..DEFAULT_PARAMETERS };
+    let both = Some(Cosigning::MlDsa65);
+    let parameters = Parameters { cosigning: both, signing: both, ..DEFAULT_PARAMETERS };
     let first = [
         (&founder, "members", "invite", wire::to_vec(&invite)),
         (
@@ -242,8 +245,8 @@ mod tests {
 
     use crate::message::{
         Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
-        ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, VerifierName,
-        Wake, recovery, registration,
+        ModuleState, OraclePlan, OrderingRotate, PrincipalAdd, PrivateNamed, ProposalState, Recover, Registration,
+        SignerRegister, VerifierName, Wake, recovery, registration,
     };
     use crate::record::Role;
 
@@ -313,6 +316,17 @@ mod tests {
             Registration { key: key.public(), possession }
         };
         seeds.push([&[36, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
+        let second = mldsa::SigningKey::from_seed(Secret::new([4; 32]));
+        let statement = crate::signers::statement(&CHAIN, &founder.public(), &second.public());
+        let possession = second.sign(Label::SIGNER, &statement);
+        let register = SignerRegister { key: second.public(), possession: possession.clone(), handover: None };
+        seeds.push([&[37, 0][..], &wire::to_vec(&register)].concat());
+        let add =
+            PrincipalAdd { name: "clerk".into(), key: key("founder", "clerk").public(), roles: vec![Role::Owner] };
+        let add = wire::to_vec(&add);
+        seeds.push(
+            [&[38, 0][..], &crate::signers::join("members", "principal_add", &add, &possession).unwrap()].concat(),
+        );
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds
@@ -359,7 +373,7 @@ mod tests {
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
-        assert!(seeds.iter().filter(|seed| [1, 11, 36].contains(&seed[0])).all(|seed| done(seed)));
+        assert!(seeds.iter().filter(|seed| [1, 11, 36, 37].contains(&seed[0])).all(|seed| done(seed)));
         seeds.iter().for_each(|seed| arguments(seed));
     }
 

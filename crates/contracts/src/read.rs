@@ -9,8 +9,8 @@ use crate::message::{Apply, ContractVersion, Parameters};
 use crate::record::{
     AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, EscrowContribution,
     EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed, Kept, Member,
-    MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Signer, SignerKey,
-    Tally, Trigger, ValidatorSet, Verifier, Version,
+    MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request, Signer,
+    SignerKey, Tally, Trigger, ValidatorSet, Verifier, Version,
 };
 use crate::{assets, governance, key};
 

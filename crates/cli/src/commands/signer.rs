@@ -34,7 +34,9 @@ pub(super) async fn run(command: SignerCommand, surroundings: &Surroundings, out
 }
 
 fn told(id: &Digest, what: &str, output: &Output) -> Result<(), Failure> {
-    let text = format!("{what}: ML-DSA-65 key {id}\nBack your home up now: without this key nothing is signed for you any more.");
+    let text = format!(
+        "{what}: ML-DSA-65 key {id}\nBack your home up now: without this key nothing is signed for you any more."
+    );
     output.result(&json!({ "ml_dsa": id }), &id.to_string(), &text);
     Ok(())
 }
@@ -55,7 +57,10 @@ async fn show(client: &Client, key: PublicKey, output: &Output) -> Result<(), Fa
     let mut rows = vec![("key", key.to_string()), ("ML-DSA-65", state.to_owned())];
     if let Some(registered) = &registered {
         rows.push(("its key", registered.key.id().to_string()));
-        rows.push(("since", format!("{} UTC, in transaction {}", moment(registered.since), short(registered.transaction))));
+        rows.push((
+            "since",
+            format!("{} UTC, in transaction {}", moment(registered.since), short(registered.transaction)),
+        ));
         rows.push(("replaced", format!("{} times", registered.changes)));
     }
     let value = json!({ "key": key, "demanded": demanded, "registered": registered, "ml_dsa": id, "held": held });

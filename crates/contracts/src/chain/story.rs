@@ -502,8 +502,7 @@ where
 {
     let transaction = &entry.transaction.transaction;
     let (plain, _) = signers::split(&transaction.contract, &transaction.method, &transaction.arguments);
-    wire::from_slice(&plain, Limits::small())
-        .map_err(|error| unreadable(entry, &error.to_string()))
+    wire::from_slice(&plain, Limits::small()).map_err(|error| unreadable(entry, &error.to_string()))
 }
 
 /// What the entry's first event tells.

@@ -8,8 +8,7 @@ use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    backup, escrow, events, governance, log, members, modules, private, release, request, search, signers,
-    verifiers,
+    backup, escrow, events, governance, log, members, modules, private, release, request, search, signers, verifiers,
 };
 
 #[derive(OpenApi)]
