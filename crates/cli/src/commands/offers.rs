@@ -216,8 +216,8 @@ fn show(contract: &Contract, output: &Output) {
     output.result(contract, &contract.id.to_string(), &text);
 }
 
-/// What signs a contract's version, an application or an approval.
-fn signed_with(ml_dsa: Option<&Digest>) -> String {
+/// What signs a contract's version or an application.
+pub(crate) fn signed_with(ml_dsa: Option<&Digest>) -> String {
     ml_dsa.map_or_else(|| "Ed25519".into(), |key| format!("Ed25519 and ML-DSA-65, key {key}"))
 }
 
