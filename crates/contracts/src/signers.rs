@@ -46,7 +46,7 @@ pub fn join(contract: &str, method: &str, plain: &[u8], signature: &mldsa::Signa
     let fields = fields(contract, method)?;
     let (first, rest) = plain.split_first()?;
     (*first == array(fields)).then_some(())?;
-    Some([&[array(fields + 1)], rest, &SIGNATURE_HEAD, signature.as_ref()].concat())
+    Some([&[array(fields + 1)][..], rest, &SIGNATURE_HEAD, signature.as_ref()].concat())
 }
 
 /// What the second signature of a transaction is over, under [`Label::CONTRACT`]: the transaction with these arguments, without it.

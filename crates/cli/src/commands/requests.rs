@@ -15,7 +15,7 @@ use crypto::kem::Suite;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Surroundings, credential, find};
+use super::{Surroundings, credential, find, offers};
 use crate::args::{ApplyArgs, RequestCommand};
 use crate::error::Failure;
 use crate::home::Session;
