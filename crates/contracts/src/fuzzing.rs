@@ -34,7 +34,7 @@ pub fn arguments(bytes: &[u8]) {
     }
 }
 
-const METHODS: [(&str, &str); 37] = [
+const METHODS: [(&str, &str); 39] = [
     ("governance", "propose"),
     ("governance", "ballot"),
     ("governance", "withdraw"),

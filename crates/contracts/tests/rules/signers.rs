@@ -112,6 +112,16 @@ fn from_the_ballot_on_everyone_signs_twice() {
 }
 
 #[test]
+fn ballots_may_begin_with_it() {
+    let mut world = World::ready();
+    world.begin_signing();
+    let offer = Offer { terms: world.release_terms() };
+    assert_eq!(code(world.send(&owner(), "contracts.offer", &offer)), "ml_dsa_missing");
+    world.register_signer(&owner(), "owner").unwrap();
+    world.send_twice(&owner(), &second("owner"), "contracts.offer", &offer).unwrap();
+}
+
+#[test]
 fn a_ballot_does_not_take_it_from_who_has_registered() {
     let mut world = signing();
     pass(&mut world, Action::Parameters(OFF));
