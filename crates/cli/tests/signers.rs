@@ -123,6 +123,13 @@ fn a_running_consortium_has_contracts_signed_twice() {
         assert!(read.status.success(), "{file}: {}", String::from_utf8_lossy(&read.stderr));
     }
 
+    // Searches find them under each other as ever.
+    let asset = stage.json("steward", &["contract", "show", &new])["terms"]["asset"].as_str().unwrap().to_owned();
+    for (kind, under, id) in [("contract", &asset, &new), ("request", &new, &request)] {
+        let search = ["search", "objects", "--kind", kind, "--under", under];
+        until("the search knows it", || stage.run("steward", &search).contains(id.as_str()));
+    }
+
     // Who has the Ed25519 key alone does nothing with it: a program that signs once, a wallet from before.
     let passphrase = Passphrase::read(&directory.join("passphrase")).unwrap();
     let wallet = Wallet::open(&directory.join("steward-before"), &passphrase).unwrap();
