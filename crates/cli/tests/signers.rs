@@ -123,6 +123,16 @@ fn a_running_consortium_has_contracts_signed_twice() {
         assert!(read.status.success(), "{file}: {}", String::from_utf8_lossy(&read.stderr));
     }
 
+    // Someone of no member, who may register what an application is signed with, and nothing else.
+    let (pin, node) = (stage.run("northgate", &["member", "show"]), stage.client("northgate"));
+    let place = ["--node", node.endpoint().address(), "--pin", &pin, "--consortium", &at("consortium.toml")];
+    stage.run("stranger", &[&["init", "--principal", "stranger"], &place[..]].concat());
+    assert_eq!(stage.run("stranger", &["signer", "show"]), "demanded");
+    let applied =
+        stage.run("stranger", &["request", "apply", &new, "--purpose", "research", "--justification", "why not"]);
+    let of_stranger = stage.run("stranger", &["signer", "show"]);
+    assert_eq!(stage.json("stranger", &["request", "show", &applied])["request"]["ml_dsa"], of_stranger.as_str());
+
     // Searches find them under each other as ever.
     let asset = stage.json("steward", &["contract", "show", &new])["terms"]["asset"].as_str().unwrap().to_owned();
     for (kind, under, id) in [("contract", &asset, &new), ("request", &new, &request)] {
