@@ -5,7 +5,9 @@ Numbers in comments are those of that page's list.
 
 from types import SimpleNamespace
 
-from strict import Either, Refused, check, decoded, labelled_hash, prefix, verify
+from cbor import dumps
+from strict import (ML_DSA_KEY, ML_DSA_SIGNATURE, Either, Refused, check, decoded, labelled_hash, prefix, verify,
+                    verify_ml_dsa)
 
 U8, U16, U32 = range(1 << 8), range(1 << 16), range(1 << 32)
 SUITE, RELEASE, GRANT_SKEW = {0x647A, 0x0020, 0x0010}, (0,), 2000
@@ -26,6 +28,8 @@ ARGUMENTS = {
                         "suite": SUITE},
     "contracts.offer": {"terms": TERMS},
     "contracts.amend": {"contract": 32, "terms": TERMS},
+    "signers.register": Either({"key": ML_DSA_KEY, "possession": ML_DSA_SIGNATURE},
+                               {"key": ML_DSA_KEY, "possession": ML_DSA_SIGNATURE, "handover": ML_DSA_SIGNATURE}),
     "oracles.confirm": {"epoch": int, "threshold": U16, "participants": [str], "key": 32, "group": bytes},
     "requests.apply": {"contracts": [(32, U32)], "purpose": str, "ephemeral": RECIPIENT, "justification": 32,
                        "evidence": [(str, 32)]},
@@ -39,8 +43,18 @@ ARGUMENTS = {
     "results.record": {"request": 32, "party": str, "run": 16, "session": 32, "protocol": str, "adversary": str, "parties": [str],
                        "program": 32, "share": 32, "transcript": 32, "simulated": bool},
 }
+# How many fields the arguments have without a second signature (docs/spec/signers.md), of what can be in a chain.
+SIGNED_TWICE = {"contracts.offer": 1, "contracts.amend": 2, "requests.apply": 5, "requests.approve": 3}
 MAY_BE_REFUSED = ("requests.apply", "requests.approve", "requests.cancel", "verdicts.record", "grants.issue", "releases.record",
                   "results.record")
+
+
+def split(method: str, arguments: bytes):
+    """(the arguments without the second signature, that or none): an array with one more field, which is its bytes."""
+    fields, rest = SIGNED_TWICE.get(method), len(arguments) - ML_DSA_SIGNATURE
+    if fields is None or rest < 4 or arguments[0] != 0x80 | fields + 1 or arguments[rest - 3:rest] != b"\x59\x0c\xed":
+        return arguments, None
+    return bytes([0x80 | fields]) + arguments[1:rest - 3], arguments[rest:]
 
 
 def tell(entries: list, consortium: list):
@@ -50,7 +64,8 @@ def tell(entries: list, consortium: list):
         known = entry.method in ARGUMENTS
         check(known, f"entry {entry.index} ({entry.method}) is no part of a request's life")
         try:
-            arguments = decoded(entry.arguments, ARGUMENTS[entry.method], "its arguments")
+            plain, second = split(entry.method, entry.arguments)
+            arguments = decoded(plain, ARGUMENTS[entry.method], "its arguments")
             if entry.code != "ok":
                 check(entry is entries[-1], f"refused with {entry.code}, and not the last")
                 story.refused(entry, arguments)
@@ -58,9 +73,11 @@ def tell(entries: list, consortium: list):
             check(story.end is None, "nothing follows the end but a refusal")
             check(bool(entry.events), "it has no event")
             notice = decoded(entry.events[0][1], NOTICE, "its first event")
+            story.signed(entry, plain, second)
             getattr(story, entry.method.replace(".", "_"))(entry, arguments, notice)
         except Refused as error:
             raise Refused(f"entry {entry.index} ({entry.method}): {error}") from error
+    check(all(signer.used for signer in story.signers.values()), "an ML-DSA key signs nothing of the chain")
     check(story.end is not None and story.request is not None, "the chain has no end")
     return story.end, story.request
 
@@ -71,9 +88,30 @@ class Story:
     def __init__(self, consortium: list):
         _, _, self.chain, _, oracles = consortium
         self.oracles = {epoch: (threshold, participants, key) for epoch, threshold, participants, key in oracles}
-        self.assets, self.versions, self.confirmed = {}, {}, {}
+        self.assets, self.versions, self.confirmed, self.signers = {}, {}, {}, {}
         self.request = self.verdict = self.grant = self.run = self.end = None
         self.named, self.approvals, self.results = {}, {}, set()
+
+    # 11
+    def signed(self, entry, plain, second):
+        if entry.method not in SIGNED_TWICE:
+            return
+        signer = self.signers.get(entry.sender)
+        check((signer is None) == (second is None), "it has one signature of two, or a second one whose key is not registered above")
+        if signer is not None:
+            its = entry.transaction
+            statement = dumps([its.chain, its.sender, its.nonce, its.expires, its.contract, its.method, plain])
+            verify_ml_dsa(signer.key, "contract", statement, second, "the second signature")
+            signer.used = True
+
+    def signers_register(self, entry, its, _):
+        statement, before = dumps([self.chain, entry.sender, its.key]), self.signers.get(entry.sender)
+        verify_ml_dsa(its.key, "signer", statement, its.possession, "the ML-DSA key's possession")
+        if before is not None:
+            check(before.used, "the ML-DSA key before signs nothing of the chain")
+            check(hasattr(its, "handover"), "the ML-DSA key before has not handed over")
+            verify_ml_dsa(before.key, "signer", statement, its.handover, "the handing over")
+        self.signers[entry.sender] = SimpleNamespace(key=its.key, used=False)
 
     # 1
     def assets_register(self, entry, its, notice):

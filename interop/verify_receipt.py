@@ -199,7 +199,7 @@ def read_entry(line: str, path: str, root: bytes, size: int, chain_id: bytes):
     siblings = [digests[at:at + 32] for at in range(0, len(digests), 32)]
     check(included(root, size, index, leaf, siblings), f"entry {index} is not in the log that was cosigned")
     return SimpleNamespace(index=index, id=identity, sender=its.sender, method=f"{its.contract}.{its.method}",
-                           arguments=its.arguments, code=code, events=events)
+                           arguments=its.arguments, code=code, events=events, transaction=its)
 
 
 def pinned_witnesses(keys: list, least, consortium: list):

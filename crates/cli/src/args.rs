@@ -25,7 +25,7 @@ pub(crate) use self::governance::{
 };
 pub(crate) use self::member::{
     CredentialCommand, IssueArgs, IssuerCommand, MemberCommand, OraclesCommand, PlaceArgs, PrincipalCommand, RoleName,
-    ValidatorsCommand,
+    SignerCommand, ValidatorsCommand,
 };
 pub(crate) use self::node::{Beside, NodeCommand};
 pub(crate) use self::reading::{
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     Escrow(EscrowCommand),
     /// Print the public key of your home's wallet
     Key,
+    /// The ML-DSA key with which you sign contracts beside your own, where the members have decided on it
+    #[command(subcommand)]
+    Signer(SignerCommand),
     /// Seal and list data
     #[command(subcommand)]
     Asset(AssetCommand),

@@ -22,6 +22,7 @@ pub(crate) mod requests;
 pub(crate) mod results;
 mod search;
 pub(crate) mod setup;
+mod signer;
 pub(crate) mod state;
 pub(crate) mod testimony;
 pub(crate) mod throughput;
@@ -116,6 +117,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
             output.result(&json!({ "key": key }), &key.to_string(), &key.to_string());
             Ok(())
         }
+        Command::Signer(command) => signer::run(command, &surroundings, output).await,
         Command::Asset(command) => assets::run(command, &surroundings, output).await,
         Command::Contract(command) => offers::run(command, &surroundings, output).await,
         Command::Private(command) => private::run(command, &surroundings, output).await,

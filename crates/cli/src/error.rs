@@ -211,6 +211,9 @@ impl From<client::Error> for Failure {
             Client::Refused { code, transaction } => {
                 Self::refused(&code, format!("the ledger refused the transaction {transaction}"))
             }
+            Client::SecondKeyLost { .. } => Self::of(&error).hint(
+                "put back a backup of your home that has it; else it needs another key beside the lost one: your operator revokes you and adds you again with a new wallet (`sotto member principal`), an operator's key is recovered (`sotto member recover-key`), anyone else makes a new wallet",
+            ),
             Client::UnknownMember(_) => Self::of(&error).hint("`sotto member list` names the members"),
             Client::Object(_) => {
                 Self::of(&error).hint("do not use what was received; tell the owner, and keep the receipt")

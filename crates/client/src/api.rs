@@ -6,7 +6,7 @@ use contracts::ForeignLedger;
 use contracts::message::{Opening, Parameters};
 use contracts::record::{
     Alarm, Cause, DecidedEscrow, EscrowContribution, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived,
-    Installed, Kept, Notice, Private, Proposal, Request, Tally, Verifier,
+    Installed, Kept, Notice, Private, Proposal, Request, Signer, Tally, Verifier,
 };
 use crypto::{Digest, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,17 @@ pub struct Governance {
     /// Validators whose nodes have registered no ML-DSA key, where the parameters ask for them and checkpoints are not yet cosigned with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ml_dsa_missing: Vec<String>,
+}
+
+/// `GET /v1/signers/{key}`: with what a key signs contracts, applications and approvals beside itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignerView {
+    /// Whether it must sign these with ML-DSA too: the parameters ask everyone for it, or the key has registered.
+    pub demanded: bool,
+    /// The ML-DSA key that it has registered last, and when; absent where none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub registered: Option<Signer>,
 }
 
 /// `GET /v1/governance`, `GET /v1/governance/{id}`: a proposal, and how it stands.

@@ -116,6 +116,16 @@ impl Client {
         &self.seen
     }
 
+    /// The store that signs.
+    pub(crate) fn keys(&self) -> &dyn Keys {
+        &*self.keys
+    }
+
+    /// The handle of the principal's key in it.
+    pub(crate) fn handle(&self) -> &str {
+        &self.handle
+    }
+
     /// Unix milliseconds.
     pub(crate) fn now(&self) -> u64 {
         (self.clock)()
@@ -530,6 +540,12 @@ pub enum Error {
         code: String,
         /// The transaction.
         transaction: Digest,
+    },
+    /// The ledger knows an ML-DSA key of the principal that its key store does not hold.
+    #[error("the ledger has the ML-DSA key {key} registered beside this wallet's key, and the wallet does not hold it")]
+    SecondKeyLost {
+        /// The registered key's identifier.
+        key: Digest,
     },
     /// No member has this name.
     #[error("the consortium has no member `{0}`")]

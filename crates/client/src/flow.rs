@@ -115,7 +115,12 @@ impl Client {
         method: &str,
         arguments: &A,
     ) -> Result<SignedTransaction, Error> {
-        let transaction = Transaction {
+        self.unsigned(contract, method, arguments).sign_with(|label, message| self.sign(label, message))
+    }
+
+    /// A call of `contract.method` that is yet to be signed.
+    pub(crate) fn unsigned<A: Encode<()>>(&self, contract: &str, method: &str, arguments: &A) -> Transaction {
+        Transaction {
             chain: self.chain(),
             sender: self.key(),
             nonce: Fixed(crypto::random()),
@@ -123,8 +128,7 @@ impl Client {
             contract: contract.to_owned(),
             method: method.to_owned(),
             arguments: wire::to_vec(arguments).into(),
-        };
-        transaction.sign_with(|label, message| self.sign(label, message))
+        }
     }
 
     /// Signs and submits a call of `contract.method`; it is durable on the ledger when this returns.
@@ -175,7 +179,7 @@ impl Client {
                 .map(|(kind, opening)| EvidenceCommitment { kind, commitment: opening.commitment() })
                 .collect(),
         };
-        let signed = self.sign_transaction("requests", "apply", &apply)?;
+        let signed = self.sign_twice("requests", "apply", &apply).await?;
         let application = Application { transaction: signed.to_bytes().into(), justification, evidence };
         let result = self.post_request(&application).await?;
         if result.id != signed.id() {
@@ -194,7 +198,8 @@ impl Client {
         contract: &Digest,
         approve: bool,
     ) -> Result<TransactionResult, Error> {
-        self.submit("requests", "approve", &Approve { request: *request, contract: *contract, approve }).await
+        let approve = Approve { request: *request, contract: *contract, approve };
+        self.submit_twice_signed("requests", "approve", &approve).await
     }
 
     /// Withdraws one's own request.

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`fetch`], [`result`], [`plan`]);
+//! Public: [`Client`], one method for each endpoint and the flows built from them ([`flow`], [`signer`], [`fetch`], [`result`], [`plan`]);
 //! [`wallet`], a principal's home directory; [`verify`], which needs no network; [`log`], which mirrors and checks the ledger's log, also into a [`bucket`]; [`events`], which
 //! follows it; [`search`], which asks a node's read model; and what node and client share so that
 //! they cannot drift: [`api`], [`signature`], [`seen`], [`tls`], [`http`].
@@ -42,6 +42,7 @@ pub mod result;
 pub mod search;
 pub mod seen;
 pub mod signature;
+pub mod signer;
 pub mod tls;
 pub mod verify;
 pub mod wallet;

@@ -74,6 +74,7 @@ fn world() -> World {
         owners: owners.clone(),
         helpers: vec![],
         destroyed: vec![],
+        ml_dsa: None,
     };
     World { request, shares, program, ephemeral: Ephemeral::Held(Arc::new(key)) }
 }

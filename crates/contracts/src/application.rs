@@ -12,7 +12,7 @@ use crate::message::{ModuleDrop, PrivateBegin};
 use crate::record::{Duty, MemberKey, Notice};
 use crate::{
     assets, code, escrow, governance, grants, key, members, modules, offers, oracles, ordering, private, read,
-    recovery, requests, triggers, verdicts,
+    recovery, requests, signers, triggers, verdicts,
 };
 
 /// The contracts of this version, as the ledger runs them. Holds nothing: all is in the world state.
@@ -45,12 +45,13 @@ impl Application for Contracts {
             id: tx.id(),
             used: Some(Cell::from_mut(used)),
             tries: false,
+            ml_dsa: None,
             writes: BTreeMap::new(),
             events: Vec::new(),
         };
         governance::check_sender(&world)?;
         let w = &mut world;
-        let bytes: &[u8] = &transaction.arguments;
+        let bytes: &[u8] = &signers::check(w, transaction)?;
         match (transaction.contract.as_str(), transaction.method.as_str()) {
             ("members", "invite") => members::invite(w, &decode(bytes)?),
             ("members", "join") => members::join(w, decode(bytes)?),
@@ -69,6 +70,7 @@ impl Application for Contracts {
             ("ordering", "leave") => ordering::leave(w, &decode(bytes)?),
             ("ordering", "register") => ordering::register(w, &decode(bytes)?),
             ("ordering", "rotate") => ordering::rotate(w, &decode(bytes)?),
+            ("signers", "register") => signers::register(w, &decode(bytes)?),
             ("governance", "begin") => governance::begin(w, &decode(bytes)?),
             ("governance", "propose") => governance::propose(w, decode(bytes)?),
             ("governance", "ballot") => governance::ballot(w, &decode(bytes)?),
@@ -136,6 +138,8 @@ pub(crate) struct World<'a> {
     /// None for the ledger's own work that runs no module.
     used: Option<&'a Cell<u64>>,
     tries: bool,
+    /// The identifier of the ML-DSA key that signed the transaction beside its sender's.
+    pub(crate) ml_dsa: Option<Digest>,
     pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
     events: Vec<Event>,
 }
@@ -153,6 +157,7 @@ impl<'a> World<'a> {
             id,
             used: None,
             tries: false,
+            ml_dsa: None,
             writes: BTreeMap::new(),
             events: Vec::new(),
         }
@@ -230,8 +235,9 @@ impl<'a> World<'a> {
 
     /// The same view with nothing changed yet, to try something out.
     pub(crate) fn trial(&self) -> World<'_> {
-        let World { state, chain, height, now, sender, id, used, .. } = *self;
-        World { state, chain, height, now, sender, id, used, tries: true, writes: BTreeMap::new(), events: Vec::new() }
+        let World { state, chain, height, now, sender, id, used, ml_dsa, .. } = *self;
+        let (writes, events) = (BTreeMap::new(), Vec::new());
+        World { state, chain, height, now, sender, id, used, tries: true, ml_dsa, writes, events }
     }
 
     /// Whether this only tries something out.

@@ -77,6 +77,8 @@ const METHODS: &[(&str, &str)] = &[
     ("escrow", "destroy"),
     ("escrow", "contribute"),
     ("ordering", "register"),
+    ("signers", "register"),
+    ("members", "principal_add"),
     ("members", "invite"),
     ("members", "principal_revoke"),
     ("members", "issuer_accredit"),
@@ -114,7 +116,8 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         regulator: false,
     };
     let founder = key("founder", "operator");
-    let parameters = Parameters { cosigning: Some(Cosigning::MlDsa65), ..DEFAULT_PARAMETERS };
+    let both = Some(Cosigning::MlDsa65);
+    let parameters = Parameters { cosigning: both, signing: both, ..DEFAULT_PARAMETERS };
     let first = [
         (&founder, "members", "invite", wire::to_vec(&invite)),
         (
@@ -373,8 +376,8 @@ mod tests {
 
     use crate::message::{
         Ballot, EscrowContribute, EscrowDeal, EscrowDestroy, EscrowOpen, EscrowPlan, EscrowReceive, Issuer, ModuleDrop,
-        ModuleState, OraclePlan, OrderingRotate, PrivateNamed, ProposalState, Recover, Registration, VerifierName,
-        Wake, recovery, registration,
+        ModuleState, OraclePlan, OrderingRotate, PrincipalAdd, PrivateNamed, ProposalState, Recover, Registration,
+        SignerRegister, VerifierName, Wake, recovery, registration,
     };
 
     /// Well-formed arguments, by method and sender.
@@ -443,6 +446,17 @@ mod tests {
             Registration { key: key.public(), possession }
         };
         seeds.push([&[36, 2][..], &wire::to_vec(&ml_dsa("founder"))].concat());
+        let second = mldsa::SigningKey::from_seed(Secret::new([4; 32]));
+        let statement = crate::signers::statement(&CHAIN, &founder.public(), &second.public());
+        let possession = second.sign(Label::SIGNER, &statement);
+        let register = SignerRegister { key: second.public(), possession: possession.clone(), handover: None };
+        seeds.push([&[37, 0][..], &wire::to_vec(&register)].concat());
+        let add =
+            PrincipalAdd { name: "clerk".into(), key: key("founder", "clerk").public(), roles: vec![Role::Owner] };
+        let add = wire::to_vec(&add);
+        seeds.push(
+            [&[38, 0][..], &crate::signers::join("members", "principal_add", &add, &possession).unwrap()].concat(),
+        );
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
         seeds.extend(about_assets());
@@ -582,7 +596,7 @@ mod tests {
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
-        assert!(seeds.iter().filter(|seed| [1, 11, 36].contains(&seed[0])).all(|seed| done(seed)));
+        assert!(seeds.iter().filter(|seed| [1, 11, 36, 37].contains(&seed[0])).all(|seed| done(seed)));
         seeds.iter().for_each(|seed| arguments(seed));
         let allowed = [
             ("assets", "register"),

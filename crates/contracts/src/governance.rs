@@ -33,6 +33,7 @@ pub const DEFAULT_PARAMETERS: Parameters = {
         deadlines: None,
         recovery: Some(Recovery { share: thirds, delay: 7 * DAY }),
         cosigning: None,
+        signing: None,
     }
 };
 

@@ -17,6 +17,7 @@ pub(crate) const INSTALLED: &str = "module/installed/";
 pub(crate) const VERIFIERS: &str = "verifier/registered/";
 /// How many verifiers were ever registered.
 pub(crate) const VERIFIER_COUNT: &str = "verifier/count";
+pub(crate) const SIGNERS: &str = "signer/";
 pub(crate) const EPOCHS: &str = "validators/epoch/";
 pub(crate) const EPOCH: &str = "validators/current";
 pub(crate) const ORACLE_EPOCHS: &str = "oracles/epoch/";
@@ -84,6 +85,16 @@ pub(crate) fn ml_dsa(member: &str) -> String {
 /// Whose an ML-DSA key is, or was.
 pub(crate) fn ml_dsa_key(id: &Digest) -> String {
     format!("ml-dsa-key/{id}")
+}
+
+/// The ML-DSA key with which a key signs contracts beside itself.
+pub(crate) fn signer(key: &PublicKey) -> String {
+    format!("{SIGNERS}{key}")
+}
+
+/// Whose such an ML-DSA key is, or was.
+pub(crate) fn signer_key(id: &Digest) -> String {
+    format!("signer-key/{id}")
 }
 
 /// How often a member's place among the validators, or its key there, has changed.

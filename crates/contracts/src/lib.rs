@@ -29,7 +29,7 @@
 //! ```
 //!
 //! Public: what a client signs ([`message`]), what a node reads ([`record`], [`read`]), what an auditor checks
-//! ([`chain`]). The format page is `docs/spec/contracts.md`.
+//! ([`chain`]), what is signed twice ([`signers`]). The format page is `docs/spec/contracts.md`.
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +41,7 @@ pub mod fuzzing;
 pub mod message;
 pub mod read;
 pub mod record;
+pub mod signers;
 
 mod application;
 mod assets;

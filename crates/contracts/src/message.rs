@@ -204,6 +204,24 @@ pub fn registration(chain: &Digest, member: &str, key: &mldsa::PublicKey) -> Vec
     wire::to_vec(&(chain, member, key))
 }
 
+/// `signers.register`, by any key that may sign contracts, applications or approvals: the ML-DSA key with which it signs these beside its
+/// own, from the next transaction on and for good. A first one is taken while the [parameters](Parameters) ask for it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+#[serde(deny_unknown_fields)]
+pub struct SignerRegister {
+    /// Registered by nobody so far.
+    #[n(0)]
+    pub key: mldsa::PublicKey,
+    /// The key's signature under [`Label::SIGNER`] over [`statement`](crate::signers::statement).
+    #[n(1)]
+    pub possession: mldsa::Signature,
+    /// That of the signer's ML-DSA key so far, where it has one, over the same.
+    #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<mldsa::Signature>,
+}
+
 /// `ordering.rotate`, by a member's node key: the key that it cosigns with from the next block on, and votes with once the new
 /// epoch that this makes begins.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -266,6 +284,11 @@ pub struct Parameters {
     #[n(8)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosigning: Option<Cosigning>,
+    /// What contracts, applications and approvals are signed with beside Ed25519 from the next transaction on; absent where nothing. Who
+    /// has registered a key for it goes on when it is absent again.
+    #[n(9)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Cosigning>,
 }
 
 /// What of contracts and requests ends by itself, and is told when it does.
@@ -278,7 +301,7 @@ pub struct Deadlines {
     pub undecided: u64,
 }
 
-/// A signature scheme that validators cosign with beside Ed25519.
+/// A signature scheme beside Ed25519.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(index_only)]
 pub enum Cosigning {

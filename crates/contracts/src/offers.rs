@@ -21,6 +21,7 @@ pub(crate) fn offer(world: &mut World<'_>, offer: Offer) -> Result<(), Failure> 
         standing: Standing::Active,
         since: world.now,
         transaction: world.id,
+        ml_dsa: world.ml_dsa,
     };
     keep(world, &contract, true);
     tell(world, "contract.offered", &contract);
@@ -41,6 +42,7 @@ pub(crate) fn amend(world: &mut World<'_>, amend: Amend) -> Result<(), Failure> 
     contract.terms = amend.terms;
     contract.since = world.now;
     contract.transaction = world.id;
+    contract.ml_dsa = world.ml_dsa;
     keep(world, &contract, true);
     tell(world, "contract.amended", &contract);
     time(world, &contract)
@@ -208,8 +210,8 @@ fn keep(world: &mut World<'_>, contract: &Contract, new_version: bool) {
     world.put(key::contract(&contract.id), contract);
     if new_version {
         let version = ContractVersion { contract: contract.id, version: contract.version };
-        let Contract { terms, since, transaction, .. } = contract.clone();
-        world.put(key::version(&version), &Version { terms, since, transaction });
+        let Contract { terms, since, transaction, ml_dsa, .. } = contract.clone();
+        world.put(key::version(&version), &Version { terms, since, transaction, ml_dsa });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::record::{
     AccreditedIssuer, Alarm, Asset, Barred, Confirmation, Contract, DecidedEscrow, DecidedOracles, Duty,
     EscrowContribution, EscrowDealt, EscrowDestroyed, EscrowEpoch, EscrowOpening, EscrowReceived, Grant, Installed,
     Kept, Member, MemberKey, OracleEpoch, PendingModule, Principal, Private, Proposal, Quorum, Recovering, Request,
-    Tally, Trigger, ValidatorSet, Verifier, Version,
+    Signer, SignerKey, Tally, Trigger, ValidatorSet, Verifier, Version,
 };
 use crate::{assets, governance, key};
 
@@ -479,6 +479,35 @@ pub fn asks_ml_dsa(state: &dyn State) -> Result<bool, Error> {
     Ok(parameters(state)?.is_some_and(|parameters| parameters.cosigning.is_some()))
 }
 
+/// Whether contracts, applications and approvals are to be signed with ML-DSA too, by everyone.
+pub fn asks_signing(state: &dyn State) -> Result<bool, Error> {
+    Ok(parameters(state)?.is_some_and(|parameters| parameters.signing.is_some()))
+}
+
+/// The ML-DSA key with which a key signs contracts beside itself, once it has registered one.
+pub fn signer(state: &dyn State, key: &PublicKey) -> Result<Option<Signer>, Error> {
+    get(state, &key::signer(key))
+}
+
+/// The ML-DSA keys with which contracts are signed now, in the order of their signers.
+pub fn signers(state: &dyn State, after: Option<&str>, limit: usize) -> Result<Page<Signer>, Error> {
+    page(state, key::SIGNERS, after, limit)
+}
+
+/// Whose an ML-DSA key of this [identifier](mldsa::PublicKey::id) is, or was, that contracts are signed with.
+pub fn signer_key(state: &dyn State, id: &Digest) -> Result<Option<SignerKey>, Error> {
+    get(state, &key::signer_key(id))
+}
+
+/// The transactions that registered the ML-DSA keys of these identifiers.
+pub fn registrations(state: &dyn State, keys: impl IntoIterator<Item = Digest>) -> Result<Vec<Digest>, Error> {
+    let mut ids = Vec::new();
+    for key in keys {
+        ids.extend(signer_key(state, &key)?.map(|registered| registered.transaction));
+    }
+    Ok(ids)
+}
+
 /// The validators whose nodes have registered no ML-DSA key where the parameters ask for one; as long as there are any, no epoch demands it.
 pub fn ml_dsa_missing(state: &dyn State) -> Result<Vec<String>, Error> {
     let mut missing = Vec::new();
@@ -527,12 +556,15 @@ pub fn consortium(
 
 /// The transactions that belong to a request, as [`crate::chain::check`] wants them in one receipt: registrations of the
 /// assets, offers and amendments it was made under, the application, approvals, the confirmations of the oracles that
-/// judged, then verdict, decline or cancellation, grant, release or results. None where there is no such request.
+/// judged, then verdict, decline or cancellation, grant, release or results; and before them the registrations of the ML-DSA keys that
+/// any of them is signed with. None where there is no such request.
 ///
 /// For the receipt of a later refusal, add the refused transaction.
 pub fn chain_ids(state: &dyn State, request: &Digest) -> Result<Vec<Digest>, Error> {
     let Some(request) = self::request(state, request)? else { return Ok(vec![]) };
     let mut ids = contract_ids(state, &request.apply)?;
+    let signed = request.approvals.iter().filter_map(|approval| approval.ml_dsa).chain(request.ml_dsa);
+    ids.extend(registrations(state, signed)?);
     ids.push(request.id);
     ids.extend(request.approvals.iter().map(|approval| approval.transaction));
     if let Some(verdict) = &request.verdict
@@ -543,7 +575,7 @@ pub fn chain_ids(state: &dyn State, request: &Digest) -> Result<Vec<Digest>, Err
     ids.extend(request.decided);
     ids.extend(request.grant);
     ids.extend(request.ended);
-    // An objection both is an approval and decides.
+    // An objection both is an approval and decides; a key signs more than once.
     let mut seen = std::collections::BTreeSet::new();
     ids.retain(|id| seen.insert(*id));
     Ok(ids)
@@ -558,10 +590,14 @@ pub fn contract_ids(state: &dyn State, apply: &Apply) -> Result<Vec<Digest>, Err
         if let Some(asset) = asset(state, &version.terms.asset)? {
             ids.push(asset.transaction);
         }
+        let mut signed: Vec<Digest> = version.ml_dsa.into_iter().collect();
         ids.push(wanted.contract);
         if version.transaction != wanted.contract {
             ids.push(version.transaction);
+            let first = self::version(state, &ContractVersion { version: 1, ..*wanted })?;
+            signed.extend(first.and_then(|first| first.ml_dsa));
         }
+        ids.extend(registrations(state, signed)?);
     }
     Ok(ids)
 }

@@ -1,6 +1,6 @@
 //! What the contracts keep in the world state.
 
-use crypto::{Digest, PublicKey};
+use crypto::{Digest, PublicKey, mldsa};
 use minicbor::{Decode, Encode};
 use policy::Terms;
 use serde::{Deserialize, Serialize};
@@ -283,6 +283,36 @@ pub struct Principal {
     pub revoked: bool,
 }
 
+/// The ML-DSA key with which a key signs contracts beside itself.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct Signer {
+    /// The ML-DSA key.
+    #[n(0)]
+    pub key: mldsa::PublicKey,
+    /// When it was registered, Unix milliseconds.
+    #[n(1)]
+    pub since: u64,
+    /// The transaction that registered it.
+    #[n(2)]
+    pub transaction: Digest,
+    /// How many there were before it.
+    #[n(3)]
+    pub changes: u64,
+}
+
+/// Whose ML-DSA key one is, or was, that contracts are signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(array)]
+pub struct SignerKey {
+    /// The Ed25519 key beside which it signs.
+    #[n(0)]
+    pub signer: PublicKey,
+    /// The transaction that registered it.
+    #[n(1)]
+    pub transaction: Digest,
+}
+
 /// An accredited issuer of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(array)]
@@ -399,6 +429,10 @@ pub struct Contract {
     /// The transaction of this version.
     #[n(6)]
     pub transaction: Digest,
+    /// The identifier of the ML-DSA key that signed this version beside Ed25519; absent where none did.
+    #[n(7)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Digest>,
 }
 
 /// A contract's terms as they were at a version; kept for the requests made under it.
@@ -414,6 +448,10 @@ pub struct Version {
     /// The transaction.
     #[n(2)]
     pub transaction: Digest,
+    /// The identifier of the ML-DSA key that signed them beside Ed25519; absent where none did.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Digest>,
 }
 
 /// One approval or objection.
@@ -432,6 +470,10 @@ pub struct Approval {
     /// The transaction.
     #[n(3)]
     pub transaction: Digest,
+    /// The identifier of the ML-DSA key that signed it beside Ed25519; absent where none did.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Digest>,
 }
 
 /// Where a request stands.
@@ -502,6 +544,10 @@ pub struct Request {
     /// The parties that have destroyed what they held of its computation.
     #[n(13)]
     pub destroyed: Vec<Destroyed>,
+    /// The identifier of the ML-DSA key that signed the application beside Ed25519; absent where none did.
+    #[n(14)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ml_dsa: Option<Digest>,
 }
 
 /// That a party has destroyed what it held of a computation.

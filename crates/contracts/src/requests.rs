@@ -54,6 +54,7 @@ pub(crate) fn apply(world: &mut World<'_>, apply: Apply) -> Result<(), Failure> 
         ended: vec![],
         results: vec![],
         destroyed: vec![],
+        ml_dsa: world.ml_dsa,
         helpers: contracts[0].terms.helpers.clone(),
         owners: contracts.into_iter().map(|contract| contract.owner).collect(),
         apply,
@@ -125,8 +126,13 @@ pub(crate) fn approve(world: &mut World<'_>, approve: &Approve) -> Result<(), Fa
     if request.approvals.iter().any(spoken) {
         return Err(code::ALREADY_VOTED.refuse("this approver has spoken on this request"));
     }
-    let approval =
-        Approval { contract: approve.contract, approver: sender, approve: approve.approve, transaction: world.id };
+    let approval = Approval {
+        contract: approve.contract,
+        approver: sender,
+        approve: approve.approve,
+        transaction: world.id,
+        ml_dsa: world.ml_dsa,
+    };
     request.approvals.push(approval);
     let approver = sender.to_string();
     if approve.approve {

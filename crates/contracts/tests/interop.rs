@@ -9,10 +9,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use contracts::chain::{Kind, check};
-use contracts::message::{Cancel, VerdictRecord};
-use contracts::{Contracts, read};
-use crypto::{Digest, Label, Signature, hash, merkle};
-use ledger::{Checkpoint, Committed, Consortium, Ledger, PinnedWitnesses, Receipt, VerifiedTransaction, WitnessKey};
+use contracts::message::{Amend, Approve, Cancel, Offer, SignerRegister, VerdictRecord};
+use contracts::{Contracts, read, signers};
+use crypto::{Digest, Label, Signature, hash, merkle, mldsa};
+use ledger::{
+    Checkpoint, Committed, Consortium, Ledger, PinnedWitnesses, Receipt, Transaction, VerifiedTransaction, WitnessKey,
+};
 use wire::{Fixed, text};
 
 use world::*;
@@ -380,6 +382,96 @@ fn both_readers_refuse_broken_links_that_a_quorum_cosigned() {
     let ids = [released.as_slice(), &[forged.id()]].concat();
     refused.push(written(&world, &log, &ids));
 
+    let refused: Vec<Vec<u8>> = refused.into_iter().map(String::into_bytes).collect();
+    python.refused(&refused, &consortium);
+}
+
+/// Contracts signed twice: whole, and with a signature stripped, altered, moved or without its key.
+#[test]
+fn both_readers_agree_about_second_signatures() {
+    let mut world = World::ready();
+    world.begin_signing();
+    let (owner, researcher, people) = (key("northgate/owner"), researcher(), approvers());
+    for (signer, name) in [(&owner, "owner"), (&researcher, "researcher"), (&people[0], "one"), (&people[1], "two")] {
+        world.register_signer(signer, name).unwrap();
+    }
+    let offer = Offer { terms: world.release_terms() };
+    let contract = world.send_twice(&owner, &second("owner"), "contracts.offer", &offer).unwrap();
+    // With another key from here on.
+    let mut next = registered(&world.chain, &owner, "owner 2");
+    let statement = signers::statement(&world.chain, &owner.public(), &next.key);
+    next.handover = Some(second("owner").sign(Label::SIGNER, &statement));
+    world.send(&owner, "signers.register", &next).unwrap();
+    let amend = Amend { contract, terms: world.release_terms() };
+    world.send_twice(&owner, &second("owner 2"), "contracts.amend", &amend).unwrap();
+    let mut apply = application(&[contract]);
+    apply.contracts[0].version = 2;
+    let request = world.send_twice(&researcher, &second("researcher"), "requests.apply", &apply).unwrap();
+    for (approver, name) in people.iter().zip(["one", "two"]) {
+        let approve = Approve { request, contract, approve: true };
+        world.send_twice(approver, &second(name), "requests.approve", &approve).unwrap();
+    }
+    world.judge(&request, "ok").unwrap();
+    let grant = world.grant(&contract, &request).unwrap();
+    world.redeem(&grant, &researcher).unwrap();
+    let consortium = world.consortium();
+    let python = Python::new(&consortium);
+    let ids = read::chain_ids(&world.state, &request).unwrap();
+    python.accepted(&written(&world, &world.log, &ids), &consortium, "released");
+
+    let mut refused = Vec::new();
+    for left_out in &ids {
+        let fewer: Vec<Digest> = ids.iter().filter(|id| *id != left_out).copied().collect();
+        refused.push(written(&world, &world.log, &fewer));
+    }
+    world.register_signer(&people[2], "three").unwrap();
+    refused.push(written(&world, &world.log, &[ids.as_slice(), &[world.last()]].concat()));
+    let signed = [("offer", &owner), ("amend", &owner), ("apply", &researcher), ("approve", &people[0])];
+    let mut forge = |method: &str, signer: &crypto::SigningKey, make: &dyn Fn(&Transaction) -> Transaction| {
+        let of = |entry: &Committed| entry.transaction.transaction.method == method && entry.outcome.is_ok();
+        let of_contract = |entry: &Committed| entry.transaction.transaction.sender == signer.public();
+        let at = world.log.iter().position(|entry| of(entry) && of_contract(entry)).unwrap();
+        let mut log = world.log.clone();
+        let (before, made) = (log[at].transaction.id(), make(&log[at].transaction.transaction));
+        log[at].transaction = made.sign(signer);
+        let id = log[at].transaction.id();
+        let ids: Vec<Digest> = ids.iter().map(|one| if *one == before { id } else { *one }).collect();
+        refused.push(written(&world, &log, &ids));
+    };
+    for (method, signer) in signed {
+        let parts = |its: &Transaction| {
+            let (plain, signature) = signers::split(&its.contract, &its.method, &its.arguments);
+            (plain.to_vec(), signature.unwrap())
+        };
+        let joined = |its: &Transaction, plain: &[u8], signature: &mldsa::Signature| Transaction {
+            arguments: signers::join(&its.contract, &its.method, plain, signature).unwrap().into(),
+            ..its.clone()
+        };
+        forge(method, signer, &|its| Transaction { arguments: parts(its).0.into(), ..its.clone() });
+        forge(method, signer, &|its| Transaction { nonce: Fixed([6; 16]), ..its.clone() });
+        forge(method, signer, &|its| {
+            let (plain, signature) = parts(its);
+            let mut bytes = signature.as_ref().to_vec();
+            bytes[3308] ^= 1;
+            joined(its, &plain, &mldsa::Signature::from_slice(&bytes).unwrap())
+        });
+        forge(method, signer, &|its| {
+            let (plain, _) = parts(its);
+            let other = second("three").sign(Label::CONTRACT, &signers::signed_twice(its, &plain));
+            joined(its, &plain, &other)
+        });
+    }
+    // Registrations: not possessed; not handed over.
+    for strip in [true, false] {
+        forge("register", &owner, &|its| {
+            let mut registration: SignerRegister = wire::from_slice(&its.arguments, wire::Limits::small()).unwrap();
+            match strip {
+                true => registration.possession = second("three").sign(Label::SIGNER, b"anything"),
+                false => registration.key = second("three").public(),
+            }
+            Transaction { arguments: wire::to_vec(&registration).into(), ..its.clone() }
+        });
+    }
     let refused: Vec<Vec<u8>> = refused.into_iter().map(String::into_bytes).collect();
     python.refused(&refused, &consortium);
 }

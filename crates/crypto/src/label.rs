@@ -97,6 +97,10 @@ impl Label {
     pub const COSIGNER: Self = Self("sottovoce/v1/cosigner");
     /// Identifier of an ML-DSA key.
     pub const ML_DSA_KEY: Self = Self("sottovoce/v1/ml-dsa-key");
+    /// What a signer's ML-DSA key signs of a transaction that makes a contract, or consents under one.
+    pub const CONTRACT: Self = Self("sottovoce/v1/contract");
+    /// Proof that a signer holds the ML-DSA key that it registers, and consent of the key before.
+    pub const SIGNER: Self = Self("sottovoce/v1/signer");
     /// What escrow agents share, hand on and open.
     pub const ESCROW: Self = Self("sottovoce/v1/escrow");
     /// Entry of a node's audit trail.

@@ -16,6 +16,7 @@ mod private;
 mod release;
 mod request;
 mod search;
+mod signers;
 mod verifiers;
 
 use std::sync::Arc;
@@ -101,6 +102,7 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/members", get(members::members))
         .route("/v1/principals", get(members::principals))
         .route("/v1/issuers", get(members::issuers))
+        .route("/v1/signers/{key}", get(signers::show))
         .route("/v1/oracles", get(members::oracles).post(members::establish))
         .route("/v1/escrow", get(escrow::show))
         .route("/v1/escrow/openings/{id}", get(escrow::opening))

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::message::ContractVersion;
 use contracts::read;
 use contracts::record::Standing;
 use crypto::Digest;
@@ -71,7 +72,8 @@ fn due(node: &Node) -> Result<Option<(u64, HashSet<Digest>)>, ApiError> {
     }
 }
 
-/// Transactions of receipts that may still be asked for: of contracts in force, of requests that are not over, of oracles.
+/// Transactions of receipts that may still be asked for: of contracts in force, of requests that are not over, of oracles, of
+/// ML-DSA keys that contracts are signed with.
 fn needed(view: &View) -> Result<HashSet<Digest>, ApiError> {
     let mut needed = HashSet::new();
     let mut after = None;
@@ -82,10 +84,23 @@ fn needed(view: &View) -> Result<HashSet<Digest>, ApiError> {
                 continue;
             }
             needed.extend([contract.id, contract.transaction]);
+            let first = read::version(view, &ContractVersion { contract: contract.id, version: 1 })?;
+            let signed = contract.ml_dsa.into_iter().chain(first.and_then(|first| first.ml_dsa));
+            needed.extend(read::registrations(view, signed)?);
             if let Some(asset) = read::asset(view, &contract.terms.asset)? {
                 needed.insert(asset.transaction);
             }
         }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    // Whoever has registered a key signs with it what is yet to come.
+    let mut after = None;
+    loop {
+        let page = read::signers(view, after.as_deref(), PAGE)?;
+        needed.extend(page.items.iter().map(|signer| signer.transaction));
         after = page.next;
         if after.is_none() {
             break;

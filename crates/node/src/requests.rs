@@ -5,8 +5,8 @@ use std::sync::Arc;
 use client::api::{Application, ContractExplanation, Explanation, Judgement, Page, Reason, RequestView};
 use contracts::code;
 use contracts::message::{Apply, Opening, VerdictRecord};
-use contracts::read;
 use contracts::record::{Phase, Request, Role};
+use contracts::{read, signers};
 use crypto::{Digest, PublicKey};
 use futures_util::future::join_all;
 use ledger::{SignedTransaction, VerifiedTransaction};
@@ -33,7 +33,8 @@ pub(crate) async fn apply(node: &Node, application: Application) -> Result<Place
             format!("a `requests.apply` is expected here, not `{contract}.{method}`"),
         ));
     }
-    let apply: Apply = wire::from_slice(&transaction.transaction().arguments, wire::Limits::small())
+    let (plain, _) = signers::split(contract, method, &transaction.transaction().arguments);
+    let apply: Apply = wire::from_slice(&plain, wire::Limits::small())
         .map_err(|error| ApiError::new(code::MALFORMED, error.to_string()))?;
     check_openings(&apply, &application)?;
     let (id, requester) = (transaction.id(), transaction.transaction().sender);
@@ -310,8 +311,9 @@ pub(crate) async fn receipt(node: &Arc<Node>, id: &Digest) -> Result<String, Api
     if ids.is_empty() {
         // A request that the ledger refused at once has no record in the state, but its transaction is on the log.
         let committed = node.replica.found(id, code::UNKNOWN_REQUEST)?;
-        let arguments = &committed.transaction.transaction.arguments;
-        if let Ok(apply) = wire::from_slice::<Apply>(arguments, wire::Limits::small()) {
+        let transaction = &committed.transaction.transaction;
+        let (plain, _) = signers::split(&transaction.contract, &transaction.method, &transaction.arguments);
+        if let Ok(apply) = wire::from_slice::<Apply>(&plain, wire::Limits::small()) {
             ids = read::contract_ids(&view, &apply)?;
         }
         ids.push(*id);

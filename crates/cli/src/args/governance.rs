@@ -302,6 +302,9 @@ pub(crate) struct ParameterArgs {
     /// Whether validators cosign with ML-DSA-65 beside Ed25519, once the nodes of all have registered a key [to begin with: off]
     #[arg(long, value_name = "ON|OFF")]
     pub ml_dsa: Option<Switch>,
+    /// Whether contracts, applications and approvals are signed with ML-DSA-65 beside Ed25519, by everyone at once [to begin with: off]
+    #[arg(long, value_name = "ON|OFF")]
+    pub ml_dsa_contracts: Option<Switch>,
 }
 
 /// Whether something is to be.

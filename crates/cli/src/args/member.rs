@@ -89,6 +89,21 @@ pub(crate) enum IssuerCommand {
     List,
 }
 
+/// `sotto signer`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SignerCommand {
+    /// Show whether a key signs contracts with ML-DSA too, and whether it must
+    Show {
+        /// Another's public key [default: your own]
+        #[arg(long)]
+        key: Option<PublicKey>,
+    },
+    /// Make and register your ML-DSA key, before it is needed; signing does so by itself
+    Register,
+    /// Make a new ML-DSA key and have the registered one hand over to it
+    Rotate,
+}
+
 /// `sotto member credential`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {

@@ -88,6 +88,7 @@ pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<
         peers(members, &own, &mut findings).await;
         recoveries(&session.client, &own, &mut findings).await;
         ml_dsa(&session.client, &mut findings).await;
+        signer(&session.client, &mut findings).await;
         match session.client.oracles().await {
             Ok(oracles) => findings.ok(
                 "oracles",
@@ -391,6 +392,28 @@ async fn ml_dsa(client: &Client, findings: &mut Findings) {
             found,
             "start that node, or vote it out: sotto gov propose leave",
         );
+    }
+}
+
+/// Whether the wallet can sign contracts with ML-DSA too, where it must.
+async fn signer(client: &Client, findings: &mut Findings) {
+    let Ok(view) = client.signer(&client.key()).await else { return };
+    match &view.registered {
+        Some(registered) if client.second_key(&registered.key).is_err() => findings.bad(
+            Level::Fault,
+            "ml-dsa",
+            "your wallet",
+            "the ML-DSA key that the ledger has registered for it is not in it: it signs no contracts",
+            "put back a backup of your home that has it, or have your key replaced: docs/user/guide.md",
+        ),
+        None if view.demanded => findings.bad(
+            Level::Warning,
+            "ml-dsa",
+            "your wallet",
+            "contracts are signed with ML-DSA here, and it has registered no key for that",
+            "register one now, before anybody else could in your name: sotto signer register",
+        ),
+        _ => {}
     }
 }
 

@@ -301,10 +301,11 @@ async fn show_parameters(client: &Client, output: &Output) -> Result<(), Failure
         (
             "cosigned with",
             match governance.ml_dsa_missing.as_slice() {
-                [] => cosigning(parameters),
-                missing => format!("{}, once {} have a key for it", cosigning(parameters), missing.join(", ")),
+                [] => scheme(parameters.cosigning),
+                missing => format!("{}, once {} have a key for it", scheme(parameters.cosigning), missing.join(", ")),
             },
         ),
+        ("contracts signed", format!("with {}", scheme(parameters.signing))),
     ]);
     output.result(&governance, "ballots", &text);
     Ok(())
@@ -334,11 +335,17 @@ fn merged(parameters: Parameters, args: &ParameterArgs) -> Parameters {
             None => parameters.deadlines.filter(|_| !args.no_deadlines),
         },
         recovery: recovery(&parameters, args),
-        cosigning: match args.ml_dsa {
-            None => parameters.cosigning,
-            Some(Switch::On) => Some(Cosigning::MlDsa65),
-            Some(Switch::Off) => None,
-        },
+        cosigning: switched(parameters.cosigning, args.ml_dsa),
+        signing: switched(parameters.signing, args.ml_dsa_contracts),
+    }
+}
+
+/// A scheme as it is, or as it was named.
+fn switched(now: Option<Cosigning>, named: Option<Switch>) -> Option<Cosigning> {
+    match named {
+        None => now,
+        Some(Switch::On) => Some(Cosigning::MlDsa65),
+        Some(Switch::Off) => None,
     }
 }
 
@@ -411,7 +418,8 @@ fn details(action: &Action) -> Vec<(&'static str, String)> {
                 "recovery",
                 wanted.recovery.map_or("none".into(), |one| format!("{}, after {}", one.share, span(one.delay))),
             ),
-            ("cosigned with", cosigning(wanted)),
+            ("cosigned with", scheme(wanted.cosigning)),
+            ("contracts signed", format!("with {}", scheme(wanted.signing))),
         ],
         Action::Recover(recover) => {
             vec![("new key", recover.key.to_string()), ("to be decided", format!("until {}", moment(recover.until)))]
@@ -437,9 +445,9 @@ fn deadlines(parameters: &Parameters) -> String {
     }
 }
 
-/// What validators are to cosign with.
-fn cosigning(parameters: &Parameters) -> String {
-    match parameters.cosigning {
+/// What is to be signed with.
+fn scheme(beside: Option<Cosigning>) -> String {
+    match beside {
         None => "Ed25519".into(),
         Some(Cosigning::MlDsa65) => "Ed25519 and ML-DSA-65".into(),
     }

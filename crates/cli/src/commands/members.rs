@@ -28,7 +28,7 @@ pub(crate) async fn add_principal(
     roles: Vec<Role>,
 ) -> Result<Digest, Failure> {
     let add = PrincipalAdd { name: name.to_owned(), key, roles };
-    Ok(operator.submit("members", "principal_add", &add).await?.id)
+    Ok(operator.submit_twice_signed("members", "principal_add", &add).await?.id)
 }
 
 /// Accredits an issuer, as a regulator's operator; returns the transaction.

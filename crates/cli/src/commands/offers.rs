@@ -75,7 +75,7 @@ pub(crate) async fn terms(client: &Client, member: &str, draft: &Draft) -> Resul
 pub(crate) async fn offer(client: &Client, member: &str, file: &Path) -> Result<Digest, Failure> {
     let (terms, disclosed) = terms(client, member, &draft(file)?).await?;
     deposit(client, &terms, &disclosed).await?;
-    Ok(client.submit("contracts", "offer", &Offer { terms }).await?.id)
+    Ok(client.submit_twice_signed("contracts", "offer", &Offer { terms }).await?.id)
 }
 
 /// Replaces a contract's terms by a new version.
@@ -85,7 +85,7 @@ pub(crate) async fn offer(client: &Client, member: &str, file: &Path) -> Result<
 pub(crate) async fn amend(client: &Client, member: &str, contract: Digest, file: &Path) -> Result<(), Failure> {
     let (terms, disclosed) = terms(client, member, &draft(file)?).await?;
     deposit(client, &terms, &disclosed).await?;
-    client.submit("contracts", "amend", &Amend { contract, terms }).await?;
+    client.submit_twice_signed("contracts", "amend", &Amend { contract, terms }).await?;
     Ok(())
 }
 
@@ -152,7 +152,12 @@ pub(super) async fn run(command: ContractCommand, surroundings: &Surroundings, o
 
 async fn stand(client: &Client, text: &str, method: &str, now: &str, output: &Output) -> Result<(), Failure> {
     let id = find::contract(client, text).await?.id;
-    let transaction = client.submit("contracts", method, &ContractState { contract: id }).await?.id;
+    let state = ContractState { contract: id };
+    // Nothing comes into force again that is not signed as an offer is.
+    let transaction = match method {
+        "resume" => client.submit_twice_signed("contracts", method, &state).await?.id,
+        _ => client.submit("contracts", method, &state).await?.id,
+    };
     let value = json!({ "contract": id, "transaction": transaction });
     output.result(&value, &id.to_string(), &format!("{} is {now}", short(id)));
     Ok(())
@@ -198,6 +203,7 @@ fn show(contract: &Contract, output: &Output) {
         ("evidence", if evidence.is_empty() { "none".into() } else { evidence.join(", ") }),
         ("grant", format!("{} seconds, once", terms.grant.seconds)),
         ("asset", terms.asset.to_string()),
+        ("signed with", signed_with(contract.ml_dsa.as_ref())),
     ];
     if let Some(program) = terms.program.as_ref().and_then(|bytes| Program::from_bytes(bytes).ok()) {
         rows.push(("program", program.digest().to_string()));
@@ -208,6 +214,11 @@ fn show(contract: &Contract, output: &Output) {
         text.push_str(&format!("\n\n{}\n\n{}", disclosed.particulars.description.trim(), disclosed.particulars.policy));
     }
     output.result(contract, &contract.id.to_string(), &text);
+}
+
+/// What signs a contract's version or an application.
+pub(crate) fn signed_with(ml_dsa: Option<&Digest>) -> String {
+    ml_dsa.map_or_else(|| "Ed25519".into(), |key| format!("Ed25519 and ML-DSA-65, key {key}"))
 }
 
 const fn standing(standing: Standing) -> &'static str {

@@ -15,7 +15,7 @@ use crypto::kem::Suite;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Surroundings, credential, find};
+use super::{Surroundings, credential, find, offers};
 use crate::args::{ApplyArgs, RequestCommand};
 use crate::error::Failure;
 use crate::home::Session;
@@ -209,8 +209,13 @@ fn describe(view: &RequestView, computation: Option<&Plan>) -> String {
         ("owners", request.owners.join(", ")),
         ("purpose", request.apply.purpose.clone()),
         ("requester", request.requester.to_string()),
+        ("signed with", offers::signed_with(request.ml_dsa.as_ref())),
         ("approvals", approvals.to_string()),
     ];
+    let twice = request.approvals.iter().filter(|one| one.ml_dsa.is_some()).count();
+    if twice > 0 {
+        rows.push(("of these", format!("{twice} of {} signed with ML-DSA-65 too", request.approvals.len())));
+    }
     rows.extend(view.lapses.map(|at| ("decided before", format!("{} UTC", moment(at)))));
     rows.extend(view.applicant.clone().map(|applicant| ("applicant", applicant)));
     rows.extend(view.justification.clone().map(|justification| ("because", justification)));

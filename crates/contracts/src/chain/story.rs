@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crypto::{Digest, Label, PublicKey};
+use crypto::{Digest, Label, PublicKey, mldsa};
 use ledger::{Committed, Consortium, VerifiedReceipt};
 use minicbor::{Decode, Encode};
 use policy::{Means, Terms};
@@ -11,10 +11,10 @@ use wire::{Fixed, Limits};
 use super::{Account, Error, Kind, Step};
 use crate::message::{
     Amend, Apply, Approve, AssetRegister, Cancel, ContractVersion, Decline, GrantIssue, GrantRevoke, Offer,
-    OraclesConfirm, ReleaseRecord, ResultRecord, Verdict, VerdictRecord, redemption,
+    OraclesConfirm, ReleaseRecord, ResultRecord, SignerRegister, Verdict, VerdictRecord, redemption,
 };
 use crate::record::Notice;
-use crate::{GRANT_SKEW, assets, code, session};
+use crate::{GRANT_SKEW, assets, code, session, signers};
 
 pub(super) fn tell(receipt: &VerifiedReceipt, consortium: &Consortium) -> Result<Account, Error> {
     let mut story = Story::new(consortium);
@@ -27,6 +27,9 @@ pub(super) fn tell(receipt: &VerifiedReceipt, consortium: &Consortium) -> Result
             return Err(Error::RefusedEarly { index: entry.index, code: entry.outcome.code.clone() });
         }
     }
+    if let Some(unused) = story.signers.values().find(|signer| !signer.used) {
+        return Err(unused.unneeded());
+    }
     let (Some(request), Some(kind)) = (story.request, story.end) else {
         let missing = "it has no release, complete result or refusal of a request";
         return Err(Error::Incomplete { missing });
@@ -37,6 +40,8 @@ pub(super) fn tell(receipt: &VerifiedReceipt, consortium: &Consortium) -> Result
 /// What the entries so far have told.
 struct Story<'a> {
     consortium: &'a Consortium,
+    /// Who has registered an ML-DSA key, by the Ed25519 key beside which it signs.
+    signers: BTreeMap<PublicKey, SecondKey>,
     assets: BTreeMap<Digest, Registered>,
     versions: BTreeMap<ContractVersion, Terms>,
     /// Members that confirmed an oracle group, by its epoch; the group is the pinned one.
@@ -59,6 +64,21 @@ struct Registered {
     registered: AssetRegister,
 }
 
+/// A registered ML-DSA key.
+struct SecondKey {
+    key: mldsa::PublicKey,
+    /// Its registration's place in the log.
+    index: u64,
+    /// Whether anything of the chain is signed with it.
+    used: bool,
+}
+
+impl SecondKey {
+    const fn unneeded(&self) -> Error {
+        Error::Broken { index: self.index, rule: "an ML-DSA key in the chain signs something of it" }
+    }
+}
+
 struct Requested {
     id: Digest,
     requester: PublicKey,
@@ -69,6 +89,7 @@ impl<'a> Story<'a> {
     fn new(consortium: &'a Consortium) -> Self {
         Self {
             consortium,
+            signers: BTreeMap::new(),
             assets: BTreeMap::new(),
             versions: BTreeMap::new(),
             confirmed: BTreeMap::new(),
@@ -88,7 +109,8 @@ impl<'a> Story<'a> {
         let notice = notice(entry)?;
         require(self.end.is_none(), entry, "nothing follows the end of a request but a refusal")?;
         let transaction = &entry.transaction.transaction;
-        let facts = match (transaction.contract.as_str(), transaction.method.as_str()) {
+        let signed = self.signed(entry)?;
+        let mut facts = match (transaction.contract.as_str(), transaction.method.as_str()) {
             ("assets", "register") => self.register(entry, &notice)?,
             ("contracts", "offer") => {
                 let Offer { terms } = decode(entry)?;
@@ -101,6 +123,7 @@ impl<'a> Story<'a> {
                 require(self.versions.contains_key(&first), entry, "an amendment follows its offer")?;
                 self.version(entry, ContractVersion { contract, version }, terms)?
             }
+            ("signers", "register") => self.second_key(entry)?,
             ("oracles", "confirm") => self.confirm(entry, &notice)?,
             ("requests", "apply") => self.apply(entry)?,
             ("requests", "approve") => self.approve(entry)?,
@@ -129,6 +152,7 @@ impl<'a> Story<'a> {
             ("results", "record") => self.result(entry, &notice)?,
             _ => return Err(unrelated(entry)),
         };
+        facts.extend(signed);
         let name = entry.outcome.events[0].name.clone();
         self.push(entry, name, Some(notice.at), facts);
         Ok(())
@@ -164,6 +188,47 @@ impl<'a> Story<'a> {
         self.end.get_or_insert(end);
         self.push(entry, name, None, vec![fact("code", code)]);
         Ok(())
+    }
+
+    /// What signed it, where that is what people sign contracts with.
+    fn signed(&mut self, entry: &Committed) -> Result<Option<(String, String)>, Error> {
+        let transaction = &entry.transaction.transaction;
+        let (contract, method) = (transaction.contract.as_str(), transaction.method.as_str());
+        if !signers::SIGNED_TWICE.iter().any(|(its, named, _)| (*its, *named) == (contract, method)) {
+            return Ok(None);
+        }
+        let (plain, signature) = signers::split(contract, method, &transaction.arguments);
+        let with = match (self.signers.get_mut(&transaction.sender), signature) {
+            (None, None) => "Ed25519",
+            (Some(_), None) => return Err(broken(entry, "who has registered an ML-DSA key signs with both")),
+            (None, Some(_)) => return Err(broken(entry, "the ML-DSA key that signed it is registered in the chain")),
+            (Some(second), Some(signature)) => {
+                let statement = signers::signed_twice(transaction, &plain);
+                let verified = second.key.verify(Label::CONTRACT, &statement, &signature).is_ok();
+                require(verified, entry, "the second signature is by the sender's ML-DSA key")?;
+                second.used = true;
+                "Ed25519 and ML-DSA-65"
+            }
+        };
+        Ok(Some(fact("signed with", with)))
+    }
+
+    /// A signer has an ML-DSA key, its first or another.
+    fn second_key(&mut self, entry: &Committed) -> Result<Vec<(String, String)>, Error> {
+        let registration: SignerRegister = decode(entry)?;
+        let signer = entry.transaction.transaction.sender;
+        let chain = &self.consortium.chain;
+        require(registration.is_possessed(chain, &signer), entry, "an ML-DSA key is held by who registers it")?;
+        if let Some(before) = self.signers.get(&signer) {
+            if !before.used {
+                return Err(before.unneeded());
+            }
+            let handed = registration.is_handed_over(chain, &signer, &before.key);
+            require(handed == Some(true), entry, "the ML-DSA key before has handed over")?;
+        }
+        let facts = vec![fact("signer", signer), fact("ML-DSA key", registration.key.id())];
+        self.signers.insert(signer, SecondKey { key: registration.key, index: entry.index, used: false });
+        Ok(facts)
     }
 
     fn register(&mut self, entry: &Committed, notice: &Notice) -> Result<Vec<(String, String)>, Error> {
@@ -435,8 +500,9 @@ fn decode<T>(entry: &Committed) -> Result<T, Error>
 where
     T: Encode<()> + for<'b> Decode<'b, ()>,
 {
-    wire::from_slice(&entry.transaction.transaction.arguments, Limits::small())
-        .map_err(|error| unreadable(entry, &error.to_string()))
+    let transaction = &entry.transaction.transaction;
+    let (plain, _) = signers::split(&transaction.contract, &transaction.method, &transaction.arguments);
+    wire::from_slice(&plain, Limits::small()).map_err(|error| unreadable(entry, &error.to_string()))
 }
 
 /// What the entry's first event tells.
@@ -446,7 +512,11 @@ fn notice(entry: &Committed) -> Result<Notice, Error> {
 }
 
 fn require(holds: bool, entry: &Committed, rule: &'static str) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error::Broken { index: entry.index, rule }) }
+    if holds { Ok(()) } else { Err(broken(entry, rule)) }
+}
+
+const fn broken(entry: &Committed, rule: &'static str) -> Error {
+    Error::Broken { index: entry.index, rule }
 }
 
 fn unreadable(entry: &Committed, detail: &str) -> Error {

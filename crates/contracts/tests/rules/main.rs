@@ -13,6 +13,7 @@ mod offers;
 mod ordering;
 mod private;
 mod recovery;
+mod signers;
 mod spine;
 mod verifiers;
 mod world;

@@ -4,14 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use contracts::message::{
-    Apply, Appraisal, AssetRegister, Commitment, ContractVersion, EvidenceCommitment, Founding, GrantIssue, Invite,
-    Join, Judged, MemberCard, Offer, OraclesConfirm, PrincipalAdd, ReleaseRecord, ResultRecord, Verdict, VerdictRecord,
-    redemption,
+    Apply, Appraisal, AssetRegister, Commitment, ContractVersion, Cosigning, EvidenceCommitment, Founding, GrantIssue,
+    Invite, Join, Judged, MemberCard, Offer, OraclesConfirm, Parameters, PrincipalAdd, ReleaseRecord, ResultRecord,
+    SignerRegister, Verdict, VerdictRecord, redemption,
 };
 use contracts::record::Role;
-use contracts::{Contracts, GRANT_SKEW, read, session};
+use contracts::{Contracts, GRANT_SKEW, read, session, signers};
 use crypto::kem::{PrivateKey, RecipientKey, Suite};
-use crypto::{Digest, Label, PublicKey, SigningKey, hash};
+use crypto::{Digest, Label, PublicKey, Secret, SigningKey, hash, mldsa};
 use ledger::{
     Application, Checkpoint, Committed, Consortium, Context, Genesis, Outcome, Pair, State, Transaction, Unreadable,
     VerifiedReceipt, VerifiedTransaction, Write,
@@ -170,11 +170,22 @@ impl World {
         method: &str,
         arguments: Vec<u8>,
     ) -> Result<Digest, String> {
+        self.send_made(sender, method, arguments, |transaction| transaction.arguments.to_vec())
+    }
+
+    /// As [`World::send_bytes`], with other arguments that are made of the transaction.
+    pub(crate) fn send_made(
+        &mut self,
+        sender: &SigningKey,
+        method: &str,
+        arguments: Vec<u8>,
+        make: impl FnOnce(&Transaction) -> Vec<u8>,
+    ) -> Result<Digest, String> {
         let (contract, method) = method.split_once('.').unwrap();
         self.nonce += 1;
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.nonce.to_be_bytes());
-        let transaction = Transaction {
+        let mut transaction = Transaction {
             chain: self.chain,
             sender: sender.public(),
             nonce: Fixed(nonce),
@@ -183,6 +194,7 @@ impl World {
             method: method.into(),
             arguments: arguments.into(),
         };
+        transaction.arguments = make(&transaction).into();
         let verified = VerifiedTransaction::verify(transaction.sign(sender), &self.chain).unwrap();
         let index = self.log.len() as u64;
         let orders = read::quorum(&self.state).unwrap();
@@ -219,6 +231,30 @@ impl World {
             outcome,
         });
         if code == "ok" { Ok(id) } else { Err(code) }
+    }
+
+    /// Signed twice, the second time with this key.
+    pub(crate) fn send_twice<T: Encode<()>>(
+        &mut self,
+        sender: &SigningKey,
+        second: &mldsa::SigningKey,
+        method: &str,
+        arguments: &T,
+    ) -> Result<Digest, String> {
+        self.send_made(sender, method, wire::to_vec(arguments), |transaction| twice_signed(transaction, second))
+    }
+
+    /// Has ballots govern and contracts be signed twice.
+    pub(crate) fn begin_signing(&mut self) {
+        let signing = Some(Cosigning::MlDsa65);
+        let parameters = Parameters { recovery: None, signing, ..contracts::DEFAULT_PARAMETERS };
+        self.send(&keys("health-authority").operator, "governance.begin", &parameters).unwrap();
+    }
+
+    /// Registers the ML-DSA key of a name beside this key.
+    pub(crate) fn register_signer(&mut self, signer: &SigningKey, name: &str) -> Result<Digest, String> {
+        let registration = registered(&self.chain, signer, name);
+        self.send(signer, "signers.register", &registration)
     }
 
     pub(crate) fn join(&mut self, name: &str) -> Result<Digest, String> {
@@ -460,6 +496,25 @@ impl World {
     pub(crate) fn last(&self) -> Digest {
         self.log.last().unwrap().transaction.id()
     }
+}
+
+pub(crate) fn second(name: &str) -> mldsa::SigningKey {
+    let seed = hash(Label::KEY_ID, &[CAST.get().as_bytes(), name.as_bytes(), b"second"]);
+    mldsa::SigningKey::from_seed(Secret::new(*seed.as_bytes()))
+}
+
+/// A first registration of the ML-DSA key of a name.
+pub(crate) fn registered(chain: &Digest, signer: &SigningKey, name: &str) -> SignerRegister {
+    let key = second(name);
+    let possession = key.sign(Label::SIGNER, &signers::statement(chain, &signer.public(), &key.public()));
+    SignerRegister { key: key.public(), possession, handover: None }
+}
+
+/// The arguments of a transaction with its second signature.
+pub(crate) fn twice_signed(transaction: &Transaction, second: &mldsa::SigningKey) -> Vec<u8> {
+    let statement = signers::signed_twice(transaction, &transaction.arguments);
+    let signature = second.sign(Label::CONTRACT, &statement);
+    signers::join(&transaction.contract, &transaction.method, &transaction.arguments, &signature).unwrap()
 }
 
 pub(crate) fn signed(verdict: Verdict) -> VerdictRecord {

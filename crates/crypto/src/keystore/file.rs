@@ -327,6 +327,11 @@ impl Keys for FileKeys {
         self.with_ml_dsa(handle, mldsa::SigningKey::public)
     }
 
+    fn generate_ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error> {
+        // The store's own, which is found before this one.
+        Self::generate_ml_dsa(self, handle)
+    }
+
     fn recipient(&self, handle: &str) -> Result<RecipientKey, Error> {
         self.with_recipient(handle, |key| key.public().clone())
     }

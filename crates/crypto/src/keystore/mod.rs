@@ -63,6 +63,12 @@ pub trait Keys: Send + Sync {
     /// As [`Keys::sign`].
     fn ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error>;
 
+    /// Makes and keeps an ML-DSA-65 key.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Handle`], [`Error::Full`], and what writing the store fails with.
+    fn generate_ml_dsa(&self, handle: &str) -> Result<mldsa::PublicKey, Error>;
+
     /// The public half of a recipient's key.
     ///
     /// # Errors

@@ -7,7 +7,9 @@ use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{backup, escrow, events, governance, log, members, modules, private, release, request, search, verifiers};
+use super::{
+    backup, escrow, events, governance, log, members, modules, private, release, request, search, signers, verifiers,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +29,7 @@ use super::{backup, escrow, events, governance, log, members, modules, private, 
         members::members,
         members::principals,
         members::issuers,
+        signers::show,
         members::oracles,
         members::establish,
         escrow::show,

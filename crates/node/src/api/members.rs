@@ -78,10 +78,13 @@ pub(crate) async fn submit(
     Ok(Json(Submitted { results: results.collect() }))
 }
 
-/// Strangers join and withdraw here, and apply at `/v1/requests`; anything else of theirs would only fill the ledger.
+/// Strangers join, withdraw and register what they sign with here, and apply at `/v1/requests`; anything else of theirs would only fill the ledger.
 fn may_submit(node: &Node, transaction: &Transaction) -> Result<(), ApiError> {
-    let open = [("members", "join"), ("requests", "cancel")].contains(&(&*transaction.contract, &*transaction.method));
+    let method = (&*transaction.contract, &*transaction.method);
     let view = node.replica.view()?;
+    let open = [("members", "join"), ("requests", "cancel")].contains(&method)
+        // With which they then apply; asked for by none, it would be refused.
+        || method == ("signers", "register") && read::asks_signing(&*view)?;
     let held = read::member_key(&view, &transaction.sender)?;
     if let Some(held) = held.as_ref().filter(|held| held.void.is_some()) {
         let message = format!("the key is not, or no longer, one of `{}`", held.member);

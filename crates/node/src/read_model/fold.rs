@@ -1,11 +1,12 @@
 //! What blocks add to the read model: a pure function of the ledger's entries, the same on every node.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use client::search::ObjectKind;
-use contracts::code;
 use contracts::message::{Apply, Founding, Offer};
 use contracts::record::Notice;
+use contracts::{code, signers};
 use ledger::{Committed, Genesis, Header};
 use wire::Limits;
 
@@ -242,7 +243,7 @@ impl Batch {
             "asset.retired" => self.change(ObjectKind::Asset, subject, change("retired")),
             "contract.offered" => {
                 self.make(object(ObjectKind::Contract, Change { version, ..change(ACTIVE) }));
-                let offer = wire::from_slice::<Offer>(&entry.transaction.transaction.arguments, Limits::small());
+                let offer = wire::from_slice::<Offer>(&arguments(entry), Limits::small());
                 let asset = offer.ok().map(|offer| offer.terms.asset.to_string());
                 let targets: Vec<String> = owner.iter().cloned().chain(asset).collect();
                 self.link(ObjectKind::Contract, subject, signed(entry.index), &targets);
@@ -260,7 +261,7 @@ impl Batch {
             "request.applied" => {
                 let request = object(ObjectKind::Request, change("pending"));
                 self.make(Object { name: Some(detail.into()), owner: None, ..request });
-                let apply = wire::from_slice::<Apply>(&entry.transaction.transaction.arguments, Limits::small());
+                let apply = wire::from_slice::<Apply>(&arguments(entry), Limits::small());
                 let contracts = apply.map(|apply| apply.contracts).unwrap_or_default();
                 let contracts = contracts.into_iter().map(|named| named.contract.to_string());
                 let mut targets: Vec<String> = notice.members.iter().cloned().chain(contracts).collect();
@@ -335,6 +336,12 @@ impl Object {
             Value::Number(self.now.changed_at),
         ]
     }
+}
+
+/// A transaction's arguments as its method has them, however often it is signed.
+fn arguments(entry: &Committed) -> Cow<'_, [u8]> {
+    let transaction = &entry.transaction.transaction;
+    signers::split(&transaction.contract, &transaction.method, &transaction.arguments).0
 }
 
 /// The place of what the genesis made: before the first transaction.
