@@ -95,7 +95,8 @@ fn random(seed: u64) -> Story {
             }
             (11, _, _) if read::asset(&world.state, &world.asset_id("northgate")).unwrap().is_some() => {
                 let (contract, request, grant) = world.granted();
-                (contracts.push(contract), requests.push(request));
+                contracts.push(contract);
+                requests.push(request);
                 match chance.next(3) {
                     0 => drop(world.redeem(&grant, &researcher())),
                     1 => drop(world.send(&keys("northgate").node, "grants.revoke", &GrantRevoke { grant })),
