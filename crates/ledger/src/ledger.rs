@@ -526,7 +526,7 @@ impl Ledger {
         let height = prepared.header.height;
         let mut pending = tip.pending.clone();
         let row = Arc::new(prepared.row());
-        pending.add(&row)?;
+        pending.add(height, &row)?;
         let changed = prepared.changes.len() + prepared.ids.len();
         let taken = pending.take(height, changed, self.room.load(Ordering::Acquire));
         self.seen.write().unwrap_or_else(PoisonError::into_inner).add(prepared.header.time, &prepared.ids);

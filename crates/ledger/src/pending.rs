@@ -30,6 +30,9 @@ pub(crate) struct Pending {
     records: OrdMap<Record, usize>,
     /// What both weigh.
     bytes: usize,
+    /// Bytes of the rows that are in the store, by their heights: a record holds all of its own.
+    rows: OrdMap<u64, usize>,
+    held: usize,
     next: Next,
     /// The block after which the pass over all keys began: what this one and those before it changed is at its place when it is over.
     began: u64,
@@ -133,6 +136,7 @@ impl Pending {
                 continue;
             }
             let row = Arc::new(mem::take(&mut row));
+            pending.hold(height, row.len());
             let (first, ids, records) = decode(&row).map_err(|_| Error::Damaged("a block's changes"))?;
             for (id, index) in ids.iter().zip(first..) {
                 // Those that were pruned since are not to come back.
@@ -146,11 +150,25 @@ impl Pending {
     }
 
     /// Adds what the next block changed: its [row](encode).
-    pub(crate) fn add(&mut self, row: &Arc<Vec<u8>>) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, height: u64, row: &Arc<Vec<u8>>) -> Result<(), Error> {
+        self.hold(height, row.len());
         let (first, ids, records) = decode(row).map_err(|_| Error::Damaged("a block's changes"))?;
         ids.iter().zip(first..).for_each(|(id, index)| self.set_id(*id, index));
         records.into_iter().for_each(|record| self.set(record));
         Ok(())
+    }
+
+    fn hold(&mut self, height: u64, bytes: usize) {
+        self.held += bytes;
+        self.rows.insert(height, bytes);
+    }
+
+    /// Lets go of rows all of which is at its place.
+    fn release(&mut self, through: u64) {
+        while let Some((height, bytes)) = self.rows.get_min().copied().filter(|(height, _)| *height <= through) {
+            self.rows.remove(&height);
+            self.held -= bytes;
+        }
     }
 
     fn set(&mut self, record: Record) {
@@ -165,16 +183,23 @@ impl Pending {
         }
     }
 
-    /// Takes out what there is no `room` for, in bytes, after the block at `height` with so many changes was added: no more
-    /// than some times as many, so that no block takes long.
+    /// Takes out what there is no `room` for, in bytes, after the block at `height` was added; also where little is pending of
+    /// many rows, since each stays while anything of it is. No more than some times as much as the block has, so that no block takes long.
     pub(crate) fn take(&mut self, height: u64, changes: usize, room: usize) -> Taken {
-        let most = LEAST + 2 * changes;
+        let most = LEAST + 2 * changes + self.rows.get(&height).map_or(0, |bytes| bytes / LIGHT);
         let mut taken = Taken::default();
-        while self.bytes > room && taken.ids.len() + taken.records.len() < most {
+        while taken.ids.len() + taken.records.len() < most && self.bytes > 0 {
             let left = most - taken.ids.len() - taken.records.len();
+            let mut over = self.bytes.saturating_sub(room);
+            if self.held > ROWS * room {
+                over = self.bytes;
+            }
+            if over == 0 {
+                break;
+            }
             match self.next.clone() {
                 Next::Id(from) => {
-                    let over = (self.bytes - room).div_ceil(ID_WEIGHT).min(left);
+                    let over = over.div_ceil(ID_WEIGHT).min(left);
                     let found: Vec<_> = self.ids.range(from..).take(over).map(|(id, index)| (*id, *index)).collect();
                     self.bytes -= found.len() * ID_WEIGHT;
                     for (id, _) in &found {
@@ -186,7 +211,6 @@ impl Pending {
                     taken.ids.extend(found);
                 }
                 Next::Record(from) => {
-                    let mut over = self.bytes - room;
                     let mut found = Vec::new();
                     for (record, weight) in
                         self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
@@ -202,10 +226,12 @@ impl Pending {
                     }
                     let end = self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).next();
                     let end = end.map(|(record, _)| Next::Record(record.key().to_vec()));
-                    self.next = end.unwrap_or_else(|| {
-                        taken.through = Some(mem::replace(&mut self.began, height));
-                        Next::default()
-                    });
+                    if end.is_none() {
+                        let through = mem::replace(&mut self.began, height);
+                        self.release(through);
+                        taken.through = Some(through);
+                    }
+                    self.next = end.unwrap_or_default();
                     taken.records.extend(found);
                 }
             }
@@ -324,6 +350,12 @@ const ID_WEIGHT: usize = 80;
 /// What a block may take to its place however few changes it has.
 const LEAST: usize = 64;
 
+/// And one more for each of so many bytes of its row.
+const LIGHT: usize = 256;
+
+/// Rows may have so many times the room's bytes.
+const ROWS: usize = 2;
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -363,7 +395,7 @@ mod tests {
                 let row = Arc::new(encode(&changes, &ids, first));
                 let before = pending.clone();
                 let (old, old_placed) = (read(&before, &placed), placed.clone());
-                pending.add(&row).unwrap();
+                pending.add(height, &row).unwrap();
                 rows.insert(height, row);
                 written.extend(block);
                 let taken = pending.take(height, 2 * ids.len(), room);
@@ -389,7 +421,8 @@ mod tests {
                 }
                 first += ids.len() as u64;
                 let mut again = Pending::default();
-                rows.values().for_each(|row| again.add(row).unwrap());
+                rows.iter().for_each(|(height, row)| again.add(*height, row).unwrap());
+                prop_assert_eq!((&again.rows, again.held), (&pending.rows, pending.held));
                 prop_assert_eq!(&read(&again, &placed), &now);
             }
             // All identities are somewhere, and the weight is what is there.
