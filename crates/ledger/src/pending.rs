@@ -373,7 +373,9 @@ mod tests {
     /// What one reads: what is pending, else what is placed.
     fn read(pending: &Pending, placed: &Map) -> Map {
         let newer = pending.range(Unbounded).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
-        placed.clone().into_iter().chain(newer).filter(|(_, value)| value.is_some()).collect()
+        let mut all: Map = placed.clone().into_iter().chain(newer).collect();
+        all.retain(|_, value| value.is_some());
+        all
     }
 
     proptest! {
