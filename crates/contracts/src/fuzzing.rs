@@ -20,14 +20,13 @@ use crate::message::{
 use crate::record::Role;
 use crate::{Contracts, DEFAULT_PARAMETERS, code, read};
 
-/// A method by the first byte, who sends it by the second, then its arguments: refused or done, and never anything else.
+/// A method by the first byte, who sends it by the second, and whether contracts are signed twice ([`TWICE`]), then its arguments: refused
+/// or done, and never anything else.
 pub fn arguments(bytes: &[u8]) {
     let [method, sender, arguments @ ..] = bytes else { return };
     let (contract, method) = METHODS[usize::from(*method) % METHODS.len()];
-    let member = ["founder", "other"][usize::from(*sender) % 2];
-    let duty = DUTIES[usize::from(*sender) / 2 % DUTIES.len()];
-    let mut state = CONSORTIUM.clone();
-    match state.execute(&key(member, duty), contract, method, arguments.to_vec()) {
+    let (mut state, sender) = sent(*sender);
+    match state.execute(&sender, contract, method, arguments.to_vec()) {
         Ok(()) => assert!(!read::members(&state).expect("what was written can be read").is_empty()),
         Err(failure) => {
             assert!(!failure.fatal, "{failure}");
@@ -36,6 +35,16 @@ pub fn arguments(bytes: &[u8]) {
         }
     }
 }
+
+/// The consortium, and the key of the sender.
+fn sent(sender: u8) -> (Memory, SigningKey) {
+    let state = if sender & TWICE == 0 { &CONSORTIUM } else { &SIGNED_TWICE };
+    let sender = usize::from(sender & !TWICE);
+    (Memory::clone(state), key(["founder", "other"][sender % 2], DUTIES[sender / 2 % DUTIES.len()]))
+}
+
+/// In the second byte: the members have decided that contracts are signed twice.
+const TWICE: u8 = 0x80;
 
 const DUTIES: [&str; 3] = ["operator", "node", "person"];
 
@@ -104,7 +113,10 @@ const MODULES: [&[u8]; 2] = [
 
 /// Two members, ballots, a contract in WebAssembly that runs and one that is being erased, and a proposal that waits for the other's vote;
 /// an asset under a contract, a request that waits for the verdict and one with a grant.
-static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
+static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| consortium(None));
+static SIGNED_TWICE: LazyLock<Memory> = LazyLock::new(|| consortium(Some(Cosigning::MlDsa65)));
+
+fn consortium(signing: Option<Cosigning>) -> Memory {
     let founding = wire::to_vec(&Founding { founder: card("founder"), regulator: true });
     let mut state = Memory::default();
     state.apply(Contracts.genesis(&founding).expect("a good card"));
@@ -116,8 +128,7 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
         regulator: false,
     };
     let founder = key("founder", "operator");
-    let both = Some(Cosigning::MlDsa65);
-    let parameters = Parameters { cosigning: both, signing: both, ..DEFAULT_PARAMETERS };
+    let parameters = Parameters { cosigning: Some(Cosigning::MlDsa65), signing, ..DEFAULT_PARAMETERS };
     let first = [
         (&founder, "members", "invite", wire::to_vec(&invite)),
         (
@@ -156,7 +167,7 @@ static CONSORTIUM: LazyLock<Memory> = LazyLock::new(|| {
     state.decided(Action::Verifier(verifier(2)));
     state.stored(&founder, second);
     state
-});
+}
 
 fn installation(name: &str, module: &[u8]) -> Install {
     let room = Room { fuel: 1_000_000, records: 10, bytes: 1_000 };
@@ -450,12 +461,12 @@ mod tests {
         let statement = crate::signers::statement(&CHAIN, &founder.public(), &second.public());
         let possession = second.sign(Label::SIGNER, &statement);
         let register = SignerRegister { key: second.public(), possession: possession.clone(), handover: None };
-        seeds.push([&[37, 0][..], &wire::to_vec(&register)].concat());
+        seeds.push([&[37, TWICE][..], &wire::to_vec(&register)].concat());
         let add =
             PrincipalAdd { name: "clerk".into(), key: key("founder", "clerk").public(), roles: vec![Role::Owner] };
         let add = wire::to_vec(&add);
         seeds.push(
-            [&[38, 0][..], &crate::signers::join("members", "principal_add", &add, &possession).unwrap()].concat(),
+            [&[38, TWICE][..], &crate::signers::join("members", "principal_add", &add, &possession).unwrap()].concat(),
         );
         let rotate = OrderingRotate { key: key("other", "new").public(), ml_dsa: Some(ml_dsa("other")) };
         seeds.push([&[11, 3][..], &wire::to_vec(&rotate)].concat());
@@ -590,9 +601,8 @@ mod tests {
         // The other's vote decides, for or against; the proposer withdraws.
         let done = |seed: &[u8]| {
             let (contract, method) = METHODS[usize::from(seed[0])];
-            let (member, duty) = (usize::from(seed[1]) % 2, usize::from(seed[1]) / 2);
-            let sender = key(["founder", "other"][member], DUTIES[duty]);
-            CONSORTIUM.clone().execute(&sender, contract, method, seed[2..].to_vec()).is_ok()
+            let (mut state, sender) = sent(seed[1]);
+            state.execute(&sender, contract, method, seed[2..].to_vec()).is_ok()
         };
         let seeds = seeds();
         assert!(seeds.iter().filter(|seed| done(seed)).count() >= 6);
