@@ -63,6 +63,21 @@ impl Stage {
         settings: &'static [(&'static str, &'static str)],
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self, Failure> {
+        Self::raise_laid_out(directory, title, (founder, others), settings, tell, &mut |_| Ok(())).await
+    }
+
+    /// The same, where `lay_out` is shown each node's home before the node runs for the first time.
+    ///
+    /// # Errors
+    /// As [`Stage::raise`].
+    pub(crate) async fn raise_laid_out(
+        directory: &Path,
+        title: &str,
+        (founder, others): (&str, &[&str]),
+        settings: &'static [(&'static str, &'static str)],
+        tell: &mut dyn FnMut(&str),
+        lay_out: &mut dyn FnMut(&Home) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let passphrase_file = directory.join("passphrase");
         let passphrase = wire::text::to_hex(&crypto::random::<16>());
         let mut file = fs::OpenOptions::new()
@@ -78,6 +93,7 @@ impl Stage {
         tell(&format!("{founder} founds the consortium"));
         let (home, listen) = (stage.home(founder), free_port()?);
         setup::found(&home, founder, title, place(listen)?, true, &stage.passphrase)?;
+        lay_out(&home)?;
         stage.start(founder, &home, &passphrase_file, settings).await?;
         for name in others {
             tell(&format!("{name} joins"));
@@ -85,6 +101,7 @@ impl Stage {
             let invitation = setup::invite(&inviting, &mut stage.members[0].operator, name, false, 1).await?;
             let (home, listen) = (stage.home(name), free_port()?);
             setup::join(&home, &invitation, place(listen)?, &stage.passphrase).await?;
+            lay_out(&home)?;
             stage.start(name, &home, &passphrase_file, settings).await?;
         }
         Ok(stage)

@@ -109,7 +109,9 @@ fn a_fifth_member_begins_from_a_snapshot() {
     let pinned = stage.directory.path().join("consortium.toml");
     fs::write(&pinned, all(FOUNDER)).unwrap();
     stage.run("eastfield", &["verify", proof.to_str().unwrap(), "--consortium", pinned.to_str().unwrap()]);
-    // What is searched was made from the state: who and what is there, and what happens from then on.
+    // What is searched was made from the state: who and what is there, and what happens from then on, though it cosigns nothing yet.
+    searched_from(&stage, "eastfield", kept);
+    runtime.block_on(add(&founder, "after-the-filling")).unwrap();
     searched_from(&stage, "eastfield", kept);
 
     // It orders and cosigns with the others: of five four are needed, and one is gone.

@@ -166,7 +166,7 @@ macro_rules! from_store {
     };
 }
 
-from_store!(DatabaseError TransactionError TableError StorageError CommitError SetDurabilityError);
+from_store!(DatabaseError TransactionError TableError StorageError CursorError CommitError SetDurabilityError);
 
 impl From<std::io::Error> for Error {
     fn from(source: std::io::Error) -> Self {

@@ -1,6 +1,6 @@
 //! Runs a block's transactions over a state without changing it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
@@ -13,8 +13,10 @@ use crate::{
 pub(crate) struct Overlay<'a> {
     base: &'a dyn State,
     changes: Changes,
-    /// What was read from `base`: mostly what is then written.
+    /// What was read from `base`, as much as there is room for: mostly what is then written.
     read: RefCell<Changes>,
+    /// Its bytes.
+    held: Cell<usize>,
     /// What the block's transactions have used so far ([`Application::execute_within`]).
     used: u64,
 }
@@ -24,7 +26,7 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 impl<'a> Overlay<'a> {
     pub(crate) const fn new(base: &'a dyn State) -> Self {
-        Self { base, changes: BTreeMap::new(), read: RefCell::new(BTreeMap::new()), used: 0 }
+        Self { base, changes: BTreeMap::new(), read: RefCell::new(BTreeMap::new()), held: Cell::new(0), used: 0 }
     }
 
     /// Does what is due when a block begins, as far as one block has room for it; what it reports.
@@ -101,7 +103,11 @@ impl State for Overlay<'_> {
                     return Ok(value.clone());
                 }
                 let value = self.base.get(key)?;
-                self.read.borrow_mut().insert(key.to_vec(), value.clone());
+                let held = self.held.get() + key.len() + value.as_ref().map_or(0, Vec::len);
+                if held <= MOST_READ {
+                    self.held.set(held);
+                    self.read.borrow_mut().insert(key.to_vec(), value.clone());
+                }
                 Ok(value)
             }
         }
@@ -139,6 +145,9 @@ impl State for Empty {
         Ok(vec![])
     }
 }
+
+/// Most bytes of what was read that are kept until the block is made: 16 MiB.
+const MOST_READ: usize = 16 << 20;
 
 /// Holds effects to [`Limits::V1`].
 fn check(effects: Effects) -> Result<Effects, Failure> {

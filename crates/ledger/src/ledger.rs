@@ -3,6 +3,7 @@
 mod answers;
 mod commit;
 mod copy;
+mod load;
 mod log;
 mod prune;
 mod restore;
@@ -23,6 +24,7 @@ pub use restore::Staged;
 pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;
+use crate::memory;
 use crate::pending::{Pending, ROOM, Reading};
 use crate::seen::Seen;
 use crate::state::Lately;
@@ -122,7 +124,7 @@ impl Ledger {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent)?.sync_all()?;
         }
-        Self::start(Builder::new().set_cache_size(CACHE).open(path)?, application, genesis)
+        Self::start(Builder::new().set_cache_size(memory::pages()).open(path)?, application, genesis)
     }
 
     /// [`Ledger::open`] over any storage, empty or founded. A crash while it is being founded may leave it neither.
@@ -134,7 +136,7 @@ impl Ledger {
         application: Arc<dyn Application>,
         genesis: Genesis,
     ) -> Result<Self, Error> {
-        Self::start(Builder::new().set_cache_size(CACHE).create_with_backend(backend)?, application, genesis)
+        Self::start(Builder::new().set_cache_size(memory::pages()).create_with_backend(backend)?, application, genesis)
     }
 
     fn start(database: Database, application: Arc<dyn Application>, genesis: Genesis) -> Result<Self, Error> {
@@ -609,6 +611,3 @@ const MAX_UNFLUSHED: u64 = 256;
 
 /// What is pending after so many of the newest blocks can be read.
 const READABLE: usize = 4;
-
-/// The store's cache in memory: 64 MiB.
-const CACHE: usize = 64 << 20;

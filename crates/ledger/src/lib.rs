@@ -42,7 +42,9 @@ mod error;
 mod execution;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod hashes;
 mod ledger;
+mod memory;
 mod note;
 mod ordering;
 mod pending;

@@ -26,68 +26,105 @@ use crate::store::{self, ENTRIES, RECENT};
 #[derive(Clone, Default)]
 pub(crate) struct Pending {
     ids: OrdMap<[u8; 32], u64>,
-    /// With what each weighs.
-    records: OrdMap<Record, usize>,
+    records: OrdMap<Key, Spot>,
     /// What both weigh.
     bytes: usize,
-    /// Bytes of the rows that are in the store, by their heights: a record holds all of its own.
-    rows: OrdMap<u64, usize>,
+    /// The rows that are in the store, by their heights: each for as long as anything of it may be pending.
+    rows: OrdMap<u64, Arc<Vec<u8>>>,
+    /// Their bytes.
     held: usize,
     next: Next,
     /// The block after which the pass over all keys began: what this one and those before it changed is at its place when it is over.
     began: u64,
 }
 
-/// A record as the newest block that changed it has it: a part of its row.
+/// A record's key, within the tree where it is short: looking for one then touches no other memory, and a tree's node is copied at once.
 #[derive(Clone)]
-pub(crate) struct Record {
-    row: Arc<Vec<u8>>,
-    key: Part,
+enum Key {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Arc<[u8]>),
+}
+
+/// Where the newest block that changed a record has it.
+#[derive(Clone, Copy)]
+struct Spot {
+    height: u64,
     /// None where it is removed.
     value: Option<Part>,
 }
 
-/// Where it begins and ends.
+/// Where a part of a row begins and ends.
 type Part = (u32, u32);
+
+/// A record as the newest block that changed it has it.
+pub(crate) struct Record {
+    key: Key,
+    row: Arc<Vec<u8>>,
+    value: Option<Part>,
+}
 
 impl Record {
     pub(crate) fn key(&self) -> &[u8] {
-        &self.row[self.key.0 as usize..self.key.1 as usize]
+        self.key.borrow()
     }
 
     /// None where it is removed.
     pub(crate) fn value(&self) -> Option<&[u8]> {
-        self.value.map(|(from, to)| &self.row[from as usize..to as usize])
-    }
-
-    fn weight(&self) -> usize {
-        self.key().len() + self.value().map_or(0, <[u8]>::len) + WEIGHT
+        self.value.map(|at| part(&self.row, at))
     }
 }
 
-impl Borrow<[u8]> for Record {
+/// A part of a row.
+fn part(row: &[u8], (from, to): Part) -> &[u8] {
+    &row[from as usize..to as usize]
+}
+
+impl Key {
+    fn new(key: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(key);
+                Self::Short { length, bytes }
+            }
+            _ => Self::Long(key.into()),
+        }
+    }
+}
+
+impl Borrow<[u8]> for Key {
     fn borrow(&self) -> &[u8] {
-        self.key()
+        match self {
+            Self::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Long(key) => key,
+        }
     }
 }
 
-impl PartialEq for Record {
+impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Record {}
+impl Eq for Key {}
 
-impl PartialOrd for Record {
+impl PartialOrd for Key {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Record {
+impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(other.key())
+        let (own, other): (&[u8], &[u8]) = (self.borrow(), other.borrow());
+        own.cmp(other)
+    }
+}
+
+impl Spot {
+    fn weight(self, key: &[u8]) -> usize {
+        key.len() + self.value.map_or(0, |(from, to)| (to - from) as usize) + WEIGHT
     }
 }
 
@@ -136,45 +173,48 @@ impl Pending {
                 continue;
             }
             let row = Arc::new(mem::take(&mut row));
-            pending.hold(height, row.len());
-            let (first, ids, records) = decode(&row).map_err(|_| Error::Damaged("a block's changes"))?;
+            let (first, ids) = pending.hold(height, &row)?;
             for (id, index) in ids.iter().zip(first..) {
                 // Those that were pruned since are not to come back.
                 if index >= kept.index || entries.get(index)?.is_some() {
                     pending.set_id(*id, index);
                 }
             }
-            records.into_iter().for_each(|record| pending.set(record));
         }
         Ok(pending)
     }
 
     /// Adds what the next block changed: its [row](encode).
     pub(crate) fn add(&mut self, height: u64, row: &Arc<Vec<u8>>) -> Result<(), Error> {
-        self.hold(height, row.len());
-        let (first, ids, records) = decode(row).map_err(|_| Error::Damaged("a block's changes"))?;
+        let (first, ids) = self.hold(height, row)?;
         ids.iter().zip(first..).for_each(|(id, index)| self.set_id(*id, index));
-        records.into_iter().for_each(|record| self.set(record));
         Ok(())
     }
 
-    fn hold(&mut self, height: u64, bytes: usize) {
-        self.held += bytes;
-        self.rows.insert(height, bytes);
+    /// Adds a row with its records; its identities, and the first one's leaf.
+    fn hold<'a>(&mut self, height: u64, row: &'a Arc<Vec<u8>>) -> Result<(u64, &'a [[u8; 32]]), Error> {
+        let (first, ids, records) = decode(row).map_err(|_| Error::Damaged("a block's changes"))?;
+        self.held += row.len();
+        self.rows.insert(height, row.clone());
+        for (key, value) in records {
+            let spot = Spot { height, value };
+            let before = self.records.insert(Key::new(key), spot).map_or(0, |before| before.weight(key));
+            self.bytes = self.bytes + spot.weight(key) - before;
+        }
+        Ok((first, ids))
     }
 
     /// Lets go of rows all of which is at its place.
     fn release(&mut self, through: u64) {
-        while let Some((height, bytes)) = self.rows.get_min().copied().filter(|(height, _)| *height <= through) {
-            self.rows.remove(&height);
-            self.held -= bytes;
+        while let Some((height, _)) = self.rows.get_min().filter(|(height, _)| *height <= through) {
+            let height = *height;
+            self.held -= self.rows.remove(&height).map_or(0, |row| row.len());
         }
     }
 
-    fn set(&mut self, record: Record) {
-        let weight = record.weight();
-        let before = self.records.insert(record, weight).unwrap_or(0);
-        self.bytes = self.bytes + weight - before;
+    /// The row of a block of which something is pending.
+    fn row(&self, height: u64) -> &Arc<Vec<u8>> {
+        self.rows.get(&height).expect("a row is let go of when all of it is at its place")
     }
 
     fn set_id(&mut self, id: [u8; 32], index: u64) {
@@ -186,7 +226,7 @@ impl Pending {
     /// Takes out what there is no `room` for, in bytes, after the block at `height` was added; also where little is pending of
     /// many rows, since each stays while anything of it is. No more than some times as much as the block has, so that no block takes long.
     pub(crate) fn take(&mut self, height: u64, changes: usize, room: usize) -> Taken {
-        let most = LEAST + 2 * changes + self.rows.get(&height).map_or(0, |bytes| bytes / LIGHT);
+        let most = LEAST + 2 * changes + self.rows.get(&height).map_or(0, |row| row.len() / LIGHT);
         let mut taken = Taken::default();
         while taken.ids.len() + taken.records.len() < most && self.bytes > 0 {
             let left = most - taken.ids.len() - taken.records.len();
@@ -212,20 +252,21 @@ impl Pending {
                 }
                 Next::Record(from) => {
                     let mut found = Vec::new();
-                    for (record, weight) in
+                    for (key, Spot { height, value }) in
                         self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
                     {
                         if over == 0 {
                             break;
                         }
-                        over = over.saturating_sub(*weight);
-                        found.push(record.clone());
+                        let record = Record { key: key.clone(), row: self.row(*height).clone(), value: *value };
+                        over = over.saturating_sub(Spot { height: *height, value: *value }.weight(record.key()));
+                        found.push(record);
                     }
                     for record in &found {
-                        self.bytes -= self.records.remove(record.key()).unwrap_or(0);
+                        self.bytes -= self.records.remove(record.key()).map_or(0, |spot| spot.weight(record.key()));
                     }
                     let end = self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).next();
-                    let end = end.map(|(record, _)| Next::Record(record.key().to_vec()));
+                    let end = end.map(|(key, _)| Next::Record(<Key as Borrow<[u8]>>::borrow(key).to_vec()));
                     if end.is_none() {
                         let through = mem::replace(&mut self.began, height);
                         self.release(through);
@@ -253,12 +294,16 @@ impl Pending {
 
     /// What became of a key, if anything did: its value, or none where it is removed.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        self.records.get_key_value(key).map(|(record, _)| record.value())
+        self.records.get(key).map(|spot| self.value(spot))
+    }
+
+    fn value(&self, spot: &Spot) -> Option<&[u8]> {
+        spot.value.map(|at| part(self.row(spot.height), at))
     }
 
     /// All changed keys from a bound on, in order, with their values.
     pub(crate) fn range<'a>(&'a self, from: Bound<&'a [u8]>) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        self.records.range::<_, [u8]>((from, Unbounded)).map(|(record, _)| (record.key(), record.value()))
+        self.records.range::<_, [u8]>((from, Unbounded)).map(|(key, spot)| (key.borrow(), self.value(spot)))
     }
 }
 
@@ -303,10 +348,10 @@ pub(crate) fn encode(changes: &[Change], ids: &[Digest], first: u64) -> Vec<u8> 
     bytes
 }
 
-/// First leaf, identities, records.
-type Row<'a> = (u64, &'a [[u8; 32]], Vec<Record>);
+/// First leaf; identities; keys, and where their values are.
+type Row<'a> = (u64, &'a [[u8; 32]], Vec<(&'a [u8], Option<Part>)>);
 
-fn decode(row: &Arc<Vec<u8>>) -> Result<Row<'_>, minicbor::decode::Error> {
+fn decode(row: &[u8]) -> Result<Row<'_>, minicbor::decode::Error> {
     let wrong = || minicbor::decode::Error::message("a block's changes");
     let mut decoder = Decoder::new(row);
     if decoder.array()? != Some(3) {
@@ -315,22 +360,21 @@ fn decode(row: &Arc<Vec<u8>>) -> Result<Row<'_>, minicbor::decode::Error> {
     let first = decoder.u64()?;
     let (ids, rest) = decoder.bytes()?.as_chunks::<32>();
     let count = decoder.array()?.filter(|count| rest.is_empty() && count.is_multiple_of(2)).ok_or_else(wrong)?;
-    let part = |decoder: &mut Decoder<'_>| {
-        let bytes = decoder.bytes()?.len();
-        let end = u32::try_from(decoder.position()).map_err(|_| wrong())?;
-        Ok::<_, minicbor::decode::Error>((end - bytes as u32, end))
-    };
     let mut records = Vec::new();
     for _ in 0..count / 2 {
-        let key = part(&mut decoder)?;
+        let key = decoder.bytes()?;
         let value = match decoder.datatype()? {
             Type::Null => {
                 decoder.null()?;
                 None
             }
-            _ => Some(part(&mut decoder)?),
+            _ => {
+                let bytes = decoder.bytes()?.len();
+                let end = u32::try_from(decoder.position()).map_err(|_| wrong())?;
+                Some((end - bytes as u32, end))
+            }
         };
-        records.push(Record { row: row.clone(), key, value });
+        records.push((key, value));
     }
     Ok((first, ids, records))
 }
@@ -341,8 +385,11 @@ pub(crate) const PIECE: usize = 3_800;
 /// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB.
 pub(crate) const ROOM: usize = 64 << 20;
 
-/// About what a record takes beside its key and value.
-const WEIGHT: usize = 100;
+/// About what a record takes beside its key and value in its row.
+const WEIGHT: usize = 140;
+
+/// Bytes of keys that are within the tree.
+const SHORT: usize = 78;
 
 /// About what an identity takes.
 const ID_WEIGHT: usize = 80;
@@ -365,7 +412,12 @@ mod tests {
     use super::*;
 
     fn change() -> impl Strategy<Value = (Vec<u8>, Option<Vec<u8>>)> {
-        (prop::collection::vec(0u8..3, 1..4), prop::option::of(prop::collection::vec(any::<u8>(), 0..300)))
+        let long =
+            Just(vec![1; 2 * SHORT]).prop_flat_map(|key| (0..3 * SHORT / 2).prop_map(move |cut| key[cut..].to_vec()));
+        (
+            prop_oneof![4 => prop::collection::vec(0u8..3, 1..4), 1 => long],
+            prop::option::of(prop::collection::vec(any::<u8>(), 0..300)),
+        )
     }
 
     type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -429,20 +481,19 @@ mod tests {
             }
             // All identities are somewhere, and the weight is what is there.
             prop_assert_eq!(pending.ids.len() + placed_ids.len(), first as usize);
-            let weight = pending.records.iter().map(|(record, weight)| { assert_eq!(record.weight(), *weight); *weight });
+            let weight = pending.records.iter().map(|(key, spot)| spot.weight(key.borrow()));
             prop_assert_eq!(pending.bytes, weight.sum::<usize>() + pending.ids.len() * ID_WEIGHT);
         }
 
         /// A row that is damaged is refused, and never more than its own bytes are read.
         #[test]
         fn damaged_rows_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), at in any::<prop::sample::Index>()) {
-            let _ = decode(&Arc::new(bytes));
+            let _ = decode(&bytes);
             let changes = [Change { key: vec![1; 3], old: None, new: Some(vec![2; 9]) }, Change { key: vec![2], old: None, new: None }];
             let row = encode(&changes, &[crypto::sha256(&[b"one"])], 7);
-            let whole = Arc::new(row.clone());
-            let (first, ids, records) = decode(&whole).unwrap();
+            let (first, ids, records) = decode(&row).unwrap();
             prop_assert_eq!((first, ids.len(), records.len()), (7, 1, 2));
-            prop_assert!(decode(&Arc::new(row[..at.index(row.len())].to_vec())).is_err());
+            prop_assert!(decode(&row[..at.index(row.len())]).is_err());
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use crypto::{Digest, Label, hash, sha256};
+use foldhash::fast::RandomState;
 use jmt::storage::{LeafNode, Node, NodeKey, TreeReader, TreeUpdateBatch};
 use jmt::{KeyHash, RootHash, Sha256Jmt};
 use minicbor::{Decode, Encode};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use wire::Bytes;
 
 use crate::execution::Changes;
+use crate::memory;
 use crate::pending::{Pending, Reading};
 use crate::store::{self, HEADERS, NODES, PAST, STATE};
 use crate::{Error, HISTORY, Header, Pair, State, Unreadable};
@@ -429,63 +431,57 @@ impl TreeReader for Nodes {
 
 /// What a block changes of the tree, as it is stored.
 pub(crate) struct Written {
-    /// Nodes by their places, in order.
-    pub(crate) nodes: Vec<(Vec<u8>, Arc<[u8]>)>,
-    /// Places of those that it replaces.
-    pub(crate) stale: Vec<Vec<u8>>,
+    /// Nodes by their keys: all of the block's version.
+    pub(crate) nodes: Vec<(NodeKey, Arc<[u8]>)>,
+    /// Keys of those that it replaces.
+    pub(crate) stale: Vec<NodeKey>,
 }
 
 impl From<TreeUpdateBatch> for Written {
     fn from(batch: TreeUpdateBatch) -> Self {
         let bytes = |node| borsh::to_vec(node).expect("writing to a Vec cannot fail").into();
-        let nodes = batch.node_batch.nodes().iter().map(|(key, node)| (node_key(key), bytes(node)));
-        let stale = batch.stale_node_index_batch.iter().map(|stale| node_key(&stale.node_key));
+        let nodes = batch.node_batch.nodes().iter().map(|(key, node)| (key.clone(), bytes(node)));
+        let stale = batch.stale_node_index_batch.iter().map(|stale| stale.node_key.clone());
         Self { nodes: nodes.collect(), stale: stale.collect() }
     }
 }
 
-/// Inner nodes of the state tree that blocks lately wrote and none replaced: the next block reads them. Those that are used are
+/// Nodes of the state tree that blocks lately wrote and none replaced: the next block reads some of them. Those that are used are
 /// written anew; of the others the older half goes when there are too many.
 #[derive(Default)]
 pub(crate) struct Lately {
-    young: HashMap<Vec<u8>, Arc<[u8]>>,
-    old: HashMap<Vec<u8>, Arc<[u8]>>,
+    young: HashMap<NodeKey, Arc<[u8]>, RandomState>,
+    old: HashMap<NodeKey, Arc<[u8]>, RandomState>,
     /// Of the young ones.
     bytes: usize,
 }
 
 impl Lately {
-    fn get(&self, place: &[u8]) -> Option<&[u8]> {
-        self.young.get(place).or_else(|| self.old.get(place)).map(|node| &**node)
+    fn get(&self, key: &NodeKey) -> Option<&[u8]> {
+        self.young.get(key).or_else(|| self.old.get(key)).map(|node| &**node)
     }
 
     /// Takes in what a block wrote, and leaves what it replaced.
     pub(crate) fn update(&mut self, written: Written) {
-        for place in &written.stale {
-            match self.young.remove(place) {
-                Some(node) => self.bytes -= place.len() + node.len() + NODE_WEIGHT,
-                None => drop(self.old.remove(place)),
+        for key in &written.stale {
+            match self.young.remove(key) {
+                Some(node) => self.bytes -= node.len() + NODE_WEIGHT,
+                None => drop(self.old.remove(key)),
             }
         }
-        for (place, node) in written.nodes.into_iter().filter(|(_, node)| node.first() == Some(&INNER)) {
-            self.bytes += place.len() + node.len() + NODE_WEIGHT;
-            self.young.insert(place, node);
+        for (key, node) in written.nodes {
+            self.bytes += node.len() + NODE_WEIGHT;
+            self.young.insert(key, node);
         }
-        if self.bytes > MAX_YOUNG {
+        if self.bytes > memory::nodes() {
             self.old = std::mem::take(&mut self.young);
             self.bytes = 0;
         }
     }
 }
 
-/// Bytes of one half: 16 MiB.
-const MAX_YOUNG: usize = 16 << 20;
-
-/// About what a node takes beside its place and itself.
-const NODE_WEIGHT: usize = 80;
-
-/// The first byte of an inner node, as it is stored.
-const INNER: u8 = 1;
+/// About what a node takes beside itself.
+const NODE_WEIGHT: usize = 120;
 
 /// Nodes that are at hand, and the store's.
 struct Recent<'a> {
@@ -495,10 +491,9 @@ struct Recent<'a> {
 
 impl TreeReader for Recent<'_> {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
-        let place = node_key(key);
-        match self.recent.get(&place) {
+        match self.recent.get(key) {
             Some(node) => Ok(Some(borsh::from_slice(node)?)),
-            None => self.nodes.get(&place),
+            None => self.nodes.get_node_option(key),
         }
     }
 

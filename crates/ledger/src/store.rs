@@ -3,6 +3,7 @@
 use crypto::{Digest, merkle::Frontier};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
 
+use crate::hashes::Hashes;
 use crate::snapshot::Shown;
 use crate::{Committed, Epoch, Error, Genesis, Header, Kept};
 
@@ -24,8 +25,6 @@ pub(crate) const HEADERS: TableDefinition<u64, &[u8]> = TableDefinition::new("he
 pub(crate) const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
 /// Transaction id → leaf index, but for those in [`RECENT`].
 pub(crate) const IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("identities");
-/// (Level, index) → root of a complete subtree of the log.
-pub(crate) const TREE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition::new("tree");
 /// Key → value, newest state, in order, but for what is in [`RECENT`].
 pub(crate) const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
 /// (Height, part) → part of what the block adds to [`IDS`] and [`STATE`] ([`crate::pending`]); those there are came later than what is there.
@@ -142,11 +141,10 @@ pub(crate) fn epoch(read: &ReadTransaction, number: u64) -> Result<Option<Epoch>
 
 /// A reader of complete subtrees, as [`crypto::merkle`] wants it.
 pub(crate) fn subtrees(read: &ReadTransaction) -> Result<impl FnMut(u32, u64) -> Result<Digest, Error>, Error> {
-    let table = read.open_table(TREE)?;
+    let hashes = Hashes::new(read)?;
     Ok(move |level, index| {
         let level = u8::try_from(level).expect("a tree of u64 leaves has at most 64 levels");
-        let digest = table.get((level, index))?.ok_or(Error::Damaged("a missing subtree"))?;
-        Ok(Digest::from(*digest.value()))
+        hashes.get(level, index)?.ok_or(Error::Damaged("a missing subtree"))
     })
 }
 

@@ -83,6 +83,9 @@ pub(crate) struct LedgerArgs {
     /// For how many seconds
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// Begin with so many records, written into each validator's ledger directly: some 600 bytes of disk for each, at each
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    pub records: u64,
 }
 
 /// `sotto bench seal`.

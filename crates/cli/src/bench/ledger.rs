@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::Client;
+use contracts::Contracts;
 use contracts::message::{AssetRegister, Commitment};
-use crypto::PublicKey;
+use contracts::record::Asset;
 use crypto::kem::Suite;
 use crypto::keystore::{FileKeys, Keys as _};
-use ledger::Transaction;
+use crypto::{Digest, PublicKey};
+use ledger::{Genesis, Ledger, Transaction};
 use serde_json::json;
 use tokio::task::JoinSet;
-use wire::{Bytes, Fixed};
+use wire::{Bytes, Fixed, Limits};
 
 use crate::args::LedgerArgs;
 use crate::error::Failure;
-use crate::home::now;
+use crate::home::{Home, now};
 use crate::output::Output;
 use crate::stage::Stage;
 
@@ -33,7 +35,12 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
     let waiting = output.waiting(format!("raising {} validators", args.validators));
     let names: Vec<String> = (1..=args.validators).map(|number| format!("validator-{number}")).collect();
     let others: Vec<&str> = names[1..].iter().map(String::as_str).collect();
-    let stage = Stage::raise(place.path(), "bench", &names[0], &others, RATES, &mut |_| {}).await?;
+    let mut lay_out = |home: &Home| match args.records {
+        0 => Ok(()),
+        records => load(home, &place.path().join("loaded"), records),
+    };
+    let all = (&*names[0], &*others);
+    let stage = Stage::raise_laid_out(place.path(), "bench", all, RATES, &mut |_| {}, &mut lay_out).await?;
     stage.order_together().await?;
     let writers = writers(&stage, place.path(), args.tx as usize)?;
     // Validators that have just begun are still connecting.
@@ -64,6 +71,42 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
     stage.lower().await?;
     print(args, &times, elapsed, blocks, grown, output);
     Ok(())
+}
+
+/// Lays out a node's ledger with so many records in its first state, as a file that is made for the first node, and copied.
+fn load(home: &Home, made: &Path, records: u64) -> Result<(), Failure> {
+    let failed = |error| Failure::file(made, &error);
+    let directory = home.directory().join("node");
+    if !made.exists() {
+        let genesis = std::fs::read(directory.join("genesis.cbor")).map_err(failed)?;
+        let genesis: Genesis = wire::from_slice(&genesis, Limits::small()).map_err(|error| Failure::of(&error))?;
+        let all = (0..records).map(|number| loaded(number, records));
+        Ledger::danger_found_with(made, &Contracts, &genesis, all).map_err(|error| Failure::of(&error))?;
+    }
+    std::fs::copy(made, directory.join("ledger.redb")).map_err(failed)?;
+    Ok(())
+}
+
+/// One of so many records, in the order of their keys: an asset like those that the bench registers, of a member that there is not.
+fn loaded(number: u64, records: u64) -> (Vec<u8>, Vec<u8>) {
+    let [mut id, other] = [[1], [2]].map(|part| crypto::sha256(&[&part, &number.to_be_bytes()]).as_bytes().to_owned());
+    id[..8].copy_from_slice(&(number * (u64::MAX / records)).to_be_bytes());
+    let (id, other) = (Digest::from(id), Digest::from(other));
+    let commitment = Commitment {
+        suite: contracts::SEALED_OBJECT.into(),
+        params: id.as_bytes().to_vec().into(),
+        root: (*other.as_bytes()).into(),
+    };
+    let registered = AssetRegister {
+        name: wire::text::to_hex(&other.as_bytes()[..NAME / 2]),
+        kind: "file".to_owned(),
+        columns: Vec::new(),
+        commitments: vec![commitment],
+        segments: 1,
+        suite: Suite::XWing,
+    };
+    let asset = Asset { id, owner: "loaded".to_owned(), registered, since: 0, retired: false, transaction: other };
+    (format!("asset/{id}").into_bytes(), wire::to_vec(&asset))
 }
 
 /// Who has records ordered, through one validator and under its key.
@@ -172,7 +215,7 @@ fn print(args: &LedgerArgs, times: &[f64], elapsed: f64, blocks: u64, grown: u64
     let per_second = round_to(blocks as f64 / elapsed);
     let per_tx = grown as f64 / times.len().max(1) as f64 / f64::from(args.validators);
     let value = json!({
-        "validators": args.validators, "tx_bytes": args.tx, "seconds": args.seconds, "transactions": times.len(),
+        "validators": args.validators, "records": args.records, "tx_bytes": args.tx, "seconds": args.seconds, "transactions": times.len(),
         "tx_per_second": round_to(rate), "rate": args.rate, "p50_ms": p50, "p99_ms": p99,
         "blocks_per_second": per_second, "disk_bytes_per_tx": per_tx.round(),
     });

@@ -7,8 +7,9 @@ use crypto::{Digest, merkle};
 use redb::{Durability, ReadableDatabase, ReadableTable};
 
 use super::Ledger;
+use crate::hashes::Hashes;
 use crate::receipt::MAX_ENTRIES;
-use crate::store::{self, COSIGNATURES, COSIGNED, TREE};
+use crate::store::{self, COSIGNATURES, COSIGNED};
 use crate::{Block, Checkpoint, Committed, Cosignature, Epoch, Error, Header, Receipt, VerifiedTransaction, View};
 
 impl Ledger {
@@ -246,8 +247,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Store`].
     pub fn holds(&self, entry: &Committed) -> Result<bool, Error> {
-        let table = self.database().begin_read()?.open_table(TREE)?;
-        let leaf = table.get((0, entry.index))?.map(|leaf| Digest::from(*leaf.value()));
+        let leaf = Hashes::new(&self.database().begin_read()?)?.get(0, entry.index)?;
         // The leaf does not cover the signature.
         let verified = VerifiedTransaction::verify(entry.transaction.clone(), &self.chain);
         Ok(leaf == Some(entry.leaf()) && verified.is_ok())

@@ -1,16 +1,19 @@
 //! Stores a block: all of it or nothing.
 
+use std::ops::Bound::Unbounded;
+
 use crypto::{Digest, merkle, merkle::Frontier};
 use redb::{Database, Durability, ReadableTable as _};
 use wire::Bytes;
 
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
+use crate::hashes;
 use crate::pending::{self, PIECE, Taken};
 use crate::state::{self, Change, Written};
 use crate::store::{
     COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
-    RECENT, STALE, STATE, TREE, decode,
+    RECENT, STALE, STATE, decode,
 };
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
@@ -94,14 +97,19 @@ pub(super) fn store_block(
         if block.turns {
             write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
         }
+        // What comes after all that a table has, in the order of its keys, is appended: whole pages at once, each of them filled.
         let mut entries = write.open_table(ENTRIES)?;
+        let mut end = entries.upper_bound_mut(Unbounded::<u64>)?;
         for entry in &block.entries {
-            entries.insert(entry.index, entry.to_bytes().as_slice())?;
+            end.insert_before(entry.index, entry.to_bytes().as_slice())?;
         }
+        end.close()?;
         let mut recent = write.open_table(RECENT)?;
+        let mut end = recent.upper_bound_mut(Unbounded::<(u64, u32)>)?;
         for (part, at) in row.chunks(PIECE).zip(0..) {
-            recent.insert((height, at), part)?;
+            end.insert_before((height, at), part)?;
         }
+        end.close()?;
         if let Some(through) = taken.through {
             recent.retain_in(..(through + 1, 0), |_, _| false)?;
         }
@@ -115,23 +123,26 @@ pub(super) fn store_block(
                 None => state.remove(record.key())?,
             };
         }
-        let mut tree = write.open_table(TREE)?;
-        for (level, index, digest) in &block.subtrees {
-            let level = u8::try_from(*level).expect("a tree of u64 leaves has at most 64 levels");
-            tree.insert((level, *index), digest.as_bytes())?;
-        }
+        hashes::store(&write, &block.subtrees)?;
         let mut past = write.open_table(PAST)?;
-        for Change { key, old, .. } in &block.changes {
-            if height > 0 {
-                past.insert((height, key.as_slice()), old.as_deref())?;
+        if height > 0 {
+            let mut end = past.upper_bound_mut(Unbounded::<(u64, &[u8])>)?;
+            for Change { key, old, .. } in &block.changes {
+                end.insert_before((height, key.as_slice()), old.as_deref())?;
             }
+            end.close()?;
         }
         let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);
-        for (place, node) in &block.nodes.nodes {
-            nodes.insert(place.as_slice(), &**node)?;
+        let placed = block.nodes.nodes.iter().map(|(key, node)| (state::node_key(key), node));
+        let mut placed: Vec<_> = placed.collect();
+        placed.sort_unstable();
+        let mut end = nodes.upper_bound_mut(Unbounded::<&[u8]>)?;
+        for (place, node) in &placed {
+            end.insert_before(place.as_slice(), &***node)?;
         }
+        end.close()?;
         // All of them are stale since this very block.
-        let stale: Vec<Bytes> = block.nodes.stale.iter().map(|place| place.clone().into()).collect();
+        let stale: Vec<Bytes> = block.nodes.stale.iter().map(|key| state::node_key(key).into()).collect();
         stales.insert(height, wire::to_vec(&stale).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
         if let Some(oldest) = height.checked_sub(states) {

@@ -1,15 +1,18 @@
 //! A copy of a ledger that is in use: one consistent snapshot in a file of its own.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::path::Path;
 
 use redb::{Builder, Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use redb::{TableError, TableHandle, Value};
 
 use super::Ledger;
+use crate::hashes::{HASHES, SINGLE};
+use crate::memory;
 use crate::store::{
     self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HANDOVERS, HEADERS, IDS, META, NODES, PAST, PLACES, RECENT, STALE,
-    STATE, TREE,
+    STATE,
 };
 use crate::{Error, Header};
 
@@ -24,13 +27,14 @@ impl Ledger {
         let read = self.database().begin_read()?;
         let mut unknown: BTreeSet<String> = read.list_tables()?.map(|table| table.name().to_owned()).collect();
         drop(std::fs::File::create_new(path)?);
-        let copy = Builder::new().set_cache_size(super::CACHE).create(path)?;
+        let copy = Builder::new().set_cache_size(memory::pages()).create(path)?;
         let mut copier = Copier { read: &read, copy: &copy, unknown: &mut unknown };
         copier.table(META)?;
         copier.table(HEADERS)?;
         copier.table(ENTRIES)?;
         copier.table(IDS)?;
-        copier.table(TREE)?;
+        copier.table(HASHES)?;
+        copier.table(SINGLE)?;
         copier.table(STATE)?;
         copier.table(RECENT)?;
         copier.table(NODES)?;
@@ -66,10 +70,12 @@ impl Copier<'_> {
         let write = self.copy.begin_write()?;
         {
             let mut to = write.open_table(definition)?;
+            let mut end = to.upper_bound_mut(Bound::<K::SelfType<'_>>::Unbounded)?;
             for row in from.iter()? {
                 let (key, value) = row?;
-                to.insert(key.value(), value.value())?;
+                end.insert_before(key.value(), value.value())?;
             }
+            end.close()?;
         }
         Ok(write.commit()?)
     }

@@ -4,7 +4,8 @@ use crypto::Digest;
 use redb::{ReadableDatabase, ReadableTable};
 
 use super::Ledger;
-use crate::store::{self, COSIGNED, ENTRIES, TREE};
+use crate::hashes::Hashes;
+use crate::store::{self, COSIGNED, ENTRIES};
 use crate::tile::write_entry;
 use crate::{Checkpoint, Committed, Error, HISTORY, Header, Note, ProvenState, Tile, TileKind};
 
@@ -41,9 +42,7 @@ impl Ledger {
         let mut bytes = Vec::new();
         match tile.kind() {
             TileKind::Hashes(level) => {
-                for item in read.open_table(TREE)?.range((8 * level, start)..(8 * level, end))? {
-                    bytes.extend_from_slice(item?.1.value());
-                }
+                bytes = Hashes::new(&read)?.range(8 * level, start, end)?;
             }
             TileKind::Entries => {
                 store::kept(&read)?.check(start)?;

@@ -10,13 +10,15 @@ use crypto::Digest;
 use crypto::merkle::Frontier;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable};
 
-use super::{CACHE, Ledger, Tip};
+use super::{Ledger, Tip};
+use crate::hashes::{self, HASHES};
+use crate::memory;
 use crate::seen::Seen;
 use crate::snapshot::fold;
 use crate::state::{StoredNode, node_place};
 use crate::store::{
     self, BASE, BEGAN, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, IDS, KEPT, META, NODES,
-    OLDEST, PAST, PLACES, RECENT, STALE, STATE, TREE,
+    OLDEST, PAST, PLACES, RECENT, STALE, STATE,
 };
 use crate::{
     Certificate, Checkpoint, CosignedBy, Epoch, Error, Handover, Header, LEAVES, Manifest, Part, SnapshotError, Trust,
@@ -69,7 +71,7 @@ impl Ledger {
         if path.exists() {
             fs::remove_file(path)?;
         }
-        let database = Builder::new().set_cache_size(CACHE).create(path)?;
+        let database = Builder::new().set_cache_size(memory::pages()).create(path)?;
         let writer = Writer { database: &database, version: manifest.header.height };
         writer.tables(self, &manifest.header)?;
         for index in 0..manifest.branches.len() {
@@ -102,7 +104,7 @@ impl Ledger {
     /// [`Error::Moved`] where this ledger has grown since `trust` began with it, [`Error::OtherChain`], [`Error::Damaged`], [`Error::Store`]:
     /// nothing has changed.
     pub fn adopt(&self, staged: &Path, path: &Path, trust: &Trust) -> Result<Header, Error> {
-        let database = Builder::new().set_cache_size(CACHE).open(staged)?;
+        let database = Builder::new().set_cache_size(memory::pages()).open(staged)?;
         let found = store::genesis(&database.begin_read()?)?.chain();
         if found != self.chain {
             return Err(Error::OtherChain { found, expected: self.chain });
@@ -168,7 +170,7 @@ impl Writer<'_> {
             write.open_table(HEADERS)?;
             write.open_table(ENTRIES)?;
             write.open_table(IDS)?;
-            write.open_table(TREE)?;
+            write.open_table(HASHES)?;
             write.open_table(STATE)?;
             write.open_table(RECENT)?;
             write.open_table(NODES)?;
@@ -213,17 +215,12 @@ impl Writer<'_> {
             let index = u32::try_from(index).map_err(|_| Error::Oversize)?;
             let hashes = manifest.leaves(index, &staged(Part::Leaves(index))?)?;
             self.write(|write| {
-                let mut tree = write.open_table(TREE)?;
                 let mut subtrees = Vec::new();
                 for hash in hashes {
                     contained |= pinned.is_some_and(|pinned| pinned.size == log.size() && pinned.root == log.root());
                     log.push(hash, |level, index, digest| subtrees.push((level, index, digest)));
                 }
-                for (level, index, digest) in subtrees {
-                    let level = u8::try_from(level).expect("a tree of u64 leaves has at most 64 levels");
-                    tree.insert((level, index), digest.as_bytes())?;
-                }
-                Ok(())
+                hashes::store(write, &subtrees)
             })?;
         }
         contained |= pinned.is_some_and(|pinned| pinned.size == log.size() && pinned.root == log.root());

@@ -11,9 +11,10 @@ use crypto::{Digest, sha256};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::Ledger;
+use crate::hashes::Hashes;
 use crate::snapshot::{Brief, CERTIFICATE, MANIFEST, MAX_DEPTH, PART, PART_BYTES, Recent, Record, keys_of_epoch};
 use crate::state::{Leaf, build, key_place, nibble};
-use crate::store::{self, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, PAST, TREE, decode};
+use crate::store::{self, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, PAST, decode};
 use crate::{
     Branch, Certificate, Committed, CosignedBy, EXPIRY_WINDOW, Error, HISTORY, Handover, Header, LEAVES, Manifest,
     Pair, Part, Shown, State, Stretch, Trust, Unreadable, View,
@@ -70,12 +71,7 @@ impl Snapshot {
                 if from >= to {
                     return Ok(None);
                 }
-                let table = ledger.database().begin_read()?.open_table(TREE)?;
-                let mut bytes = Vec::with_capacity(32 * LEAVES as usize);
-                for item in table.range((0, from)..(0, to))? {
-                    bytes.extend_from_slice(item?.1.value());
-                }
-                Ok(Some(bytes))
+                Ok(Some(Hashes::new(&ledger.database().begin_read()?)?.range(0, from, to)?))
             }
             Part::Recent(index) => {
                 let index = index as usize;
@@ -296,17 +292,13 @@ fn since(read: &ReadTransaction, height: u64, newest: u64) -> Result<BTreeMap<Ve
 
 /// Roots of the log's stretches.
 fn log_roots(read: &ReadTransaction, size: u64) -> Result<Vec<Digest>, Error> {
-    let table = read.open_table(TREE)?;
-    let level = LEAVES.ilog2() as u8;
-    let mut roots = Vec::new();
-    for index in 0..size / LEAVES {
-        let root = table.get((level, index))?.ok_or(Error::Damaged("a missing subtree"))?;
-        roots.push(Digest::from(*root.value()));
-    }
+    let hashes = Hashes::new(read)?;
+    let whole = hashes.range(LEAVES.ilog2() as u8, 0, size / LEAVES)?;
+    let mut roots: Vec<_> = whole.as_chunks().0.iter().map(|root| Digest::from(*root)).collect();
     if !size.is_multiple_of(LEAVES) {
         let mut rest = Frontier::default();
-        for item in table.range((0, size / LEAVES * LEAVES)..(0, size))? {
-            rest.push(Digest::from(*item?.1.value()), |_, _, _| {});
+        for leaf in hashes.range(0, size / LEAVES * LEAVES, size)?.as_chunks().0 {
+            rest.push(Digest::from(*leaf), |_, _, _| {});
         }
         roots.push(rest.root());
     }
