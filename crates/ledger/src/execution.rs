@@ -103,7 +103,7 @@ impl State for Overlay<'_> {
                     return Ok(value.clone());
                 }
                 let value = self.base.get(key)?;
-                let held = self.held.get() + key.len() + value.as_ref().map_or(0, Vec::len);
+                let held = self.held.get() + key.len() + value.as_ref().map_or(0, Vec::len) + READ_WEIGHT;
                 if held <= MOST_READ {
                     self.held.set(held);
                     self.read.borrow_mut().insert(key.to_vec(), value.clone());
@@ -148,6 +148,8 @@ impl State for Empty {
 
 /// Most bytes of what was read that are kept until the block is made: 16 MiB.
 const MOST_READ: usize = 16 << 20;
+/// About what one takes beside its key and value.
+const READ_WEIGHT: usize = 100;
 
 /// Holds effects to [`Limits::V1`].
 fn check(effects: Effects) -> Result<Effects, Failure> {

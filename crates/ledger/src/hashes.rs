@@ -1,7 +1,7 @@
 //! The log's hashes as they are stored: those of one level side by side, as many as a block brings.
 
 use crypto::Digest;
-use redb::{Key, ReadOnlyTable, ReadTransaction, TableDefinition, TableError, Value, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
 use crate::Error;
 
@@ -13,20 +13,22 @@ pub(crate) const SINGLE: TableDefinition<(u8, u64), &[u8; 32]> = TableDefinition
 
 /// Reads them.
 pub(crate) struct Hashes {
-    runs: Option<ReadOnlyTable<(u8, u64), &'static [u8]>>,
+    runs: ReadOnlyTable<(u8, u64), &'static [u8]>,
     single: Option<ReadOnlyTable<(u8, u64), &'static [u8; 32]>>,
 }
 
 impl Hashes {
     pub(crate) fn new(read: &ReadTransaction) -> Result<Self, Error> {
-        Ok(Self { runs: open(read, HASHES)?, single: open(read, SINGLE)? })
+        let single = match read.open_table(SINGLE) {
+            Err(TableError::TableDoesNotExist(_)) => None,
+            single => Some(single?),
+        };
+        Ok(Self { runs: read.open_table(HASHES)?, single })
     }
 
     /// The root of a complete subtree, where the log has it.
     pub(crate) fn get(&self, level: u8, index: u64) -> Result<Option<Digest>, Error> {
-        if let Some(runs) = &self.runs
-            && let Some(run) = runs.range((level, 0)..=(level, index))?.next_back().transpose()?
-        {
+        if let Some(run) = self.runs.range((level, 0)..=(level, index))?.next_back().transpose()? {
             let (first, (hashes, _)) = (run.0.value().1, run.1.value().as_chunks());
             let at = usize::try_from(index - first).ok().and_then(|at| hashes.get(at));
             if let Some(hash) = at {
@@ -55,12 +57,12 @@ impl Hashes {
                 next += 1;
             }
         }
-        let Some(runs) = self.runs.as_ref().filter(|_| next < to) else {
-            return if next < to { Err(missing()) } else { Ok(bytes) };
-        };
-        let first = runs.range((level, 0)..=(level, next))?.next_back().transpose()?;
+        if next >= to {
+            return Ok(bytes);
+        }
+        let first = self.runs.range((level, 0)..=(level, next))?.next_back().transpose()?;
         let first = first.ok_or_else(missing)?.0.value();
-        for item in runs.range(first..(level, to))? {
+        for item in self.runs.range(first..(level, to))? {
             let (place, run) = item?;
             let (begin, (hashes, _)) = (place.value().1, run.value().as_chunks::<32>());
             let skipped = next.checked_sub(begin).ok_or_else(missing)?;
@@ -71,17 +73,6 @@ impl Hashes {
             next += hashes.len() as u64;
         }
         if next < to { Err(missing()) } else { Ok(bytes) }
-    }
-}
-
-/// A table that a store may not have: one of an older program, or of a newer one.
-fn open<K: Key + 'static, V: Value + 'static>(
-    read: &ReadTransaction,
-    table: TableDefinition<K, V>,
-) -> Result<Option<ReadOnlyTable<K, V>>, Error> {
-    match read.open_table(table) {
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        table => Ok(Some(table?)),
     }
 }
 

@@ -24,6 +24,7 @@ pub use restore::Staged;
 pub use snapshot::Snapshot;
 
 use crate::execution::Overlay;
+use crate::hashes::HASHES;
 use crate::memory;
 use crate::pending::{Pending, ROOM, Reading};
 use crate::seen::Seen;
@@ -156,6 +157,7 @@ impl Ledger {
                     write.rename_table(OLD_IDS, IDS)?;
                     write.rename_table(OLD_STATE, STATE)?;
                 }
+                write.open_table(HASHES)?;
                 write.commit()?;
             }
         }
@@ -194,8 +196,9 @@ impl Ledger {
         self.states.store(blocks.min(HISTORY), Ordering::Release);
     }
 
-    /// Keeps changes of at most about so many bytes in memory and beside their places in the store, from the next block on; 64 MiB
-    /// unless this is called. The more there are, the fewer pages of the store a block writes; as many are read when the ledger is opened.
+    /// Keeps changes of at most about so many bytes beside their places in the store, from the next block on; 64 MiB unless this is called.
+    /// The more there are, the fewer pages of the store a block writes. With the rows that they are in, some of which nobody needs any more,
+    /// they take up to three times as much memory; rows of twice as much are read when the ledger is opened.
     pub fn keep_changes(&self, bytes: usize) {
         self.room.store(bytes, Ordering::Release);
     }
@@ -606,7 +609,7 @@ pub const MAX_SKEW: u64 = 10_000;
 /// Most transactions that [`Ledger::expect`] keeps.
 const MAX_EXPECTED: usize = 256;
 
-/// Most blocks that a crash could lose on a follower.
+/// Most blocks that a crash could lose where nobody forces them to disk before.
 const MAX_UNFLUSHED: u64 = 256;
 
 /// What is pending after so many of the newest blocks can be read.

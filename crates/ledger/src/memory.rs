@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Most bytes of the store's pages in memory: a 32nd of what there is, from 64 MiB to 1 GiB. Of a large ledger these are at least the pages that lead to others.
+/// Most bytes of the store's pages in memory: a 32nd of what there is, from 64 MiB to 1 GiB.
 pub(crate) fn pages() -> usize {
     (*TOTAL / 32).clamp(64 << 20, 1 << 30)
 }
@@ -17,14 +17,19 @@ pub(crate) fn nodes() -> usize {
 /// Memory of this machine, or the limit of this process's control group; nothing where the system does not say.
 static TOTAL: LazyLock<usize> = LazyLock::new(|| {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| machine(&text));
-    let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
-        let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        let limit = fs::read_to_string(Path::new("/sys/fs/cgroup").join(path).join("memory.max")).ok()?;
-        // `max` where there is none.
-        limit.trim().parse().ok()
-    });
+    let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| group(&text, Path::new(GROUPS)));
     machine.into_iter().chain(group).min().unwrap_or(0)
 });
+
+/// The least limit of a process's control group (of version 2) and of those that it is in, below `root`.
+fn group(text: &str, root: &Path) -> Option<usize> {
+    let own = root.join(text.lines().find_map(|line| line.strip_prefix("0::/"))?);
+    let groups = own.ancestors().take_while(|group| group.starts_with(root));
+    // `max` where there is none.
+    groups.filter_map(|group| fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok()).min()
+}
+
+const GROUPS: &str = "/sys/fs/cgroup";
 
 /// As Linux tells it, in kibibytes.
 fn machine(text: &str) -> Option<usize> {
@@ -41,6 +46,22 @@ mod tests {
         assert_eq!(machine("MemTotal:       24576000 kB\nMemFree:  1 kB\n"), Some(24_576_000 * 1024));
         assert_eq!(machine("MemTotal: many kB\n"), None);
         assert_eq!(machine(""), None);
-        assert!((64 << 20..=1 << 30).contains(&pages()) && (16 << 20..=64 << 20).contains(&nodes()));
+    }
+
+    #[test]
+    fn the_least_limit_of_all_groups_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let service = root.path().join("a.slice/b.service");
+        fs::create_dir_all(&service).unwrap();
+        let group = || group("1:net:/x\n0::/a.slice/b.service\n", root.path());
+        assert_eq!(group(), None);
+        fs::write(service.join("memory.max"), "max\n").unwrap();
+        assert_eq!(group(), None);
+        fs::write(root.path().join("a.slice/memory.max"), "7000\n").unwrap();
+        assert_eq!(group(), Some(7_000));
+        fs::write(service.join("memory.max"), "9000\n").unwrap();
+        assert_eq!(group(), Some(7_000));
+        fs::write(service.join("memory.max"), "5000\n").unwrap();
+        assert_eq!(group(), Some(5_000));
     }
 }

@@ -231,7 +231,7 @@ impl Pending {
         while taken.ids.len() + taken.records.len() < most && self.bytes > 0 {
             let left = most - taken.ids.len() - taken.records.len();
             let mut over = self.bytes.saturating_sub(room);
-            if self.held > ROWS * room {
+            if self.held > room.saturating_mul(ROWS) {
                 over = self.bytes;
             }
             if over == 0 {
@@ -252,15 +252,13 @@ impl Pending {
                 }
                 Next::Record(from) => {
                     let mut found = Vec::new();
-                    for (key, Spot { height, value }) in
-                        self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
+                    for (key, spot) in self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
                     {
                         if over == 0 {
                             break;
                         }
-                        let record = Record { key: key.clone(), row: self.row(*height).clone(), value: *value };
-                        over = over.saturating_sub(Spot { height: *height, value: *value }.weight(record.key()));
-                        found.push(record);
+                        over = over.saturating_sub(spot.weight(key.borrow()));
+                        found.push(Record { key: key.clone(), row: self.row(spot.height).clone(), value: spot.value });
                     }
                     for record in &found {
                         self.bytes -= self.records.remove(record.key()).map_or(0, |spot| spot.weight(record.key()));
@@ -382,7 +380,7 @@ fn decode(row: &[u8]) -> Result<Row<'_>, minicbor::decode::Error> {
 /// Bytes of the store's records of a block's changes: each fills a page.
 pub(crate) const PIECE: usize = 3_800;
 
-/// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB.
+/// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB. Their rows come to that.
 pub(crate) const ROOM: usize = 64 << 20;
 
 /// About what a record takes beside its key and value in its row.
@@ -478,11 +476,35 @@ mod tests {
                 rows.iter().for_each(|(height, row)| again.add(*height, row).unwrap());
                 prop_assert_eq!((&again.rows, again.held), (&pending.rows, pending.held));
                 prop_assert_eq!(&read(&again, &placed), &now);
+                // As after a restart: all of it goes to its place, also in several passes, and is read all the time.
+                let (mut placed, mut later) = (placed.clone(), height);
+                again.began = height;
+                while again.bytes > 0 {
+                    later += 1;
+                    let taken = again.take(later, 0, 0);
+                    placed.extend(taken.records.iter().map(|one| (one.key().to_vec(), one.value().map(<[u8]>::to_vec))));
+                    prop_assert_eq!(&read(&again, &placed), &now);
+                }
             }
             // All identities are somewhere, and the weight is what is there.
             prop_assert_eq!(pending.ids.len() + placed_ids.len(), first as usize);
             let weight = pending.records.iter().map(|(key, spot)| spot.weight(key.borrow()));
             prop_assert_eq!(pending.bytes, weight.sum::<usize>() + pending.ids.len() * ID_WEIGHT);
+        }
+
+        /// Who writes the same keys again and again has no more rows kept than others do.
+        #[test]
+        fn rows_are_let_go_of(keys in 1u8..6, length in 1usize..400, room in 1_000usize..10_000) {
+            let (mut pending, mut longest) = (Pending::default(), 0);
+            for height in 1..600u64 {
+                let changes: Vec<_> =
+                    (0..keys).map(|key| Change { key: vec![key], old: None, new: Some(vec![height as u8; length]) }).collect();
+                let row = Arc::new(encode(&changes, &[crypto::sha256(&[&height.to_be_bytes()])], height));
+                longest = longest.max(row.len());
+                pending.add(height, &row).unwrap();
+                pending.take(height, changes.len() + 1, room);
+                prop_assert!(pending.held <= (ROWS + 1) * room + 4 * longest, "{} bytes at {height}", pending.held);
+            }
         }
 
         /// A row that is damaged is refused, and never more than its own bytes are read.

@@ -280,6 +280,12 @@ impl ReadModel {
                     () = sleep(PACE) => {}
                     () = self.asked.notified() => sleep(SHORTEST).await,
                 }
+                // Who follows and cosigns nothing has nobody else who forces it there.
+                if !projector.is_behind() {
+                    let ledger = ledger.clone();
+                    let flushed = tokio::task::spawn_blocking(move || ledger.flush());
+                    flushed.await.map_err(|_| ReadModelError::Interrupted)??;
+                }
             } else if heights.changed().await.is_err() {
                 return Ok(());
             }

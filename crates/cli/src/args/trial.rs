@@ -83,8 +83,8 @@ pub(crate) struct LedgerArgs {
     /// For how many seconds
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
-    /// Begin with so many records, written into each validator's ledger directly: some 600 bytes of disk for each, at each
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    /// Begin with so many records, written into each validator's ledger directly; each takes some 600 bytes of disk at each validator, and once more
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=50_000_000))]
     pub records: u64,
 }
 

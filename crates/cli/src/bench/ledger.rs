@@ -75,15 +75,15 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
 
 /// Lays out a node's ledger with so many records in its first state, as a file that is made for the first node, and copied.
 fn load(home: &Home, made: &Path, records: u64) -> Result<(), Failure> {
-    let failed = |error| Failure::file(made, &error);
-    let directory = home.directory().join("node");
     if !made.exists() {
-        let genesis = std::fs::read(directory.join("genesis.cbor")).map_err(failed)?;
+        let genesis = home.node().join("genesis.cbor");
+        let genesis = std::fs::read(&genesis).map_err(|error| Failure::file(&genesis, &error))?;
         let genesis: Genesis = wire::from_slice(&genesis, Limits::small()).map_err(|error| Failure::of(&error))?;
         let all = (0..records).map(|number| loaded(number, records));
         Ledger::danger_found_with(made, &Contracts, &genesis, all).map_err(|error| Failure::of(&error))?;
     }
-    std::fs::copy(made, directory.join("ledger.redb")).map_err(failed)?;
+    let own = home.node().join("ledger.redb");
+    std::fs::copy(made, &own).map_err(|error| Failure::file(&own, &error))?;
     Ok(())
 }
 

@@ -97,7 +97,7 @@ pub(super) fn store_block(
         if block.turns {
             write.open_table(EPOCHS)?.insert(block.epoch.number, wire::to_vec(&block.epoch).as_slice())?;
         }
-        // What comes after all that a table has, in the order of its keys, is appended: whole pages at once, each of them filled.
+        // What comes after all that a table has, in the order of its keys, is appended: of a large block whole pages, each of them filled.
         let mut entries = write.open_table(ENTRIES)?;
         let mut end = entries.upper_bound_mut(Unbounded::<u64>)?;
         for entry in &block.entries {

@@ -9,7 +9,6 @@ use redb::{TableError, TableHandle, Value};
 
 use super::Ledger;
 use crate::hashes::{HASHES, SINGLE};
-use crate::memory;
 use crate::store::{
     self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, HANDOVERS, HEADERS, IDS, META, NODES, PAST, PLACES, RECENT, STALE,
     STATE,
@@ -27,7 +26,7 @@ impl Ledger {
         let read = self.database().begin_read()?;
         let mut unknown: BTreeSet<String> = read.list_tables()?.map(|table| table.name().to_owned()).collect();
         drop(std::fs::File::create_new(path)?);
-        let copy = Builder::new().set_cache_size(memory::pages()).create(path)?;
+        let copy = Builder::new().set_cache_size(CACHE).create(path)?;
         let mut copier = Copier { read: &read, copy: &copy, unknown: &mut unknown };
         copier.table(META)?;
         copier.table(HEADERS)?;
@@ -52,6 +51,9 @@ impl Ledger {
         store::newest(&read)
     }
 }
+
+/// Memory for the copy's pages: none is read again. 64 MiB.
+const CACHE: usize = 64 << 20;
 
 struct Copier<'a> {
     read: &'a ReadTransaction,

@@ -16,10 +16,11 @@ use crate::{Application, Error, Genesis, Pair, View};
 impl Ledger {
     /// Founds a ledger in a new file whose first state holds these records besides those of the genesis, in the order of their keys. Nobody who
     /// founds the same consortium comes to the same state: what large ledgers cost can be measured with it, and nothing else is it for. [`Ledger::open`]
-    /// opens it.
+    /// opens it. Takes 64 bytes of memory for each record.
     ///
     /// # Errors
     /// As [`Ledger::open`]; [`Error::Store`] also where keys are not in order, or the file exists.
+    #[doc(hidden)]
     pub fn danger_found_with(
         path: &Path,
         application: &dyn Application,
@@ -48,6 +49,9 @@ impl Ledger {
             }
             end.close()?;
             leaves.sort_unstable_by_key(|leaf| leaf.place);
+            if leaves.windows(2).any(|two| two[0].place == two[1].place) {
+                return Err(Error::Damaged("a record of the genesis stands twice"));
+            }
             let mut nodes = write.open_table(NODES)?;
             nodes.retain(|_, _| false)?;
             let (mut upper, mut branch, mut failed) = (Vec::new(), Vec::new(), None);

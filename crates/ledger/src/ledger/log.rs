@@ -39,20 +39,19 @@ impl Ledger {
         }
         let read = self.database().begin_read()?;
         let (start, end) = (tile.start(), tile.start() + u64::from(tile.width()));
-        let mut bytes = Vec::new();
-        match tile.kind() {
-            TileKind::Hashes(level) => {
-                bytes = Hashes::new(&read)?.range(8 * level, start, end)?;
-            }
+        let bytes = match tile.kind() {
+            TileKind::Hashes(level) => Hashes::new(&read)?.range(8 * level, start, end)?,
             TileKind::Entries => {
                 store::kept(&read)?.check(start)?;
+                let mut bytes = Vec::new();
                 for item in read.open_table(ENTRIES)?.range(start..end)? {
                     let (index, entry) = item?;
                     let entry = Committed::from_bytes(index.value(), entry.value());
                     write_entry(&mut bytes, &entry.map_err(|_| Error::Damaged("an entry"))?.leaf_data());
                 }
+                bytes
             }
-        }
+        };
         let each = if tile.kind() == TileKind::Entries { 34 } else { 32 };
         match bytes.len() == usize::from(tile.width()) * each {
             true => Ok(Some(bytes)),

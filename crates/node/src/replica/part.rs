@@ -553,18 +553,16 @@ fn answering(epoch: &Epoch) -> usize {
 
 /// Applies blocks up to the one with which the ordering passes to others; whether that was among them.
 fn apply(ledger: &Ledger, blocks: &[Block], now: u64) -> Result<bool, ledger::Error> {
-    // Forced to disk together: what is on no disk is not in the read model, and who follows may cosign nothing that would force it.
+    // Not forced to disk each: a copy that lost blocks in a crash fetches them again, and nothing is cosigned before it
+    // is on disk.
     let before = ordered_by(ledger);
-    let mut turned = false;
     for block in blocks {
         ledger.apply(block, now, false)?;
-        turned = turns(ledger, before, &block.transactions);
-        if turned {
-            break;
+        if turns(ledger, before, &block.transactions) {
+            return Ok(true);
         }
     }
-    ledger.flush()?;
-    Ok(turned)
+    Ok(false)
 }
 
 /// Watches the engine among the validators, and has what it brought cosigned, for receipts and readers. Ends with the epoch: where that
