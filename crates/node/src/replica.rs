@@ -4,8 +4,10 @@
 //! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
 mod arming;
+mod keys;
 mod log;
 mod part;
+mod vouch;
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,8 +31,9 @@ use crate::problem::ApiError;
 use crate::service::Node;
 
 pub(crate) use arming::{arm, register};
+pub(crate) use keys::cosigns;
 pub(crate) use log::LogPath;
-pub(crate) use part::{Own, cosigns, run, take_seat};
+pub(crate) use part::{Own, run, take_seat};
 
 /// A copy of the ledger and this node's part in its ordering.
 pub(crate) struct Replica {
