@@ -1,14 +1,18 @@
 //! Models that are made from a state: whatever happened before, they say what events would have said, as far as a state can.
 
+use client::api::FoundObject;
+use client::search::{ObjectKind, Objects, Order};
 use contracts::message::{
-    Action, AssetRegister, Ballot, Deadlines, OrderingBegin, OrderingSeat, Parameters, Propose, Recover, recovery,
+    Action, Amend, Approve, AssetRegister, AssetRetire, Ballot, Cancel, ContractState, Deadlines, Decline, GrantRevoke,
+    OrderingBegin, OrderingSeat, Parameters, Propose, Recover, recovery,
 };
+use contracts::read;
 use contracts::record::ProposalPhase;
 use crypto::Label;
 use ledger::Kept;
 use policy::{Terms, Window};
 
-use super::world::{HOSPITALS, HOUR, asset, key};
+use super::world::{HOSPITALS, HOUR, START, World, approvers, asset, key, keys, researcher};
 use super::*;
 
 const FOUNDER: &str = "health-authority";
