@@ -185,6 +185,11 @@ impl<'a> World<'a> {
         Ok(read::get(self.state, key)?)
     }
 
+    /// Whether there is a record, for one that is to be made if not.
+    pub(crate) fn holds(&self, key: &str) -> Result<bool, Failure> {
+        Ok(self.state.holds(key.as_bytes())?)
+    }
+
     /// As [`World::get`], with what this has written so far.
     pub(crate) fn written<T>(&self, key: &str) -> Result<Option<T>, Failure>
     where

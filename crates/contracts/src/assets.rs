@@ -40,13 +40,13 @@ pub(crate) fn register(world: &mut World<'_>, registered: AssetRegister) -> Resu
         return Err(code::ASSET_INVALID.refuse("a sealed object has one segment at least"));
     }
     let id = identity(&world.chain, &owner, &registered.name);
-    if world.get::<Asset>(&key::asset(&id))?.is_some() {
+    if world.holds(&key::asset(&id))? {
         return Err(code::NAME_TAKEN.refuse(format!("`{owner}` has registered `{}`", registered.name)));
     }
     // Once there are escrow agents an object is one asset's: else another member could have it opened as its own.
     if read::escrow_epoch_number(world.state)? > 0 {
         let place = key::object(&Digest(Fixed::from_slice(&commitment.params).expect("it has 32 bytes")));
-        if world.get::<Digest>(&place)?.is_some() {
+        if world.holds(&place)? {
             return Err(code::ASSET_INVALID.refuse("this sealed object is registered; seal it anew"));
         }
         world.put(place, &id);

@@ -99,7 +99,7 @@ pub(crate) fn deal(world: &mut World<'_>, deal: EscrowDeal) -> Result<(), Failur
     let making = making(world, &deal.proposal)?;
     let index = place(making.dealers(), &member, "dealer")?;
     let at = key::escrow_place(&key::escrow_dealt(&deal.proposal), index);
-    if world.get::<EscrowDealt>(&at)?.is_some() {
+    if world.holds(&at)? {
         return Err(code::ALREADY_RECORDED.refuse(format!("`{member}` has dealt")));
     }
     making.round.check(making.origin(), index, &deal.dealing).map_err(malformed)?;
@@ -173,7 +173,7 @@ pub(crate) fn destroy(world: &mut World<'_>, destroy: &EscrowDestroy) -> Result<
         return Err(code::ESCROW_EPOCH.refuse("the key of this epoch was not handed on: its shares are still needed"));
     }
     let at = format!("{}{member}", key::escrow_destroyed(epoch.number));
-    if world.get::<EscrowDestroyed>(&at)?.is_some() {
+    if world.holds(&at)? {
         return Err(code::ALREADY_RECORDED.refuse(format!("`{member}` has said so")));
     }
     let notice = Notice { members: vec![member.clone()], ..world.notice(epoch.number) };
@@ -198,7 +198,7 @@ pub(crate) fn contribute(world: &mut World<'_>, contribute: EscrowContribute) ->
         return Err(code::MALFORMED.refuse("that is no partial opening, sealed to the recipient"));
     }
     let at = format!("{}{:020}/{index:05}", key::escrow_contributions(&proposal), epoch.number);
-    if world.get::<EscrowContribution>(&at)?.is_some() {
+    if world.holds(&at)? {
         return Err(code::ALREADY_RECORDED.refuse(format!("`{member}` has contributed")));
     }
     let notice = Notice { members: vec![member.clone()], ..world.notice(proposal) };

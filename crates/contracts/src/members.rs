@@ -52,10 +52,10 @@ pub(crate) fn admit(
     proposal: Option<Digest>,
 ) -> Result<(), Failure> {
     check_name(&invite.name, 32, false)?;
-    if world.get::<Member>(&key::member(&invite.name))?.is_some() {
+    if world.holds(&key::member(&invite.name))? {
         return Err(code::NAME_TAKEN.refuse(format!("`{}` is a member", invite.name)));
     }
-    if world.get::<Invitation>(&key::invitation(&invite.token))?.is_some() {
+    if world.holds(&key::invitation(&invite.token))? {
         return Err(code::KEY_TAKEN.refuse("this token invites someone else"));
     }
     if invite.expires <= world.now || invite.expires - world.now > MAX_INVITATION {
@@ -87,13 +87,13 @@ pub(crate) fn join(world: &mut World<'_>, join: Join) -> Result<(), Failure> {
     if invitation.expires < world.now {
         return Err(code::INVITATION_EXPIRED.refuse(format!("the invitation ended at {}", invitation.expires)));
     }
-    if world.get::<Member>(&key::member(&card.name))?.is_some() {
+    if world.holds(&key::member(&card.name))? {
         return Err(code::NAME_TAKEN.refuse(format!("`{}` is a member", card.name)));
     }
     for key in [&card.operator, &card.node, &card.cosigner] {
         check_unused(world, key)?;
     }
-    if world.get::<String>(&key::tls(&card.tls))?.is_some() {
+    if world.holds(&key::tls(&card.tls))? {
         return Err(code::KEY_TAKEN.refuse("the TLS key belongs to another member"));
     }
     if let Some(registration) = &ml_dsa {

@@ -126,7 +126,7 @@ pub(crate) fn keep_ml_dsa(world: &mut World<'_>, member: &str, registration: &Re
     }
     let taken = key::ml_dsa_key(&registration.key.id());
     let signs = read::signer_key(world.state, &registration.key.id())?;
-    if world.get::<String>(&taken)?.is_some() || signs.is_some() {
+    if world.holds(&taken)? || signs.is_some() {
         return Err(code::KEY_TAKEN.refuse("the ML-DSA key was registered before"));
     }
     if !registration.is_signed(&world.chain, member) {

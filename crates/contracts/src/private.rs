@@ -167,7 +167,7 @@ fn keep(world: &mut World<'_>, private: &Private) {
 /// The member's node has said what it had to.
 fn close(world: &mut World<'_>, private: &Private, member: &str) -> Result<(), Failure> {
     let place = key::stamped(&key::open_privates(member), private.since, &private.id);
-    if world.get::<Digest>(&place)?.is_some() {
+    if world.holds(&place)? {
         world.remove(place);
     }
     Ok(())

@@ -30,7 +30,7 @@ mod sign;
 pub mod stream;
 pub mod threshold;
 
-pub use hash::{Digest, Sha256, hash, sha256};
+pub use hash::{Digest, Sha256, hash, sha256, sha256_of};
 pub use label::Label;
 pub use secret::{Secret, random};
 pub use sign::{InvalidSignature, PublicKey, Signature, SigningKey};

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{self, SHA512};
-use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
-use curve25519_dalek::edwards::EdwardsPoint;
-use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::Identity as _;
+use dalek5::constants::ED25519_BASEPOINT_POINT;
+use dalek5::edwards::{CompressedEdwardsY, EdwardsPoint};
+use dalek5::scalar::Scalar;
+use dalek5::traits::Identity as _;
 use ed25519_dalek::{Signer as _, Verifier as _, VerifyingKey};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl PublicKey {
         let point = known.is_none().then(|| self.point().ok_or(InvalidSignature)).transpose()?;
         let matches = match (&known, &point) {
             (Some(known), _) => match known.table.get() {
-                Some(table) => table.matches(self, message, &parsed),
+                Some(table) => table.matches(self, message, signature),
                 None => known.point.verify(message, &parsed).is_ok(),
             },
             (None, point) => point.is_some_and(|point| point.verify(message, &parsed).is_ok()),
@@ -57,6 +57,38 @@ impl PublicKey {
             (None, point) => point.into_iter().for_each(|point| Points::keep(*self, point)),
         }
         Ok(())
+    }
+
+    /// [`PublicKey::verify`] for many keys, texts and signatures under one label; results in the same order. Where keys have verified much, one
+    /// signature among many takes three quarters of the time of one alone.
+    pub fn verify_all<'a>(
+        label: Label,
+        all: impl IntoIterator<Item = (Self, &'a [u8], &'a Signature)>,
+    ) -> Vec<Result<(), InvalidSignature>> {
+        let prefix = label.prefix();
+        let (mut results, mut points, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, (key, message, signature)) in all.into_iter().enumerate() {
+            let known = Points::known(&key);
+            results.push(match known.as_ref().and_then(|known| known.table.get()) {
+                None => key.verify(label, message, signature),
+                Some(table) => {
+                    if let Some(point) = table.point(&key, &[&prefix, message], signature) {
+                        points.push(point);
+                        places.push((at, signature));
+                    }
+                    Err(InvalidSignature)
+                }
+            });
+        }
+        // All of them encoded together: alone, the division takes a fifth of the time.
+        let encoded = EdwardsPoint::compress_batch_alloc(&points);
+        for (encoded, (at, signature)) in encoded.iter().zip(places) {
+            let r = signature.r();
+            if encoded.as_bytes() == r && !SMALL_ORDER.contains(r) {
+                results[at] = Ok(());
+            }
+        }
+        results
     }
 
     /// The key as a point, which strict verification takes: in canonical encoding, and not of small order.
@@ -159,16 +191,24 @@ impl Drop for Known {
 
 impl Table {
     fn new(key: &VerifyingKey) -> Self {
-        Self(Multiples::of(-key.to_edwards()))
+        // In the library's newer version, which encodes many points together.
+        let point = CompressedEdwardsY(key.to_bytes()).decompress().expect("it was decoded before");
+        Self(Multiples::of(-point))
     }
 
     /// RFC 8032 §5.1.7 without cofactor, as the library does it: whether s is canonical and R encodes s·B − k·A. The key must be canonical and not
     /// of small order, R is to be looked at by the caller.
-    fn matches(&self, key: &PublicKey, message: &[u8], signature: &ed25519_dalek::Signature) -> bool {
+    fn matches(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        self.point(key, &[message], signature).is_some_and(|r| r.compress().as_bytes() == signature.r())
+    }
+
+    /// s·B − k·A, which R must encode, where s is canonical; the message in parts.
+    fn point(&self, key: &PublicKey, message: &[&[u8]], signature: &Signature) -> Option<EdwardsPoint> {
         static BASE: LazyLock<Multiples<8>> = LazyLock::new(|| Multiples::of(ED25519_BASEPOINT_POINT));
-        let Some(s) = Scalar::from_canonical_bytes(*signature.s_bytes()).into_option() else { return false };
+        let (r, s) = signature.0.as_bytes().split_first_chunk()?;
+        let s = Scalar::from_canonical_bytes(s.try_into().ok()?).into_option()?;
         let mut context = digest::Context::new(&SHA512);
-        for part in [signature.r_bytes(), key.0.as_bytes(), message] {
+        for part in [r as &[u8; 32] as &[u8], key.0.as_bytes()].into_iter().chain(message.iter().copied()) {
             context.update(part);
         }
         let digest = context.finish();
@@ -176,8 +216,7 @@ impl Table {
         let mut summands: Summands = [EdwardsPoint::identity(); _];
         let count = BASE.choose(&s, &mut summands, 0);
         let count = self.0.choose(&k, &mut summands, count);
-        let r: EdwardsPoint = summands[..count].iter().sum();
-        r.compress().as_bytes() == signature.r_bytes()
+        Some(summands[..count].iter().sum())
     }
 }
 
@@ -241,6 +280,13 @@ const MOST_TABLES: usize = 128;
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct Signature(#[n(0)] pub Fixed<64>);
+
+impl Signature {
+    /// R, as it is encoded.
+    fn r(&self) -> &[u8; 32] {
+        self.0.as_bytes().first_chunk().expect("64 bytes begin with 32")
+    }
+}
 
 /// An Ed25519 private key; wiped on drop.
 pub struct SigningKey(ed25519_dalek::SigningKey);
@@ -320,7 +366,6 @@ hex_text!(Signature);
 
 #[cfg(test)]
 mod tests {
-    use curve25519_dalek::edwards::CompressedEdwardsY;
     use frost_ed25519::{Ciphersuite as _, Ed25519Sha512};
     use proptest::prelude::*;
 
@@ -336,7 +381,7 @@ mod tests {
             assert_eq!(key.verify_raw(message, signature).is_ok(), strict, "{key} {signature}");
         }
         if let Some(point) = key.point() {
-            let matches = Table::new(&point).matches(key, message, &parsed);
+            let matches = Table::new(&point).matches(key, message, signature);
             assert_eq!(matches, point.verify(message, &parsed).is_ok(), "{key} {signature}");
             assert_eq!(matches && !SMALL_ORDER.contains(parsed.r_bytes()), strict, "{key} {signature}");
         }
@@ -397,7 +442,8 @@ mod tests {
         // A = a·B + T and R = r·B + U, with T and U of small order: each text matches for some U only, and never by a cofactor.
         let private = SigningKey::from_seed(&[5; 32]);
         let point = |bytes: &[u8; 32]| CompressedEdwardsY(*bytes).decompress().unwrap();
-        let (a, r) = (private.0.to_scalar(), Scalar::from(77u8));
+        let same = |scalar: &[u8; 32]| Scalar::from_bytes_mod_order(*scalar);
+        let (a, r) = (same(private.0.to_scalar().as_bytes()), Scalar::from(77u8));
         let mut taken = 0;
         for (t, u) in SMALL_ORDER.iter().flat_map(|t| SMALL_ORDER.iter().map(move |u| (t, u))) {
             let key = (EdwardsPoint::mul_base(&a) + point(t)).compress().to_bytes();
@@ -405,7 +451,7 @@ mod tests {
             let k = Ed25519Sha512::H2(&[&r_bytes[..], &key, b"text"].concat());
             let mut signature = Signature(Fixed([0; 64]));
             signature.0.0[..32].copy_from_slice(&r_bytes);
-            signature.0.0[32..].copy_from_slice((r + k * a).as_bytes());
+            signature.0.0[32..].copy_from_slice((r + same(k.as_bytes()) * a).as_bytes());
             taken += usize::from(agrees(&PublicKey(Fixed(key)), b"text", &signature));
         }
         assert!((1..64).contains(&taken), "{taken}");
@@ -442,6 +488,48 @@ mod tests {
             assert_eq!(key.verify_raw(&message, &signature), Err(InvalidSignature));
         }
         assert!(Points::known(&key).is_none_or(|known| known.table.get().is_some()));
+    }
+
+    #[test]
+    fn many_are_judged_as_each_alone() {
+        let (busy, fresh) = (SigningKey::from_seed(&[3; 32]), SigningKey::from_seed(&[4; 32]));
+        let label = Label::TRANSACTION;
+        // R of small order, as only who holds the key can make it.
+        let mut small = Signature(Fixed([0; 64]));
+        small.0.0[..32].copy_from_slice(&SMALL_ORDER[0]);
+        let k =
+            Ed25519Sha512::H2(&[&SMALL_ORDER[0][..], busy.public().0.as_bytes(), &labelled(label, b"text")].concat());
+        small.0.0[32..].copy_from_slice((k * busy.0.to_scalar()).as_bytes());
+        let mut all = vec![(busy.public(), b"text".to_vec(), small)];
+        for number in 0..40u8 {
+            for (key, other) in [(&busy, &fresh), (&fresh, &busy)] {
+                let text = vec![number; usize::from(number)];
+                let mut signature = key.sign(label, &text);
+                let key = if number % 5 == 4 { other.public() } else { key.public() };
+                if number % 3 == 2 {
+                    signature.0.0[usize::from(number)] ^= 1 << (number % 8);
+                }
+                all.push((key, text, signature));
+            }
+        }
+        let alone: Vec<_> = all.iter().map(|(key, text, signature)| key.verify(label, text, signature)).collect();
+        // Until one of the keys has had its table throughout: tests beside this one may take it.
+        let tabled = || Points::known(&busy.public()).is_some_and(|known| known.table.get().is_some());
+        let many = loop {
+            for _ in 0..2 * MANY {
+                busy.public().verify(label, b"text", &busy.sign(label, b"text")).unwrap();
+            }
+            let before = tabled();
+            let many =
+                PublicKey::verify_all(label, all.iter().map(|(key, text, signature)| (*key, &text[..], signature)));
+            if before && tabled() {
+                break many;
+            }
+        };
+        assert_eq!(many, alone);
+        assert_eq!(many.iter().filter(|result| result.is_ok()).count(), 2 * (40 - 8 - 13 + 2));
+        assert_eq!(many[0], Err(InvalidSignature));
+        assert_eq!(PublicKey::verify_all(label, []), []);
     }
 
     #[test]

@@ -77,6 +77,14 @@ pub trait State {
     /// [`Unreadable`] when the store fails.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable>;
 
+    /// Whether there is a value under a key: the cheapest way to ask where one is to be written if not.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the store fails.
+    fn holds(&self, key: &[u8]) -> Result<bool, Unreadable> {
+        Ok(self.get(key)?.is_some())
+    }
+
     /// At most `limit` pairs whose keys start with `prefix` and come after `after` (a whole key), in order of keys.
     ///
     /// # Errors
@@ -87,6 +95,10 @@ pub trait State {
 impl<S: State + ?Sized> State for std::sync::Arc<S> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
         (**self).get(key)
+    }
+
+    fn holds(&self, key: &[u8]) -> Result<bool, Unreadable> {
+        (**self).holds(key)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {

@@ -88,6 +88,15 @@ impl<'a> Overlay<'a> {
         self.changes.extend(writes.into_iter().map(|write| (write.key, write.value)));
     }
 
+    /// Keeps what was read, where there is room.
+    fn keep(&self, key: &[u8], value: Option<&Vec<u8>>) {
+        let held = self.held.get() + key.len() + value.map_or(0, Vec::len) + READ_WEIGHT;
+        if held <= MOST_READ {
+            self.held.set(held);
+            self.read.borrow_mut().insert(key.to_vec(), value.cloned());
+        }
+    }
+
     /// What was changed, and what of it, and of other keys, was read before.
     pub(crate) fn into_changes(self) -> (Changes, Changes) {
         (self.changes, self.read.into_inner())
@@ -103,14 +112,24 @@ impl State for Overlay<'_> {
                     return Ok(value.clone());
                 }
                 let value = self.base.get(key)?;
-                let held = self.held.get() + key.len() + value.as_ref().map_or(0, Vec::len) + READ_WEIGHT;
-                if held <= MOST_READ {
-                    self.held.set(held);
-                    self.read.borrow_mut().insert(key.to_vec(), value.clone());
-                }
+                self.keep(key, value.as_ref());
                 Ok(value)
             }
         }
+    }
+
+    fn holds(&self, key: &[u8]) -> Result<bool, Unreadable> {
+        if let Some(value) = self.changes.get(key) {
+            return Ok(value.is_some());
+        }
+        if let Some(value) = self.read.borrow().get(key) {
+            return Ok(value.is_some());
+        }
+        let holds = self.base.holds(key)?;
+        if !holds {
+            self.keep(key, None);
+        }
+        Ok(holds)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, Unreadable> {
@@ -202,7 +221,9 @@ mod tests {
                 };
             }
             prop_assert_eq!(overlay.scan(&prefix, after.as_deref(), limit), written.scan(&prefix, after.as_deref(), limit));
+            prop_assert_eq!(overlay.holds(&prefix), State::holds(&written, &prefix));
             prop_assert_eq!(overlay.get(&prefix), State::get(&written, &prefix));
+            prop_assert_eq!(overlay.holds(&prefix), State::holds(&written, &prefix));
         }
     }
 }

@@ -28,8 +28,9 @@ use crate::hashes::HASHES;
 use crate::memory;
 use crate::pending::{Pending, ROOM, Reading};
 use crate::seen::Seen;
-use crate::state::Lately;
+use crate::state::Base;
 use crate::store::{self, IDS, META, OLD_IDS, OLD_STATE, STATE};
+use crate::tree::Tree;
 use crate::{
     Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal, SignedTransaction,
     VerifiedTransaction, View,
@@ -69,7 +70,7 @@ struct Tip {
     header: Header,
     frontier: Frontier,
     epoch: Epoch,
-    recent: Lately,
+    tree: Tree,
     pending: Pending,
 }
 
@@ -86,7 +87,7 @@ impl Tip {
         let view = View::new(&Reading { read, pending: pending.clone() })?;
         view.check_root()?;
         let epoch = epoch(application, &view)?;
-        Ok(Self { header, frontier, epoch, recent: Lately::default(), pending })
+        Ok(Self { header, frontier, epoch, tree: Tree::default(), pending })
     }
 }
 
@@ -296,7 +297,7 @@ impl Ledger {
         let mut committed = Vec::new().into_iter();
         let mut header = None;
         if !accepted.is_empty() {
-            let prepared = Prepared { place, ..self.prepare(&tip, time, accepted)? };
+            let prepared = Prepared { place, ..self.prepare(&mut tip, time, accepted)? };
             let late = prepared.header.height - self.durable_height() >= MAX_UNFLUSHED;
             header = Some(prepared.header.clone());
             committed = self.commit(&mut tip, prepared, durable || late)?.into_iter();
@@ -349,7 +350,7 @@ impl Ledger {
             return Err(Error::Time { height, found: header.time, earliest, latest });
         }
         let transactions = self.check_block(block)?;
-        let prepared = self.prepare(&tip, header.time, transactions)?;
+        let prepared = self.prepare(&mut tip, header.time, transactions)?;
         let fields = [
             ("log size", prepared.header.log_size == header.log_size),
             ("log root", prepared.header.log_root == header.log_root),
@@ -423,7 +424,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tip> {
-        // The tip changes only after a commit, in one assignment: a panic elsewhere leaves it whole.
+        // The tip changes only after a commit, in one assignment, but that its tree may not be at hand: a panic elsewhere leaves it whole.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -483,11 +484,12 @@ impl Ledger {
         results.collect()
     }
 
-    /// Executes the next block without storing anything.
-    fn prepare(&self, tip: &Tip, time: u64, transactions: Vec<VerifiedTransaction>) -> Result<Prepared, Error> {
+    /// Executes the next block without storing anything. The tree goes with it: until it is stored, none is at hand.
+    fn prepare(&self, tip: &mut Tip, time: u64, transactions: Vec<VerifiedTransaction>) -> Result<Prepared, Error> {
         let view = self.view()?;
+        let base = Base::new(&view, std::mem::take(&mut tip.tree));
         let height = tip.header.height + 1;
-        let mut overlay = Overlay::new(&view);
+        let mut overlay = Overlay::new(&base);
         let mut frontier = tip.frontier.clone();
         let mut subtrees = Vec::new();
         let mut entries = Vec::new();
@@ -507,8 +509,9 @@ impl Ledger {
         if epoch != tip.epoch && epoch.number <= tip.epoch.number {
             return Err(Error::Epoch(ConsortiumError::Order { what: "epochs", found: epoch.number }));
         }
-        let changes = view.compare(overlay.into_changes())?;
-        let (state_root, nodes) = view.update(&changes, height, &tip.recent)?;
+        let changes = overlay.into_changes();
+        let changes = base.compare(changes)?;
+        let (tree, state_root, nodes) = base.grow(&changes)?;
         let header = Header {
             chain: self.chain,
             height,
@@ -521,7 +524,7 @@ impl Ledger {
         };
         let (ids, entries) = entries.into_iter().unzip();
         let turns = epoch != tip.epoch;
-        Ok(Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns, place: None })
+        Ok(Prepared { header, ids, entries, changes, tree, nodes, subtrees, frontier, epoch, turns, place: None })
     }
 
     fn commit(&self, tip: &mut Tip, prepared: Prepared, durable: bool) -> Result<Vec<Committed>, Error> {
@@ -539,14 +542,12 @@ impl Ledger {
         let states = self.states.load(Ordering::Acquire);
         store_block(&self.database(), &prepared, (&row, &taken), None, (durable, states))?;
         forget();
-        let Prepared { header, entries, frontier, epoch, nodes, turns, .. } = prepared;
+        let Prepared { header, entries, frontier, epoch, tree, turns, .. } = prepared;
         if durable {
             self.durable.store(header.height, Ordering::Release);
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = header.clone();
-        let mut recent = std::mem::take(&mut tip.recent);
-        recent.update(nodes);
-        *tip = Tip { header, frontier, epoch, recent, pending };
+        *tip = Tip { header, frontier, epoch, tree, pending };
         if turns && let Err(error) = self.show_ends() {
             // The block stands all the same; what is missing is made at the next change, or when the ledger is opened again.
             debug_assert!(false, "{error}");

@@ -45,6 +45,7 @@ pub mod fuzzing;
 mod hashes;
 mod ledger;
 mod memory;
+mod node;
 mod note;
 mod ordering;
 mod pending;
@@ -57,6 +58,7 @@ mod store;
 mod testimony;
 pub mod tile;
 mod transaction;
+mod tree;
 mod witness;
 
 pub use application::{Application, Context, Effects, Failure, Limits, Pair, State, Unreadable, Write};

@@ -9,9 +9,9 @@ pub(crate) fn pages() -> usize {
     (*TOTAL / 32).clamp(64 << 20, 1 << 30)
 }
 
-/// Bytes of lately written nodes of the state tree after which the older ones begin to go: from 16 MiB to 64 MiB.
+/// Bytes of nodes of the state tree that come to hand until older ones go: from 11 MiB to 43 MiB. There are never more than about three times as many.
 pub(crate) fn nodes() -> usize {
-    (*TOTAL / 384).clamp(16 << 20, 64 << 20)
+    (*TOTAL / 576).clamp(11 << 20, 43 << 20)
 }
 
 /// Memory of this machine, or the limit of this process's control group; nothing where the system does not say.

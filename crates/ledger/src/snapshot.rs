@@ -13,7 +13,7 @@ use minicbor::{Decode, Encode};
 use wire::{Bytes, Limits};
 
 use crate::block::leaf_hash;
-use crate::state::{Built, Leaf, Subtree, build, join, key_place};
+use crate::node::{Built, Leaf, Subtree, build, join, key_place};
 use crate::{
     Application, Checkpoint, Cosignature, EXPIRY_WINDOW, Epoch, Failure, Header, Pair, State, StateProof, Unreadable,
 };
@@ -542,7 +542,7 @@ pub(crate) fn fold(branches: &[Branch], depth: usize, built: &mut Built<'_>) -> 
     if !rest.is_empty() || joined.count < 2 {
         return None;
     }
-    built(&first.path[..depth], crate::state::inner_node(&children));
+    built(&first.path[..depth], crate::node::inner_node(&children));
     Some(joined)
 }
 

@@ -170,15 +170,29 @@ impl VerifiedTransaction {
     /// # Errors
     /// [`Refusal::Malformed`], [`Refusal::Oversize`], [`Refusal::WrongChain`], [`Refusal::BadSignature`].
     pub fn verify(signed: SignedTransaction, chain: &Digest) -> Result<Self, Refusal> {
-        let transaction = &signed.transaction;
-        transaction.check_form()?;
-        if transaction.chain != *chain {
-            return Err(Refusal::WrongChain { found: transaction.chain, expected: *chain });
-        }
-        let bytes = wire::to_vec(transaction);
-        transaction.sender.verify(Label::TRANSACTION, &bytes, &signed.signature).map_err(|_| Refusal::BadSignature)?;
-        let id = hash(Label::TRANSACTION, &[&bytes]);
-        Ok(Self::new(signed, id, bytes.len() + SIGNATURE))
+        Self::verify_share(vec![signed], chain).pop().expect("one result for one transaction")
+    }
+
+    /// Some, one after the other.
+    fn verify_share(signed: Vec<SignedTransaction>, chain: &Digest) -> Vec<Result<Self, Refusal>> {
+        let encoded = |SignedTransaction { transaction, .. }: &SignedTransaction| {
+            transaction.check_form()?;
+            match transaction.chain == *chain {
+                true => Ok(wire::to_vec(transaction)),
+                false => Err(Refusal::WrongChain { found: transaction.chain, expected: *chain }),
+            }
+        };
+        let encoded: Vec<Result<Vec<u8>, Refusal>> = signed.iter().map(encoded).collect();
+        let whole = signed.iter().zip(&encoded);
+        let whole =
+            whole.filter_map(|(one, bytes)| Some((one.transaction.sender, &**bytes.as_ref().ok()?, &one.signature)));
+        let mut verified = PublicKey::verify_all(Label::TRANSACTION, whole).into_iter();
+        let results = signed.into_iter().zip(encoded).map(|(signed, bytes)| {
+            let bytes = bytes?;
+            verified.next().expect("every well-formed one was verified").map_err(|_| Refusal::BadSignature)?;
+            Ok(Self::new(signed, hash(Label::TRANSACTION, &[&bytes]), bytes.len() + SIGNATURE))
+        });
+        results.collect()
     }
 
     /// [`VerifiedTransaction::verify`] for many, on all cores; results in the same order.
@@ -187,11 +201,8 @@ impl VerifiedTransaction {
         static CORES: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
         let share = signed.len().div_ceil(*CORES).max(MIN_SHARE);
         if signed.len() <= share {
-            return signed.into_iter().map(|signed| Self::verify(signed, chain)).collect();
+            return Self::verify_share(signed, chain);
         }
-        let verify = |share: Vec<SignedTransaction>| -> Vec<_> {
-            share.into_iter().map(|signed| Self::verify(signed, chain)).collect()
-        };
         thread::scope(|scope| {
             let mut own = signed;
             let mut others = own.split_off(share);
@@ -199,9 +210,9 @@ impl VerifiedTransaction {
             while !others.is_empty() {
                 let rest = others.split_off(share.min(others.len()));
                 let share = std::mem::replace(&mut others, rest);
-                workers.push(scope.spawn(move || verify(share)));
+                workers.push(scope.spawn(move || Self::verify_share(share, chain)));
             }
-            let mut verified = verify(own);
+            let mut verified = Self::verify_share(own, chain);
             for worker in workers {
                 verified.extend(worker.join().expect("verification does not panic"));
             }

@@ -9,12 +9,14 @@ use wire::Bytes;
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::hashes;
+use crate::node::StoredNode;
 use crate::pending::{self, PIECE, Taken};
-use crate::state::{self, Change, Written};
+use crate::state::Change;
 use crate::store::{
     COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
     RECENT, STALE, STATE, decode,
 };
+use crate::tree::{Source, Tree, Written};
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
 
 /// A block that was executed and not yet stored.
@@ -23,6 +25,7 @@ pub(super) struct Prepared {
     pub(super) ids: Vec<Digest>,
     pub(super) entries: Vec<Committed>,
     pub(super) changes: Vec<Change>,
+    pub(super) tree: Tree,
     pub(super) nodes: Written,
     pub(super) subtrees: Vec<(u32, u64, Digest)>,
     pub(super) frontier: Frontier,
@@ -41,6 +44,15 @@ impl Prepared {
     }
 }
 
+/// Before the genesis no node is stored.
+struct Nothing;
+
+impl Source for Nothing {
+    fn node(&self, _: &[u8]) -> Result<StoredNode, Error> {
+        Err(Error::Damaged("nothing is stored"))
+    }
+}
+
 /// Stores the genesis.
 pub(super) fn found(database: &Database, application: &dyn Application, genesis: &Genesis) -> Result<(), Error> {
     let writes = application.genesis(&genesis.application).map_err(Error::Application)?;
@@ -49,7 +61,8 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let epoch = epoch(application, &overlay)?;
     let changes = overlay.into_changes().0.into_iter().map(|(key, new)| Change { key, old: None, new });
     let changes: Vec<_> = changes.filter(|change| change.new.is_some()).collect();
-    let (state_root, nodes) = state::found(&changes)?;
+    let mut tree = Tree::default();
+    let (state_root, nodes) = tree.grow(&changes, 0, &Nothing)?;
     let chain = genesis.chain();
     let header = Header {
         chain,
@@ -64,7 +77,7 @@ pub(super) fn found(database: &Database, application: &dyn Application, genesis:
     let frontier = Frontier::default();
     let (ids, entries, subtrees) = (vec![], vec![], vec![]);
     let prepared =
-        Prepared { header, ids, entries, changes, nodes, subtrees, frontier, epoch, turns: true, place: None };
+        Prepared { header, ids, entries, changes, tree, nodes, subtrees, frontier, epoch, turns: true, place: None };
     store_block(database, &prepared, (&prepared.row(), &Taken::default()), Some(genesis), (true, HISTORY))
 }
 
@@ -133,17 +146,13 @@ pub(super) fn store_block(
             end.close()?;
         }
         let (mut nodes, mut stales) = (write.open_table(NODES)?, write.open_table(STALE)?);
-        let placed = block.nodes.nodes.iter().map(|(key, node)| (state::node_key(key), node));
-        let mut placed: Vec<_> = placed.collect();
-        placed.sort_unstable();
         let mut end = nodes.upper_bound_mut(Unbounded::<&[u8]>)?;
-        for (place, node) in &placed {
-            end.insert_before(place.as_slice(), &***node)?;
+        for (place, node) in block.nodes.nodes() {
+            end.insert_before(place, node)?;
         }
         end.close()?;
         // All of them are stale since this very block.
-        let stale: Vec<Bytes> = block.nodes.stale.iter().map(|key| state::node_key(key).into()).collect();
-        stales.insert(height, wire::to_vec(&stale).as_slice())?;
+        stales.insert(height, wire::to_vec(&block.nodes.stale).as_slice())?;
         // States before `oldest` are no longer kept: what was needed only for them goes.
         if let Some(oldest) = height.checked_sub(states) {
             if states != HISTORY {

@@ -8,8 +8,8 @@ use redb::{Builder, ReadableDatabase};
 
 use super::{Ledger, found};
 use crate::memory;
+use crate::node::{Leaf, build, key_place, node_place};
 use crate::pending::{Pending, Reading};
-use crate::state::{Leaf, build, key_place, node_place};
 use crate::store::{HEADERS, NODES, STATE};
 use crate::{Application, Error, Genesis, Pair, View};
 

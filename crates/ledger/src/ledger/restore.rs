@@ -13,9 +13,9 @@ use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable};
 use super::{Ledger, Tip};
 use crate::hashes::{self, HASHES};
 use crate::memory;
+use crate::node::{StoredNode, node_place};
 use crate::seen::Seen;
 use crate::snapshot::fold;
-use crate::state::{StoredNode, node_place};
 use crate::store::{
     self, BASE, BEGAN, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, IDS, KEPT, META, NODES,
     OLDEST, PAST, PLACES, RECENT, STALE, STATE,

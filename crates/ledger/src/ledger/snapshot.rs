@@ -12,8 +12,8 @@ use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
 use super::Ledger;
 use crate::hashes::Hashes;
+use crate::node::{Leaf, build, key_place, nibble};
 use crate::snapshot::{Brief, CERTIFICATE, MANIFEST, MAX_DEPTH, PART, PART_BYTES, Recent, Record, keys_of_epoch};
-use crate::state::{Leaf, build, key_place, nibble};
 use crate::store::{self, COSIGNED, ENTRIES, EPOCHS, Ended, HANDOVERS, HEADERS, PAST, decode};
 use crate::{
     Branch, Certificate, Committed, CosignedBy, EXPIRY_WINDOW, Error, HISTORY, Handover, Header, LEAVES, Manifest,

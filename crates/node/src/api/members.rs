@@ -53,9 +53,10 @@ pub(crate) async fn submit(
         return Err(ApiError::new(code::OVERSIZE, format!("1 to {MAX_SUBMISSION} transactions at once")));
     }
     let chain = node.replica.chain();
+    let signed = submission.transactions.iter().map(|bytes| SignedTransaction::from_bytes(bytes));
     let mut transactions = Vec::new();
-    for bytes in &submission.transactions {
-        let transaction = VerifiedTransaction::verify(SignedTransaction::from_bytes(bytes)?, &chain)?;
+    for transaction in VerifiedTransaction::verify_all(signed.collect::<Result<_, _>>()?, &chain) {
+        let transaction = transaction?;
         may_submit(&node, transaction.transaction())?;
         transactions.push(transaction);
     }

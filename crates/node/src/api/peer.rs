@@ -64,7 +64,7 @@ pub(super) fn waiting() -> Router<Arc<Node>> {
 
 async fn transactions(State(node): Shared, _: Peer, Cbor(forward): Cbor<Forward>) -> Answer<Forwarded> {
     let chain = node.replica.chain();
-    let verified = forward.transactions.into_iter().map(|signed| VerifiedTransaction::verify(signed, &chain));
+    let verified = VerifiedTransaction::verify_all(forward.transactions, &chain).into_iter();
     let results = node.replica.order(verified.collect::<Result<_, _>>()?).await?;
     Ok(Cbor(Forwarded { results }))
 }
