@@ -68,7 +68,7 @@ pub use grants::{GRANT_SKEW, session};
 pub use members::{MAX_INVITATION, MAX_MEMBERS};
 pub use modules::{CEILING, MAX_ALARM_FUEL, MAX_INSTALLED, MAX_MIGRATION, MAX_SET, MAX_WORK, PREFIX, SWEEP, prepare};
 pub use oracles::MAX_ORACLES;
-pub use ordering::{MAX_CHANGES, MAX_EPOCHS, MIN_VALIDATORS, may_pass_on};
+pub use ordering::{MAX_CHANGES, MAX_EPOCHS, MIN_VALIDATORS, YEARLY_CHANGES, may_pass_on};
 pub use private::{MAX_PRIVATE, MAX_RECIPIENTS};
 pub use protocol::{ADDITIVE, Protocol, REP3, SHAMIR, protocol};
 pub use recovery::MIN_DELAY;

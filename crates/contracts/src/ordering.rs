@@ -23,8 +23,12 @@ pub(crate) fn seat(world: &mut World<'_>, seat: &OrderingSeat) -> Result<(), Fai
     Ok(())
 }
 
-/// Changes that each member may make, or have made, to the validators in all: a consortium's epochs have a bound.
+/// Changes that each member may make, or have made, to the validators: a consortium's epochs have a bound.
 pub const MAX_CHANGES: u64 = 8;
+/// And so many more with each whole year since it joined.
+pub const YEARLY_CHANGES: u64 = 4;
+/// A year has 365 days, in milliseconds.
+const YEAR: u64 = 365 * 24 * 3_600_000;
 /// Most epochs of a ledger: as many as a consortium file holds.
 pub const MAX_EPOCHS: u64 = 1024;
 /// The last of them, for suspension, removal and leaving by ballot alone.
@@ -186,11 +190,21 @@ pub(crate) fn presides(world: &World<'_>) -> Result<(), Failure> {
 /// Counts a change that a member makes, or a regulator or the founder for it.
 fn count(world: &mut World<'_>, member: &str) -> Result<(), Failure> {
     let made: u64 = world.get(&key::changes(member))?.unwrap_or(0);
-    if made >= MAX_CHANGES {
-        return Err(code::TOO_MANY.refuse(format!("a member's place or key changes {MAX_CHANGES} times at most")));
+    if made >= MAX_CHANGES && made >= MAX_CHANGES + YEARLY_CHANGES * years(world, member)? {
+        let most = format!("{MAX_CHANGES} times at most, and {YEARLY_CHANGES} times more with each year since it joined");
+        return Err(code::TOO_MANY.refuse(format!("a member's place or key changes {most}")));
     }
     world.put(key::changes(member), &(made + 1));
     Ok(())
+}
+
+/// Whole years since a member joined; for the founder, since the first other member did.
+fn years(world: &World<'_>, member: &str) -> Result<u64, Failure> {
+    let joined = match find(world, member)?.joined {
+        0 => read::members(world.state)?.into_iter().map(|other| other.joined).filter(|joined| *joined > 0).min(),
+        joined => Some(joined),
+    };
+    Ok(joined.map_or(0, |joined| world.now.saturating_sub(joined) / YEAR))
 }
 
 /// The number of the ledger's next epoch. The last ones are kept for taking validators away.

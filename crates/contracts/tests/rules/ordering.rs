@@ -2,7 +2,7 @@
 
 use contracts::message::{OrderingBegin, OrderingPlace, OrderingRotate, OrderingSeat};
 use contracts::record::Quorum;
-use contracts::{MAX_CHANGES, read};
+use contracts::{MAX_CHANGES, YEARLY_CHANGES, read};
 
 use crate::world::*;
 
@@ -158,6 +158,25 @@ fn a_validator_changes_its_key_so_often_and_no_more() {
     assert_eq!(rotate(&mut world, old), "key_taken");
     assert_eq!(rotate(&mut world, key("one more").public()), "too_many");
     assert_eq!(place(&mut world, "st-anna", "ordering.leave", "st-anna"), "too_many");
+    // Each year gives it some more, and the founder, too.
+    const YEAR: u64 = 365 * 24 * 3_600_000;
+    world.now = read::member(&world.state, "st-anna").unwrap().unwrap().joined + YEAR - 1;
+    assert_eq!(rotate(&mut world, key("one more").public()), "too_many");
+    for year in 1..3 {
+        world.now += YEAR;
+        for number in 0..YEARLY_CHANGES {
+            assert_eq!(rotate(&mut world, key(&format!("cosigner {number} of year {year}")).public()), "ok");
+        }
+        assert_eq!(rotate(&mut world, key("one more").public()), "too_many");
+    }
+    let founders = |world: &mut World, key: crypto::PublicKey| {
+        let sent = world.send(&keys("health-authority").node, "ordering.rotate", &OrderingRotate { key, ml_dsa: None });
+        sent.err().unwrap_or_else(|| "ok".into())
+    };
+    for number in 0..MAX_CHANGES + 2 * YEARLY_CHANGES {
+        assert_eq!(founders(&mut world, key(&format!("founder's {number}")).public()), "ok");
+    }
+    assert_eq!(founders(&mut world, key("one more").public()), "too_many");
     let by_operator = OrderingRotate { key: key("another").public(), ml_dsa: None };
     assert_eq!(world.send(&keys("st-anna").operator, "ordering.rotate", &by_operator).unwrap_err(), "not_permitted");
 }
