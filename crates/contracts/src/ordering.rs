@@ -191,7 +191,8 @@ pub(crate) fn presides(world: &World<'_>) -> Result<(), Failure> {
 fn count(world: &mut World<'_>, member: &str) -> Result<(), Failure> {
     let made: u64 = world.get(&key::changes(member))?.unwrap_or(0);
     if made >= MAX_CHANGES && made >= MAX_CHANGES + YEARLY_CHANGES * years(world, member)? {
-        let most = format!("{MAX_CHANGES} times at most, and {YEARLY_CHANGES} times more with each year since it joined");
+        let most =
+            format!("{MAX_CHANGES} times at most, and {YEARLY_CHANGES} times more with each year since it joined");
         return Err(code::TOO_MANY.refuse(format!("a member's place or key changes {most}")));
     }
     world.put(key::changes(member), &(made + 1));

@@ -153,7 +153,7 @@ impl Ledger {
                     return Err(Error::OtherChain { found, expected: chain });
                 }
                 // A process killed while it waited for the disk leaves blocks that are read, but not yet safe.
-                let write = database.begin_write()?;
+                let write = store::begin(&database, true)?;
                 if read.list_tables()?.any(|table| table.name() == OLD_IDS.name()) {
                     write.rename_table(OLD_IDS, IDS)?;
                     write.rename_table(OLD_STATE, STATE)?;
@@ -388,7 +388,7 @@ impl Ledger {
         // Before: what is written meanwhile, and maybe not by this, says so again.
         let loose = self.loose.swap(false, Ordering::AcqRel);
         if self.durable_height() < tip.header.height || loose {
-            let forced = self.database().begin_write().map_err(Error::from).and_then(|write| Ok(write.commit()?));
+            let forced = store::begin(&self.database(), true).and_then(|write| Ok(write.commit()?));
             if forced.is_err() {
                 self.loose.fetch_or(loose, Ordering::AcqRel);
             }

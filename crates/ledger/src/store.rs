@@ -1,7 +1,7 @@
 //! The tables, and reading single things from them.
 
 use crypto::{Digest, merkle::Frontier};
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError};
+use redb::{Database, Durability, ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use crate::hashes::Hashes;
 use crate::snapshot::Shown;
@@ -50,6 +50,15 @@ pub(crate) const COSIGNATURES: TableDefinition<(u64, &str), &[u8]> = TableDefini
 pub(crate) const HANDOVERS: TableDefinition<u64, &[u8]> = TableDefinition::new("handovers");
 /// Log size → height, where a quorum cosigned.
 pub(crate) const COSIGNED: TableDefinition<u64, u64> = TableDefinition::new("cosigned");
+
+/// Begins to write what is on disk when it is committed, with all before it, or not before the next that is. After a crash the file is opened
+/// at the last one that is at once, however large it is: each keeps which pages are free, which else is found by reading all of them.
+pub(crate) fn begin(database: &Database, durable: bool) -> Result<WriteTransaction, Error> {
+    let mut write = database.begin_write()?;
+    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    write.set_quick_repair(durable);
+    Ok(write)
+}
 
 pub(crate) fn genesis(read: &ReadTransaction) -> Result<Genesis, Error> {
     let table = read.open_table(META)?;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use crypto::{Digest, merkle};
-use redb::{Durability, ReadableDatabase, ReadableTable};
+use redb::{ReadableDatabase, ReadableTable};
 
 use super::Ledger;
 use crate::hashes::Hashes;
@@ -182,9 +182,8 @@ impl Ledger {
             let (_, validator) = epoch.validator(name).ok_or_else(refused)?;
             validator.verify(&checkpoint, cosignature).map_err(|_| refused())?;
         }
-        let mut write = self.database().begin_write()?;
         // Cosignatures can mostly be asked for again: they go to disk with the next block, or by a flush.
-        write.set_durability(Durability::None)?;
+        let write = store::begin(&self.database(), false)?;
         let count = {
             let mut table = write.open_table(COSIGNATURES)?;
             for (name, cosignature) in cosignatures {

@@ -3,7 +3,7 @@
 use std::ops::Bound::Unbounded;
 
 use crypto::{Digest, merkle, merkle::Frontier};
-use redb::{Database, Durability, ReadableTable as _};
+use redb::{Database, ReadableTable as _};
 use wire::Bytes;
 
 use super::{HISTORY, epoch};
@@ -13,8 +13,8 @@ use crate::node::StoredNode;
 use crate::pending::{self, PIECE, Taken};
 use crate::state::Change;
 use crate::store::{
-    COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST, PLACES,
-    RECENT, STALE, STATE, decode,
+    self, COSIGNATURES, COSIGNED, ENTRIES, EPOCHS, EXECUTED, HANDOVERS, HEADERS, IDS, META, NODES, OLDEST, PAST,
+    PLACES, RECENT, STALE, STATE, decode,
 };
 use crate::tree::{Source, Tree, Written};
 use crate::{Application, Committed, Epoch, Error, Genesis, Header};
@@ -90,8 +90,7 @@ pub(super) fn store_block(
     (durable, states): (bool, u64),
 ) -> Result<(), Error> {
     let height = block.header.height;
-    let mut write = database.begin_write()?;
-    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    let write = store::begin(database, durable)?;
     if let Some(genesis) = genesis {
         write.open_table(META)?.insert("genesis", wire::to_vec(genesis).as_slice())?;
         // Readers open every table; it must exist from the start.
@@ -177,8 +176,7 @@ pub(super) fn store_block(
 
 /// Stores that a place was executed from which no block was made.
 pub(super) fn store_place(database: &Database, place: u64, durable: bool) -> Result<(), Error> {
-    let mut write = database.begin_write()?;
-    write.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
+    let write = store::begin(database, durable)?;
     write.open_table(META)?.insert(EXECUTED, place.to_be_bytes().as_slice())?;
     write.commit()?;
     Ok(())

@@ -10,7 +10,7 @@ use super::{Ledger, found};
 use crate::memory;
 use crate::node::{Leaf, build, key_place, node_place};
 use crate::pending::{Pending, Reading};
-use crate::store::{HEADERS, NODES, STATE};
+use crate::store::{self, HEADERS, NODES, STATE};
 use crate::{Application, Error, Genesis, Pair, View};
 
 impl Ledger {
@@ -39,7 +39,7 @@ impl Ledger {
             let (key, value) = record?;
             leaves.push(leaf(&key, &value));
         }
-        let write = database.begin_write()?;
+        let write = store::begin(&database, true)?;
         {
             let mut state = write.open_table(STATE)?;
             let mut end = state.upper_bound_mut(Unbounded::<&[u8]>)?;

@@ -77,7 +77,7 @@ impl Ledger {
         let kept = store::kept(&database.begin_read()?)?;
         let (mut height, mut index, mut more) = (kept.height.max(1), kept.index, false);
         let mut pending = tip.pending.clone();
-        let write = database.begin_write()?;
+        let write = store::begin(&database, true)?;
         {
             let headers = write.open_table(HEADERS)?;
             let (mut entries, mut ids) = (write.open_table(ENTRIES)?, write.open_table(IDS)?);

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use crypto::Digest;
 use crypto::merkle::Frontier;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable};
+use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
 use super::{Ledger, Tip};
 use crate::hashes::{self, HASHES};
@@ -92,7 +92,7 @@ impl Ledger {
             writer.cosigned(&manifest.header, &certificate.cosignatures)?;
         }
         // All that was written so far, too.
-        database.begin_write()?.commit()?;
+        store::begin(&database, true)?.commit()?;
         drop(database);
         Ok(())
     }
@@ -153,8 +153,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn write(&self, fill: impl FnOnce(&redb::WriteTransaction) -> Result<(), Error>) -> Result<(), Error> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::None)?;
+        let write = store::begin(self.database, false)?;
         fill(&write)?;
         Ok(write.commit()?)
     }

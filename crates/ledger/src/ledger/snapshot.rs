@@ -240,9 +240,8 @@ impl Ledger {
         if made.is_empty() && done.is_some() {
             return Ok(());
         }
-        let mut write = self.database().begin_write()?;
         // Made again where a crash loses it.
-        write.set_durability(redb::Durability::None)?;
+        let write = store::begin(&self.database(), false)?;
         {
             let mut table = write.open_table(HANDOVERS)?;
             for (epoch, ended) in made {
