@@ -109,8 +109,19 @@ fn a_running_consortium_turns_ml_dsa_on_and_off() {
     }
 
     // Both keys change, and the old ones go once the epoch begins; three of four are enough.
+    let ages = || runtime.block_on(stage.client(FOUNDER).key_ages()).unwrap();
+    let before = ages();
+    for one in &before {
+        assert_eq!((one.cosigner, one.operator), (Some(one.node), Some(one.node)), "{one:?}");
+        assert!(one.ml_dsa > one.cosigner, "{one:?}");
+    }
     stage.run("northgate", &["member", "validators", "rotate"]);
     until("the founder's node knows the new epoch", || demanded(&stage, &[FOUNDER], true) == epoch + 1);
+    for (one, before) in ages().iter().zip(&before) {
+        let newer = (one.cosigner > before.cosigner, one.ml_dsa > before.ml_dsa);
+        assert_eq!(newer, (one.member == "northgate", one.member == "northgate"), "{one:?} {before:?}");
+        assert_eq!(one.node, before.node);
+    }
     stage.begin(epoch + 1, &VALIDATORS, &[]);
     stage.kill("st-anna");
     runtime.block_on(add(&stage.client("northgate"), "without-st-anna")).unwrap();

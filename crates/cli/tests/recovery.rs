@@ -84,6 +84,10 @@ fn a_lost_key_is_recovered_and_one_that_is_not_lost_is_not() {
     assert_eq!(stage.run("st-anna", &["gov", "recoveries"]), "");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(add(&stage.client("st-anna"), "by-the-new-key")).unwrap();
+    let ages = runtime.block_on(stage.client("st-anna").key_ages()).unwrap();
+    for one in ages {
+        assert_eq!(one.operator, (one.member != "st-anna").then_some(one.node), "{one:?}");
+    }
     let refused = runtime.block_on(add(&stage.client("old"), "by-the-old-key")).unwrap_err();
     assert_eq!(refused.code(), Some("key_not_in_force"));
     let stranger = stage.try_run("old", &["member", "principal", "list"]).unwrap_err();

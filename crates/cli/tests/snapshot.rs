@@ -97,6 +97,9 @@ fn a_fifth_member_begins_from_a_snapshot() {
     assert_eq!(refused.code(), Some("pruned"), "{refused}");
     let all = |member: &str| runtime.block_on(stage.client(member).consortium()).unwrap();
     assert_eq!(all("eastfield"), all(FOUNDER), "it knows all epochs, and where each began");
+    let ages = |member: &str| runtime.block_on(stage.client(member).key_ages()).unwrap();
+    assert_eq!(ages("eastfield"), ages(FOUNDER), "and when");
+    assert!(ages(FOUNDER).iter().all(|one| one.cosigner == Some(one.node)), "{:?}", ages(FOUNDER));
     // All hashes of the log are there, and state is proven, by what any reader checks.
     until("a tile is published", || runtime.block_on(eastfield.log_file("tile/0/000.p/20")).is_ok());
     let tile = |client: &client::Client| runtime.block_on(client.log_file("tile/0/000.p/20")).unwrap();

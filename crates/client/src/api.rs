@@ -522,6 +522,30 @@ pub struct Health {
     pub kept: u64,
 }
 
+/// `GET /v1/keys`: since when the keys of a member are in force that is neither suspended nor removed, as the ledger tells; Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyAges {
+    /// The member.
+    pub member: String,
+    /// The key that it cosigns and votes with; absent where it is no validator.
+    pub cosigner: Option<u64>,
+    /// The ML-DSA key that it cosigns with; absent where it does so with none.
+    pub ml_dsa: Option<u64>,
+    /// Those of its node, that of its TLS certificate among them: they are the ones with which it joined.
+    pub node: u64,
+    /// Its operator's; absent where another was ever proposed for it, since the state does not tell then.
+    pub operator: Option<u64>,
+}
+
+/// `GET /v1/seats`: where a validator takes part in the ordering, for the others to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Seat {
+    /// The member.
+    pub member: String,
+    /// `host:port`.
+    pub address: String,
+}
+
 /// `POST /v1/backups`: a backup that is being made.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Backup {

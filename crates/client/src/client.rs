@@ -16,8 +16,8 @@ use wire::Bytes;
 
 use crate::api::{
     Application, AuditEntry, Backup, Computation, Explanation, Governance, GrantToken, Health, Judgement, KeptValue,
-    LogProof, ModuleView, OracleSetup, OracleView, Page, PrivatePlaced, PrivateSubmission, PrivateView, ProposalView,
-    Redemption, RequestView, ResultShare, Submission, Submitted, TransactionResult, VerifierView,
+    KeyAges, LogProof, ModuleView, OracleSetup, OracleView, Page, PrivatePlaced, PrivateSubmission, PrivateView,
+    ProposalView, Redemption, RequestView, ResultShare, Seat, Submission, Submitted, TransactionResult, VerifierView,
 };
 use crate::http::{self as transport, Answer, Body, Endpoint, MAX_ANSWER};
 use crate::seen::Seen;
@@ -207,6 +207,16 @@ impl Client {
     /// `GET /v1/governance/{id}`.
     pub async fn proposal(&self, id: &Digest) -> Result<ProposalView, Error> {
         self.get(&format!("/v1/governance/{id}")).await
+    }
+
+    /// `GET /v1/keys`: since when members' keys are in force, by member.
+    pub async fn key_ages(&self) -> Result<Vec<KeyAges>, Error> {
+        self.all("/v1/keys").await
+    }
+
+    /// `GET /v1/seats`: where the validators that order the ledger together take part; nobody does while one node orders.
+    pub async fn seats(&self) -> Result<Vec<Seat>, Error> {
+        self.all("/v1/seats").await
     }
 
     /// `GET /v1/oracles`: the epoch in force.

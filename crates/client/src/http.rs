@@ -19,6 +19,7 @@ use hyper::upgrade::Upgraded;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -26,7 +27,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::api::Problem;
 use crate::seen::{self, Seen};
-use crate::tls::{self, Identity};
+use crate::tls::{self, Identity, NotPinned};
 
 use link::Connector;
 pub use link::Dial;
@@ -323,15 +324,28 @@ impl Error {
         matches!(self, Self::Transport(error) if error.is_connect())
     }
 
+    /// The digest of the key in the certificate that the node showed, where that is not the pinned one.
+    pub fn shown_key(&self) -> Option<Digest> {
+        match self {
+            Self::Transport(error) => innermost(error).and_then(not_pinned).map(|other| other.shown),
+            _ => None,
+        }
+    }
+
     /// Whether it is the connection that failed, or its silence: the node may have seen the request, or not.
     pub const fn is_transport(&self) -> bool {
         matches!(self, Self::Transport(_) | Self::Timeout | Self::Body(_))
     }
 }
 
-/// The innermost cause, which is what tells a refused connection from a wrong key.
 fn reason(error: &ClientError) -> String {
-    let Some(mut cause) = std::error::Error::source(error) else { return String::new() };
+    let Some(cause) = innermost(error) else { return String::new() };
+    not_pinned(cause).map_or_else(|| format!(": {cause}"), |other| format!(": {other}"))
+}
+
+/// The innermost cause, which is what tells a refused connection from a wrong key.
+fn innermost(error: &ClientError) -> Option<&(dyn std::error::Error + 'static)> {
+    let mut cause = std::error::Error::source(error)?;
     // An I/O error hides what it wraps from `source`.
     while let Some(inner) = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
@@ -339,11 +353,13 @@ fn reason(error: &ClientError) -> String {
     } {
         cause = inner;
     }
-    match cause.downcast_ref() {
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure)) => {
-            ": its TLS key is not the pinned one".to_owned()
-        }
-        _ => format!(": {cause}"),
+    Some(cause)
+}
+
+fn not_pinned<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a NotPinned> {
+    match cause.downcast_ref()? {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner.downcast_ref(),
+        _ => None,
     }
 }
 

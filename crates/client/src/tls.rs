@@ -13,7 +13,7 @@ use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
 /// The cryptography of both sides: aws-lc-rs, X25519MLKEM768 first.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -89,6 +89,14 @@ pub enum Error {
     Key(#[source] rustls::Error),
 }
 
+/// A server showed a certificate of another key than the pinned one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its TLS key is not the pinned one")]
+pub struct NotPinned {
+    /// SHA-256 of the subject public key info in it.
+    pub shown: Digest,
+}
+
 /// Accepts the server that proves possession of the pinned key, and no other.
 #[derive(Debug)]
 struct Pinned {
@@ -105,11 +113,11 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = spki_digest(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        if found == self.pin {
+        let shown = spki_digest(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        if shown == self.pin {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
+            Err(CertificateError::Other(OtherError(Arc::new(NotPinned { shown }))).into())
         }
     }
 

@@ -82,6 +82,7 @@ async fn reaches_the_pinned_key_only() {
     let endpoint = Endpoint::new(&address, identity().0.spki_digest(), None).unwrap();
     let error = get(&endpoint).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot reach the node: its TLS key is not the pinned one");
+    assert_eq!(error.shown_key(), Some(node.spki_digest()));
 }
 
 #[tokio::test]
@@ -146,7 +147,8 @@ async fn tells_refusals_apart() {
         assert_eq!(error.to_string(), expected);
     }
     let endpoint = Endpoint::new("https://127.0.0.1:1", identity().0.spki_digest(), None).unwrap();
-    assert!(matches!(get(&endpoint).await, Err(Error::Transport(_))));
+    let refused = get(&endpoint).await.unwrap_err();
+    assert!(matches!(refused, Error::Transport(_)) && refused.shown_key().is_none());
 }
 
 #[tokio::test]

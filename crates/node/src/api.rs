@@ -17,6 +17,7 @@ mod release;
 mod request;
 mod search;
 mod signers;
+mod validators;
 mod verifiers;
 
 use std::sync::Arc;
@@ -103,6 +104,8 @@ fn people() -> Router<Arc<Node>> {
         .route("/v1/principals", get(members::principals))
         .route("/v1/issuers", get(members::issuers))
         .route("/v1/signers/{key}", get(signers::show))
+        .route("/v1/keys", get(validators::keys))
+        .route("/v1/seats", get(validators::seats))
         .route("/v1/oracles", get(members::oracles).post(members::establish))
         .route("/v1/escrow", get(escrow::show))
         .route("/v1/escrow/openings/{id}", get(escrow::opening))

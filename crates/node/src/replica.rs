@@ -3,6 +3,7 @@
 //! Which [`part`] the node has in the ordering the ledger itself says: one node orders and the others follow it, or the
 //! validators order together. Either way this node executes every block itself and cosigns only what it computed.
 
+mod ages;
 mod arming;
 mod keys;
 mod log;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use client::api::Seat;
 use contracts::{code, read};
 use crypto::Digest;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -88,6 +90,18 @@ impl Replica {
         old
     }
 
+    /// Where the validators that order the ledger together take part; nobody does while one node orders.
+    pub(crate) fn seats(&self) -> Result<Vec<Seat>, ApiError> {
+        let view = self.view()?;
+        let Some(quorum) = read::quorum(&*view)? else { return Ok(Vec::new()) };
+        let epoch = self.ledger.epoch(quorum.epoch)?.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
+        let seat = |Validator { name, .. }| {
+            let address = read::seat(&*view, &name)?;
+            Ok(address.map(|address| Seat { member: name, address }))
+        };
+        epoch.validators.into_iter().filter_map(|validator| seat(validator).transpose()).collect()
+    }
+
     /// The epoch whose validators order the ledger; none where one node does.
     pub(crate) fn ordered_by(&self) -> Option<u64> {
         part::ordered_by(&self.ledger)
@@ -130,26 +144,6 @@ impl Replica {
     /// The newest height that a quorum has cosigned, as far as this node knows.
     pub(crate) fn cosigned_height(&self) -> u64 {
         *self.cosigned.borrow()
-    }
-
-    /// When this member got the key that it cosigns with: Unix milliseconds. None for a member that is no validator.
-    pub(crate) fn cosigning_since(&self) -> Result<Option<u64>, ApiError> {
-        let (view, member) = (self.ledger.view()?, &self.own.member);
-        let now = read::epoch(&*view)?;
-        let Some((_, Validator { key, .. })) = now.validator(member) else { return Ok(None) };
-        let (mut first, mut number) = (now.number, now.number);
-        while number > 0 {
-            number -= 1;
-            // A member that left for a while keeps its key.
-            let before = self.ledger.epoch(number)?.and_then(|epoch| Some(epoch.validator(member)?.1.key));
-            match before {
-                Some(before) if before == *key => first = number,
-                Some(_) => break,
-                None => {}
-            }
-        }
-        let height = view.last_before(first)?.map_or(0, |last| last + 1).min(self.ledger.head().height);
-        Ok(self.ledger.header(height)?.map(|header| header.time))
     }
 
     /// This node's clock less the newest block's time when it came, in seconds.

@@ -1,14 +1,17 @@
 //! What is wrong with a member's node and its surroundings, as far as can be seen from its home.
 
+mod keys;
+mod peers;
+mod ports;
+
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use client::Client;
-use client::api::Health;
-use client::http::{Answer, Endpoint, empty};
+use client::http::empty;
 use contracts::record::{Member, Recovering};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method};
 use ledger::{Consortium, Note};
 use node::config::NodeConfig;
 use node::setup::{CONFIG_FILE, KEYS_FILE};
@@ -17,7 +20,6 @@ use serde_json::json;
 
 use super::Surroundings;
 use crate::error::Failure;
-use crate::home::now;
 use crate::output::{Output, moment, short, table};
 
 /// How something stands.
@@ -72,7 +74,8 @@ pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<
     let waiting = output.waiting("looking at the node, its files and its peers");
     let mut findings = Findings::default();
     let node = surroundings.home.node();
-    match node.join(CONFIG_FILE).exists() {
+    let has_node = node.join(CONFIG_FILE).exists();
+    match has_node {
         true => files(&node, &mut findings),
         false => findings.ok(
             "files",
@@ -85,7 +88,9 @@ pub(super) async fn run(surroundings: &Surroundings, output: &Output) -> Result<
     if let Some(members) = members {
         let consortium = Consortium::parse(&session.client.consortium().await?)?;
         ledger(&session.client, &consortium, &mut findings).await;
-        peers(members, &own, &mut findings).await;
+        peers::look(members, &own, &mut findings).await;
+        ports::look(&session.client, has_node, &mut findings).await;
+        keys::look(&session.client, &own, &mut findings).await;
         recoveries(&session.client, &own, &mut findings).await;
         ml_dsa(&session.client, &mut findings).await;
         signer(&session.client, &mut findings).await;
@@ -371,14 +376,6 @@ fn escrow<'a>(gauge: &impl Fn(&str) -> Option<&'a str>, findings: &mut Findings)
     }
 }
 
-/// What a member's node said of itself.
-struct Word {
-    health: Health,
-    ready: bool,
-    /// Milliseconds that its clock is ahead of this one, if it says.
-    ahead: Option<i64>,
-}
-
 /// Whose keys are missing before checkpoints are cosigned with ML-DSA, as the members have decided.
 async fn ml_dsa(client: &Client, findings: &mut Findings) {
     // A node that does not answer was found above.
@@ -431,156 +428,9 @@ async fn recoveries(client: &Client, own: &str, findings: &mut Findings) {
     }
 }
 
-/// Each member's node, asked from here under the key that the ledger has for it.
-async fn peers(members: Vec<Member>, own: &str, findings: &mut Findings) {
-    let asked = members.into_iter().map(|member| async move {
-        let word = ask(&member).await;
-        (member.card.name, member.card.address, word)
-    });
-    let words = futures_util::future::join_all(asked).await;
-    let heights = words.iter().filter_map(|(.., word)| Some(word.as_ref().ok()?.health.height));
-    let highest = heights.max().unwrap_or(0);
-    let version = words
-        .iter()
-        .find(|(name, ..)| name == own)
-        .and_then(|(.., word)| Some(word.as_ref().ok()?.health.version.clone()));
-    let whole = words.iter().filter(|(.., word)| word.as_ref().is_ok_and(|word| word.health.kept == 0));
-    let whole: Vec<&str> = whole.map(|(name, ..)| name.as_str()).collect();
-    match whole.is_empty() {
-        false => findings.ok("history", "", format!("kept whole by {}", whole.join(", "))),
-        true => findings.bad(
-            Level::Warning,
-            "history",
-            "",
-            "no node that answers keeps all transactions",
-            "agree on f + 1 members with `ledger.keep = \"all\"`: old receipts are made from their nodes",
-        ),
-    }
-    for (name, address, word) in words {
-        let Word { health, ready, ahead } = match word {
-            Ok(word) => word,
-            Err(error) => {
-                // Its own node answers its operator, perhaps elsewhere than the others see it.
-                let level = if name == own { Level::Fault } else { Level::Warning };
-                findings.bad(
-                    level,
-                    "reach",
-                    name,
-                    format!("{address}: {error}"),
-                    "is that node running, and its port open from here?",
-                );
-                continue;
-            }
-        };
-        let found = format!("{address}, version {}, block {}", health.version, health.height);
-        if health.member != name {
-            findings.bad(
-                Level::Fault,
-                "reach",
-                name.as_str(),
-                format!("{address} is the node of {}", health.member),
-                "ask both members which address is whose",
-            );
-        } else if !ready {
-            findings.bad(
-                Level::Fault,
-                "reach",
-                name.as_str(),
-                format!("{found}: {}", health.status),
-                "its operator's log says more; it does not follow the ledger any more",
-            );
-        } else if version.as_ref().is_some_and(|version| *version != health.version) {
-            findings.bad(
-                Level::Warning,
-                "version",
-                name.as_str(),
-                found,
-                "members change versions together: one that computes anything else stops following",
-            );
-        } else if highest - health.height > LAG {
-            findings.bad(
-                Level::Warning,
-                "height",
-                name.as_str(),
-                format!("{found}, {} behind", highest - health.height),
-                "it catches up, or lacks a link to who has the blocks: ask again",
-            );
-        } else {
-            findings.ok("reach", name.as_str(), found);
-        }
-        if health.kept > 0 {
-            findings.ok("kept", name.as_str(), format!("transactions from block {} on", health.kept));
-        }
-        if let Some(ahead) = ahead {
-            let found = format!("{:+.1} s from this clock", ahead as f64 / 1000.0);
-            match level_of_clock(ahead) {
-                Level::Ok => findings.ok("clock", name, found),
-                level => findings.bad(
-                    level,
-                    "clock",
-                    name,
-                    found,
-                    "run NTP at both: signatures and verdicts are refused where clocks are half a minute apart",
-                ),
-            }
-        }
-    }
-}
-
-/// Oracles refuse what is 30 s away from their own time.
-const fn level_of_clock(ahead: i64) -> Level {
-    match ahead.unsigned_abs() {
-        0..=5_000 => Level::Ok,
-        5_001..=20_000 => Level::Warning,
-        _ => Level::Fault,
-    }
-}
-
-async fn ask(member: &Member) -> Result<Word, client::http::Error> {
-    let endpoint = Endpoint::new(&member.card.address, member.card.tls, None)?.with_patience(PATIENCE);
-    let (asked, begun) = (now(), Instant::now());
-    let answer = endpoint.ask(Method::GET, "/ready", HeaderMap::new(), empty()).await?;
-    let half = begun.elapsed().as_millis() as u64 / 2;
-    let ready = answer.status() == StatusCode::OK;
-    let ahead = date(&answer).map(|date| ahead(date, asked + half));
-    Ok(Word { health: answer.json().await?, ready, ahead })
-}
-
-/// The node's time, Unix milliseconds, to the second.
-fn date(answer: &Answer) -> Option<u64> {
-    let date = httpdate::parse_http_date(answer.headers().get(header::DATE)?.to_str().ok()?).ok()?;
-    Some(date.duration_since(UNIX_EPOCH).ok()?.as_millis() as u64)
-}
-
-/// How far a time that was rounded down to the second is from another, at the least.
-const fn ahead(rounded: u64, at: u64) -> i64 {
-    match rounded {
-        _ if rounded > at => (rounded - at) as i64,
-        _ if rounded + 999 < at => -((at - rounded - 999) as i64),
-        _ => 0,
-    }
-}
-
-/// Blocks that a node may lack in the moment it is asked.
-const LAG: u64 = 100;
-/// How long a node may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clocks_are_compared_to_the_second() {
-        assert_eq!(
-            (ahead(5_000, 5_999), ahead(5_000, 5_000), ahead(5_000, 4_200), ahead(5_000, 7_000)),
-            (0, 0, 800, -1001)
-        );
-        assert_eq!(
-            [0, -5_000, 5_001, -20_001].map(level_of_clock),
-            [Level::Ok, Level::Ok, Level::Warning, Level::Fault]
-        );
-    }
 
     #[test]
     fn a_disk_is_full_before_its_last_byte() {

@@ -58,6 +58,11 @@ impl Site {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// What the doctor finds, whether or not something is at fault.
+    pub(crate) fn doctor(&self, home: &str) -> Value {
+        serde_json::from_slice(&self.run(home, &["--json", "doctor"]).stdout).unwrap()
+    }
+
     /// What a command that fails says.
     pub(crate) fn refused(&self, home: &str, arguments: &[&str]) -> String {
         let output = self.run(home, arguments);
@@ -87,6 +92,13 @@ impl Site {
     pub(crate) fn consortium(&self) -> Consortium {
         Consortium::parse(&fs::read_to_string(self.path("consortium.toml")).unwrap()).unwrap()
     }
+}
+
+/// Of what the doctor told: how something stands, and what was found of it.
+pub(crate) fn finding<'a>(told: &'a Value, what: &str, of: &str) -> (&'a str, &'a str) {
+    let found = told["findings"].as_array().unwrap().iter().find(|one| one["what"] == what && one["of"] == of);
+    let found = found.unwrap_or_else(|| panic!("{what} {of}: {told}"));
+    (found["level"].as_str().unwrap(), found["found"].as_str().unwrap())
 }
 
 const PASSPHRASE: &str = "a passphrase for the test of the log";

@@ -1,6 +1,6 @@
 //! The log where validators order.
 
-use crate::site::{Site, fill, until};
+use crate::site::{Site, fill, finding, until};
 use crate::{ports, python};
 
 /// Where the validators order together: the same log, witnessed, mirrored and proven, and certificates are not needed for it.
@@ -31,8 +31,20 @@ async fn a_log_that_validators_order_is_one_log_too() {
     site.told("m0", &["member", "export", "--out", "consortium.toml"]);
     let before = site.told("m0", &["log", "check", "--out", "seen.note"])["checkpoint"]["size"].as_u64().unwrap();
 
+    // Their ports are open to each other, and to have tried them disturbs nothing.
+    let told = site.doctor("m1");
+    for member in ["m0", "m1", "m2", "m3"] {
+        assert_eq!(finding(&told, "port", member).0, "ok");
+        assert_eq!(finding(&told, "key age", member).0, "ok");
+    }
+    assert!(finding(&told, "port", "m0").1.contains(&order));
+
     // The founder's node is stopped: log and state are published and proven all the same.
     drop(programs.remove(0));
+    let told = site.doctor("m1");
+    let (port, found) = finding(&told, "port", "m0");
+    assert!(port == "warning" && found.starts_with(&order), "{found}");
+    assert_eq!(finding(&told, "port", "m2").0, "ok");
     fill(&site, "m1", 260).await;
     until("it is published", async || {
         site.told("m2", &["log", "export", "log"])["size"].as_u64().unwrap() >= before + 260

@@ -8,7 +8,8 @@ use utoipa::openapi::{ObjectBuilder, OpenApi as Description, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    backup, escrow, events, governance, log, members, modules, private, release, request, search, signers, verifiers,
+    backup, escrow, events, governance, log, members, modules, private, release, request, search, signers, validators,
+    verifiers,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +31,8 @@ use super::{
         members::principals,
         members::issuers,
         signers::show,
+        validators::keys,
+        validators::seats,
         members::oracles,
         members::establish,
         escrow::show,
