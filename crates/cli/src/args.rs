@@ -36,7 +36,9 @@ pub(crate) use self::request::{
     ApplyArgs, ApproveArgs, ComputeArgs, FetchArgs, ReceiptArgs, ReceiptCommand, RequestCommand, TestifyArgs,
 };
 pub(crate) use self::setup::{InitArgs, InviteArgs, JoinArgs, RecoverKeyArgs, SeatArgs};
-pub(crate) use self::trial::{Adversary, BenchArgs, BenchCommand, DemoArgs, LedgerArgs, MpcArgs, Net, SealArgs, Work};
+pub(crate) use self::trial::{
+    Adversary, BenchArgs, BenchCommand, DemoArgs, LedgerArgs, MpcArgs, Net, OrderedBy, SealArgs, Work,
+};
 
 /// Shares data under contracts that no single party can bend, with a receipt for every release.
 #[derive(Debug, Parser)]

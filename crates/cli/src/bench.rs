@@ -1,8 +1,8 @@
 //! `sotto bench requests`: whole release requests against a consortium.
 //!
 //! Each client goes round: apply, the approvals at once, judge, redeem and open. The consortium is one that runs, or four nodes
-//! raised on this machine for the bench, as processes, on loopback, with real keys, TLS and disks; only the nodes' rate
-//! limits are raised then, since all clients come from one address.
+//! raised on this machine for the bench, as processes, on loopback, with real keys, TLS and disks, which order the ledger
+//! together or leave it to one of them; only the nodes' rate limits are raised then, since all clients come from one address.
 
 pub(crate) mod ledger;
 pub(crate) mod mpc;
@@ -23,7 +23,7 @@ use policy::Means;
 use serde_json::{Map, Value, json};
 use vault::Access;
 
-use crate::args::{AssetKind, BenchArgs};
+use crate::args::{AssetKind, BenchArgs, OrderedBy};
 use crate::commands::{Surroundings, assets, credential, find, members, offers};
 use crate::error::Failure;
 use crate::home::{Home, Session, clock};
@@ -38,11 +38,11 @@ use crate::stage::Stage;
 pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Failure> {
     let place = tempfile::tempdir().map_err(|error| Failure::of(&error))?;
     let waiting = output.waiting("raising a consortium of four nodes");
-    let (stage, scene) = raise(place.path(), args.clients).await?;
-    let (measured, elapsed) = measure(scene, &args, &waiting).await?;
+    let (stage, scene) = raise(place.path(), &args).await?;
+    let (measured, ran) = measure(scene, &args, &waiting).await?;
     drop(waiting);
     stage.lower().await?;
-    print(&measured, &args, elapsed, output);
+    print(&measured, &args, &ran, output);
     Ok(())
 }
 
@@ -54,14 +54,15 @@ pub(crate) async fn requests(args: BenchArgs, output: &Output) -> Result<(), Fai
 pub(crate) async fn running(args: BenchArgs, surroundings: &Surroundings, output: &Output) -> Result<(), Failure> {
     let waiting = output.waiting("opening the wallets");
     let scene = join(&args, surroundings).await?;
-    let (measured, elapsed) = measure(scene, &args, &waiting).await?;
+    let (measured, ran) = measure(scene, &args, &waiting).await?;
     drop(waiting);
-    print(&measured, &args, elapsed, output);
+    print(&measured, &args, &ran, output);
     Ok(())
 }
 
 /// Has all clients at work for the time given.
-async fn measure(scene: Scene, args: &BenchArgs, waiting: &Waiting) -> Result<(Measured, Duration), Failure> {
+async fn measure(scene: Scene, args: &BenchArgs, waiting: &Waiting) -> Result<(Measured, Ran), Failure> {
+    let ordered_by = ordered_by(&scene.clients[0].0).await?;
     waiting.say(format!("{} clients at work for {} s", args.clients, args.seconds));
     let scene = Arc::new(scene);
     let begun = Instant::now();
@@ -72,10 +73,10 @@ async fn measure(scene: Scene, args: &BenchArgs, waiting: &Waiting) -> Result<(M
     for client in at_work {
         measured.join(client.await.map_err(|error| Failure::of(&error))?);
     }
-    let elapsed = begun.elapsed();
+    let ran = Ran { ordered_by, elapsed: begun.elapsed() };
     waiting.say("fetching receipts");
     receipts(&scene, &mut measured).await?;
-    Ok((measured, elapsed))
+    Ok((measured, ran))
 }
 
 /// How long a node takes to serve a receipt, one after the other and with nothing else to do, once a quorum has cosigned it.
@@ -89,6 +90,18 @@ async fn receipts(scene: &Scene, measured: &mut Measured) -> Result<(), Failure>
         measured.step("receipt", &mut begun);
     }
     Ok(())
+}
+
+/// How all clients were at work.
+struct Ran {
+    ordered_by: OrderedBy,
+    elapsed: Duration,
+}
+
+/// Who orders the ledger, as a node says it.
+async fn ordered_by(client: &Client) -> Result<OrderedBy, Failure> {
+    let together = client.health().await?.ordering.starts_with("quorum");
+    Ok(if together { OrderedBy::Validators } else { OrderedBy::Leader })
 }
 
 /// What the clients share.
@@ -135,7 +148,7 @@ async fn join(args: &BenchArgs, surroundings: &Surroundings) -> Result<Scene, Fa
     Ok(Scene { contract, purpose, root, required, approvers, clients })
 }
 
-async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure> {
+async fn raise(directory: &Path, args: &BenchArgs) -> Result<(Stage, Scene), Failure> {
     let stage = Stage::raise(
         directory,
         "bench",
@@ -145,6 +158,9 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
         &mut |_| {},
     )
     .await?;
+    if args.ordered_by == OrderedBy::Validators {
+        stage.order_together().await?;
+    }
     let regulator = &stage.member("health-authority").operator.client;
     members::establish(regulator, ["st-anna", "riverside", "northgate"].map(str::to_owned).to_vec(), 2).await?;
     let mut approvers = Vec::new();
@@ -162,7 +178,7 @@ async fn raise(directory: &Path, clients: u32) -> Result<(Stage, Scene), Failure
     let keys =
         Arc::new(FileKeys::create(directory.join("clients.sealed"), &Secret::new(crypto::random::<16>().to_vec()))?);
     let mut requesters = Vec::new();
-    for number in 0..clients {
+    for number in 0..args.clients {
         let handle = format!("client-{number}");
         let key = keys.generate_signing(&handle)?;
         let vouched = credential::issue(&issuer, key, &handle, vec!["researcher".into()], 1)?;
@@ -254,8 +270,9 @@ async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<
     Ok(())
 }
 
-fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Output) {
-    let rate = measured.whole.len() as f64 / elapsed.as_secs_f64();
+fn print(measured: &Measured, args: &BenchArgs, ran: &Ran, output: &Output) {
+    let (ordered_by, elapsed) = (ran.ordered_by, ran.elapsed.as_secs_f64());
+    let rate = measured.whole.len() as f64 / elapsed;
     let errors: u64 = measured.errors.values().sum();
     let [p50, p95, p99] = percentiles(&measured.whole);
     let steps: Map<String, Value> = measured
@@ -267,7 +284,8 @@ fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Outp
         })
         .collect();
     let value = json!({
-        "clients": args.clients, "seconds": args.seconds, "requests": measured.whole.len(), "requests_per_second": round_to(rate),
+        "clients": args.clients, "seconds": args.seconds, "ordered_by": ordered_by, "requests": measured.whole.len(),
+        "requests_per_second": round_to(rate),
         "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "errors": errors, "error_codes": measured.errors, "steps": steps,
     });
     let row = |name: &str, times: &[f64]| {
@@ -280,9 +298,9 @@ fn print(measured: &Measured, args: &BenchArgs, elapsed: Duration, output: &Outp
         .chain([row("whole request", &measured.whole)])
         .collect();
     let text = format!(
-        "{} clients, {:.1} s: {} requests, {rate:.1} per second, {errors} errors {:?}\n{}",
+        "{} clients, {elapsed:.1} s, ordered by {}: {} requests, {rate:.1} per second, {errors} errors {:?}\n{}",
         args.clients,
-        elapsed.as_secs_f64(),
+        if ordered_by == OrderedBy::Leader { "one node" } else { "the validators" },
         measured.whole.len(),
         measured.errors,
         table(&["step", "p50 ms", "p95 ms", "p99 ms"], rows, "")

@@ -50,6 +50,9 @@ pub(crate) struct BenchArgs {
     /// For how many seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+    /// Who orders the ledger of the consortium that is raised
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = OrderedBy::Validators, conflicts_with = "contract")]
+    pub ordered_by: OrderedBy,
     /// A contract of a running consortium, for which your home's principal applies; its requests are real, and stay on the
     /// ledger. Without it a consortium of four nodes is raised on this machine, and taken down again
     #[arg(long, value_name = "CONTRACT", requires = "approvers")]
@@ -66,6 +69,25 @@ pub(crate) struct BenchArgs {
     /// One of the contract's purposes [default: its first]
     #[arg(long, requires = "contract")]
     pub purpose: Option<String>,
+}
+
+/// Who orders the ledger while `sotto bench requests` measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OrderedBy {
+    /// The four nodes together, as in the demo
+    Validators,
+    /// The founder's node alone, as before `sotto member validators begin`
+    Leader,
+}
+
+impl std::fmt::Display for OrderedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Validators => "validators",
+            Self::Leader => "leader",
+        })
+    }
 }
 
 /// `sotto bench ledger`.
