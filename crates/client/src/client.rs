@@ -157,6 +157,11 @@ impl Client {
         self.get_text("/v1/checkpoint").await
     }
 
+    /// `GET /v1/certificate`: the newest certificate that a slate is final, in canonical CBOR; of a node that votes.
+    pub async fn certificate(&self) -> Result<Vec<u8>, Error> {
+        self.get_bytes("/v1/certificate").await
+    }
+
     /// `GET /v1/audit`: a page of the audit trail.
     pub async fn audit(&self, after: i64, limit: u32) -> Result<Page<AuditEntry>, Error> {
         self.get(&format!("/v1/audit?after={after}&limit={limit}")).await

@@ -93,7 +93,10 @@ fn operations() -> Router<Arc<Node>> {
 }
 
 fn ledger() -> Router<Arc<Node>> {
-    Router::new().route("/v1/consortium", get(consortium)).route("/v1/checkpoint", get(checkpoint))
+    Router::new()
+        .route("/v1/consortium", get(consortium))
+        .route("/v1/checkpoint", get(checkpoint))
+        .route("/v1/certificate", get(certificate))
 }
 
 fn people() -> Router<Arc<Node>> {
@@ -174,6 +177,12 @@ pub(crate) async fn consortium(State(node): Shared) -> Result<Response, ApiError
 #[utoipa::path(get, path = "/v1/checkpoint", tag = "ledger", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn checkpoint(State(node): Shared) -> Result<Response, ApiError> {
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], node.replica.checkpoint()?).into_response())
+}
+
+/// The newest certificate that a slate is final, of the validators among whom this node votes (docs/spec/ordering.md).
+#[utoipa::path(get, path = "/v1/certificate", tag = "ledger", responses((status = 200, body = String, content_type = "application/octet-stream")))]
+pub(crate) async fn certificate(State(node): Shared) -> Result<Response, ApiError> {
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], node.replica.certificate().await?).into_response())
 }
 
 fn state(node: &Node, status: &str) -> Health {

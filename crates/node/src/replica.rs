@@ -136,6 +136,24 @@ impl Replica {
         }
     }
 
+    /// The newest certificate of the validators, in canonical CBOR, where this node votes among them.
+    ///
+    /// # Errors
+    /// `not_found` where it does not, `unavailable` before the first slate is final.
+    pub(crate) async fn certificate(&self) -> Result<Vec<u8>, ApiError> {
+        let certificate = match &*self.part() {
+            Part::Validator(quorum) => quorum.certificate(),
+            _ => {
+                return Err(ApiError::new(
+                    code::NOT_FOUND,
+                    "this node does not vote: ask a validator of the epoch that orders",
+                ));
+            }
+        };
+        let certificate = certificate.await.map(|certificate| certificate.to_bytes());
+        certificate.ok_or_else(|| ApiError::new(code::UNAVAILABLE, "no slate is final yet").with_retry(1))
+    }
+
     /// Whether this node's cosigning key is one that a restore has burnt.
     pub(crate) fn is_restored(&self) -> bool {
         self.own.is_restored(&self.ledger)

@@ -168,17 +168,20 @@ impl Quorum {
         self.offences.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The newest certificate this node has; none before the first slate, or while the engine starts.
-    pub async fn certificate(&self) -> Option<Certificate> {
-        let marshal = self.marshal.borrow().clone()?;
-        let newest = *self.finalised.borrow();
-        // A slate may be final by a later one's certificate alone.
-        for height in (newest.saturating_sub(SEARCH)..=newest).rev() {
-            if let Some(certificate) = Engine::certificate(&marshal, height).await {
-                return Some(certificate);
+    /// The newest certificate this node has; none before the first slate, or while the engine starts. Who waits for it does not keep the
+    /// ordering from being dropped.
+    pub fn certificate(&self) -> impl Future<Output = Option<Certificate>> + Send + use<> {
+        let (marshal, newest) = (self.marshal.borrow().clone(), *self.finalised.borrow());
+        async move {
+            let marshal = marshal?;
+            // A slate may be final by a later one's certificate alone.
+            for height in (newest.saturating_sub(SEARCH)..=newest).rev() {
+                if let Some(certificate) = Engine::certificate(&marshal, height).await {
+                    return Some(certificate);
+                }
             }
+            None
         }
-        None
     }
 
     /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then has been told that it will learn

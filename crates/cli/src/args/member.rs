@@ -147,6 +147,12 @@ pub(crate) enum ValidatorsCommand {
     Rotate,
     /// Show the validators, and who orders the ledger
     Show,
+    /// Write their newest certificate that a slate is final, of a node that votes
+    Certificate {
+        /// Where to write it
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// Whose place among the validators.

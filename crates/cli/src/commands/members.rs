@@ -1,6 +1,7 @@
 //! Members, principals, issuers, oracles.
 
 use std::fs;
+use std::path::Path;
 
 use client::Client;
 use client::api::{OracleSetup, OracleView};
@@ -258,6 +259,7 @@ async fn validators(command: ValidatorsCommand, surroundings: &Surroundings, out
             Some(())
         }
         ValidatorsCommand::Show => None,
+        ValidatorsCommand::Certificate { out } => return certificate(client, &out, output).await,
     };
     // What the change made of them.
     if change.is_some() {
@@ -277,6 +279,17 @@ async fn validators(command: ValidatorsCommand, surroundings: &Surroundings, out
     ]);
     let value = json!({ "epoch": number, "validators": names, "ordering": ordering, "ml_dsa": ml_dsa });
     output.result(&value, &ordering, &text);
+    Ok(())
+}
+
+async fn certificate(client: &Client, out: &Path, output: &Output) -> Result<(), Failure> {
+    let certificate = client.certificate().await?;
+    fs::write(out, &certificate).map_err(|error| Failure::file(out, &error))?;
+    let text = format!(
+        "{} holds the certificate, as the node has it. Who holds the consortium file checks it: docs/spec/ordering.md",
+        out.display()
+    );
+    output.result(&json!({ "file": out, "bytes": certificate.len() }), &out.display().to_string(), &text);
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 use crate::site::{Site, fill, finding, until};
 use crate::{ports, python};
 
-/// Where the validators order together: the same log, witnessed, mirrored and proven, and certificates are not needed for it.
+/// Where the validators order together: the same log, witnessed, mirrored and proven, and certificates are not needed for it, but to be
+/// had and read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_validators_order_is_one_log_too() {
     let site = Site::new();
@@ -19,6 +20,8 @@ async fn a_log_that_validators_order_is_one_log_too() {
         site.told(name, &join);
         programs.push(site.start(name, "node", &[]));
     }
+    let certificate = |home: &str| site.run(home, &["member", "validators", "certificate", "--out", "certificate"]);
+    assert!(String::from_utf8_lossy(&certificate("m0").stderr).contains("not_found"), "one node orders");
     until("all have a seat, and begin", async || site.run("m0", &["member", "validators", "begin"]).status.success())
         .await;
     let ordering = async |home: &str| {
@@ -55,6 +58,20 @@ async fn a_log_that_validators_order_is_one_log_too() {
     assert!(checked["records"] == checked["checkpoint"]["size"] && checked["cosigners"].as_array().unwrap().len() >= 3);
     let arguments = [site.path("log"), "--consortium".into(), site.path("consortium.toml")];
     assert!(python::run("interop/verify_log.py", arguments, None).status.success());
+    // The newest slate is final by the others' votes, as the reader finds by the consortium file alone.
+    assert!(certificate("m1").status.success());
+    let read = || {
+        let arguments = [site.path("certificate"), "--consortium".into(), site.path("consortium.toml")];
+        python::run("interop/verify_certificate.py", arguments, None)
+    };
+    let verified = read();
+    let told = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success() && told.starts_with("verified: slate "), "{told}");
+    let mut bytes = std::fs::read(site.path("certificate")).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(site.path("certificate"), bytes).unwrap();
+    assert!(!read().status.success());
     site.told("m1", &["log", "check", "--since", "seen.note", "--member", "m3"]);
     let proven = site.told("m3", &["state", "prove", "member/m2", "--out", "m2.state"]);
     assert!(proven["value"].is_string() && proven["cosigners"].as_array().unwrap().len() == 3);

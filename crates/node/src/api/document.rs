@@ -25,6 +25,7 @@ use super::{
         super::metrics,
         super::consortium,
         super::checkpoint,
+        super::certificate,
         members::submit,
         members::transaction,
         members::members,
