@@ -21,11 +21,11 @@ pub(crate) async fn send<E: Clock>(
     mut outbound: Outbound,
     mut sender: impl Sender<PublicKey = PublicKey>,
 ) {
-    let mut send = |page: &Vec<Vec<SignedTransaction>>| {
-        let page = wire::to_vec(page);
-        debug_assert!(page.len() <= MAX_PAGE);
+    let mut send = |page: &[Vec<SignedTransaction>]| {
         // Who does not get it learns of it from the slate; this node proposes it when it leads.
-        let _ = sender.send(Recipients::All, IoBuf::from(page), false);
+        if let Some(page) = encode(page) {
+            let _ = sender.send(Recipients::All, IoBuf::from(page), false);
+        }
     };
     let (mut next, mut again) = (None, Again::new(context.current(), &docket));
     loop {
@@ -110,6 +110,17 @@ pub(crate) async fn receive<E: Clock + Spawner + Metrics>(
     }
 }
 
+/// A page as it travels; none where it is longer than any may be, which the others would refuse and at which the engine panics.
+fn encode(page: &[Vec<SignedTransaction>]) -> Option<Vec<u8>> {
+    let encoded = wire::to_vec(&page);
+    let (bytes, bundles) = (encoded.len(), page.len());
+    if bytes > MAX_PAGE {
+        tracing::error!(bytes, bundles, most = MAX_PAGE, "transactions are not passed on: their page is too long");
+        return None;
+    }
+    Some(encoded)
+}
+
 /// A page: bundles of transactions, not yet verified.
 pub(crate) fn parse(page: &[u8]) -> Result<Vec<Vec<SignedTransaction>>, wire::Error> {
     wire::from_slice(page, Limits { bytes: MAX_PAGE, depth: 24 })
@@ -131,3 +142,29 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How long a bundle waits, at least, before it is sent again, and before it is sent once more. Longer than one waits where all is well;
 /// with [`PAGE`] it bounds what that costs.
 const AGAIN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use ledger::{MAX_ARGUMENTS, MAX_BLOCK_TRANSACTIONS};
+
+    use super::*;
+    use crate::testing::{Chain, signed};
+
+    #[test]
+    fn the_largest_bundle_is_a_page_and_what_no_peer_takes_is_not_sent() {
+        let chain = Chain::new();
+        let one = |number, length| signed(&chain, 1, number, 1_000_000, "count", vec![7; length]).into_signed();
+        let large = one(0, MAX_ARGUMENTS);
+        let most = MAX_BLOCK_BYTES / large.to_bytes().len();
+        let mut bundle = vec![large; most];
+        let page = encode(&[bundle.clone()]).unwrap();
+        assert_eq!(parse(&page).unwrap(), [bundle.clone()]);
+        // As many small ones as a bundle may have, each a bundle of its own.
+        let many = vec![vec![one(1, 8)]; MAX_BLOCK_TRANSACTIONS];
+        assert_eq!(parse(&encode(&many).unwrap()).unwrap(), many);
+        // Three more are above a page's bound too, and a page of that length is refused.
+        bundle.extend([2, 3, 4].map(|number| one(number, MAX_ARGUMENTS)));
+        assert_eq!(encode(&[bundle.clone()]), None);
+        assert!(parse(&wire::to_vec(&[bundle])).is_err());
+    }
+}

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crypto::{Secret, SigningKey};
 use ledger::{
-    Application, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, Ordering as _, Refusal,
-    State, Submit, Transaction, Validator, VerifiedTransaction, Write,
+    Application, Committed, Consortium, Context, Effects, Epoch, Failure, Genesis, Ledger, MAX_ARGUMENTS,
+    MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Ordering as _, Refusal, State, Submit, Transaction, Validator,
+    VerifiedTransaction, Write,
 };
 use order::{Certificate, Committee, Config, Endpoint, Pace, PoolLimits, Quorum, StartError};
 use wire::{Bytes, Fixed};
@@ -79,7 +80,12 @@ impl Network {
     }
 
     fn call_to(&self, number: u64, method: &str) -> VerifiedTransaction {
-        let sender = SigningKey::from_seed(&[77; 32]);
+        self.call_of(77, number, method, 0).unwrap()
+    }
+
+    /// A call of a sender with arguments of a length.
+    fn call_of(&self, sender: u8, number: u64, method: &str, length: usize) -> Result<VerifiedTransaction, Refusal> {
+        let sender = SigningKey::from_seed(&[sender; 32]);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&number.to_be_bytes());
@@ -90,9 +96,30 @@ impl Network {
             expires: now + 600_000,
             contract: "records".into(),
             method: method.into(),
-            arguments: Bytes(vec![]),
+            arguments: Bytes(vec![7; length]),
         };
-        VerifiedTransaction::verify(transaction.sign(&sender), &self.genesis.chain()).unwrap()
+        VerifiedTransaction::verify(transaction.sign(&sender), &self.genesis.chain())
+    }
+
+    /// So many calls of a sender that have so many bytes in all: of the first ones each as large as may be, of the last ones each small.
+    fn bundle(&self, sender: u8, count: usize, bytes: usize) -> Vec<VerifiedTransaction> {
+        let call = |at: usize, length| self.call_of(sender, at as u64, "put", length).unwrap();
+        // Arguments of this length and of the longest have heads of one length.
+        let least = call(0, SMALL).size();
+        let mut spare = bytes.checked_sub(count * least).expect("all have room");
+        let calls = (0..count).map(|at| {
+            let more = spare.min(MAX_ARGUMENTS - SMALL);
+            spare -= more;
+            call(at, SMALL + more)
+        });
+        let calls: Vec<_> = calls.collect();
+        assert_eq!(calls.iter().map(VerifiedTransaction::size).sum::<usize>(), bytes);
+        calls
+    }
+
+    /// How many calls fill a slate, of which all that can be are as large as may be.
+    fn fewest(&self) -> usize {
+        MAX_BLOCK_BYTES.div_ceil(self.call_of(0, 0, "put", MAX_ARGUMENTS).unwrap().size())
     }
 }
 
@@ -149,6 +176,17 @@ fn order(quorum: &Quorum, transaction: VerifiedTransaction) -> Result<Committed,
     let (done, wait) = mpsc::channel();
     quorum.submit(vec![transaction], Box::new(move |results| drop(done.send(results)))).unwrap();
     wait.recv_timeout(Duration::from_secs(60)).expect("answered in a minute").expect("it runs").remove(0)
+}
+
+/// Submits some that belong together; whoever waits learns what became of them.
+fn submit(quorum: &Quorum, bundle: Vec<VerifiedTransaction>) -> mpsc::Receiver<Vec<Result<Committed, Refusal>>> {
+    let (done, wait) = mpsc::channel();
+    let told = Box::new(move |results: Result<_, _>| {
+        // Nobody waits any more once the test has failed.
+        let _ = done.send(results.expect("it runs"));
+    });
+    quorum.submit(bundle, told).unwrap();
+    wait
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {
@@ -242,6 +280,73 @@ fn what_cannot_work_does_not_start() {
 }
 
 #[test]
+fn the_largest_bundles_are_ordered_and_larger_ones_refused() {
+    let network = Network::new();
+    let ledgers: Vec<_> = (0..4).map(|at| network.ledger(at)).collect();
+    let start = |at: u8| Quorum::start(network.config(at), ledgers[usize::from(at)].clone()).unwrap();
+    let mut quorums: Vec<_> = (0..4).map(|at| Some(start(at))).collect();
+    let [fewest, most] = [network.fewest(), MAX_BLOCK_TRANSACTIONS];
+    let mut sender = 0;
+    // As many bytes as a slate holds, in as few transactions as can be and in as many as may be.
+    let mut full = |count| {
+        sender += 1;
+        network.bundle(sender, count, MAX_BLOCK_BYTES)
+    };
+    let mut ordered = Vec::new();
+    let answered = |wait: mpsc::Receiver<Vec<Result<Committed, Refusal>>>| {
+        let results = wait.recv_timeout(Duration::from_secs(180)).expect("answered in three minutes");
+        let committed: Vec<Committed> = results.into_iter().collect::<Result<_, _>>().expect("none is refused");
+        assert!(committed.iter().all(|one| one.outcome.is_ok() && one.height == committed[0].height));
+        committed[0].height
+    };
+
+    // One at each validator, all at once.
+    let bundles = [full(fewest), full(most), full(fewest), full(most)];
+    let waiting: Vec<_> = quorums.iter().flatten().zip(bundles).map(|(at, bundle)| submit(at, bundle)).collect();
+    ordered.extend(waiting.into_iter().map(answered));
+    // One validator is away while there are more, and fetches the slates with their certificates.
+    drop(quorums[3].take());
+    let away = ledgers[3].head().height;
+    let bundles = [full(fewest), full(most)];
+    let waiting: Vec<_> = quorums.iter().flatten().zip(bundles).map(|(at, bundle)| submit(at, bundle)).collect();
+    ordered.extend(waiting.into_iter().map(answered));
+    quorums[3] = Some(start(3));
+    ordered.push(order(quorums[3].as_ref().unwrap(), network.call(1)).unwrap().height);
+    let last = *ordered.iter().max().unwrap();
+    assert!(away < last);
+    until("catching up", || ledgers.iter().all(|ledger| ledger.head().height >= last));
+
+    // Each is a block, in which nothing else has room; all have the same ones.
+    assert_eq!(ordered.iter().collect::<BTreeSet<_>>().len(), 7);
+    for ledger in &ledgers {
+        assert_eq!(ledger.header(last).unwrap(), ledgers[0].header(last).unwrap());
+        for block in ledger.blocks(1, usize::MAX).unwrap() {
+            let bytes: usize = block.transactions.iter().map(|signed| signed.to_bytes().len()).sum();
+            assert!(bytes <= MAX_BLOCK_BYTES && block.transactions.len() <= MAX_BLOCK_TRANSACTIONS);
+            let full = ordered[..6].contains(&block.header.height);
+            assert!(!full || bytes == MAX_BLOCK_BYTES, "block {} has {bytes} bytes", block.header.height);
+        }
+    }
+
+    // One byte or one transaction more is refused where it is submitted, and a larger transaction before.
+    let quorum = quorums[0].as_ref().unwrap();
+    let refused = |bundle| quorum.submit(bundle, Box::new(|_| panic!("it was refused"))).unwrap_err();
+    assert_eq!(refused(network.bundle(100, fewest, MAX_BLOCK_BYTES + 1)), Submit::TooLarge);
+    assert_eq!(refused(network.bundle(100, most + 1, MAX_BLOCK_BYTES)), Submit::TooLarge);
+    let oversize = network.call_of(100, 0, "put", MAX_ARGUMENTS + 1);
+    assert!(matches!(oversize, Err(Refusal::Oversize { limit: MAX_ARGUMENTS, .. })));
+    // What is too much for one slate in two bundles goes into two.
+    let height = order(quorum, network.call(2)).unwrap().height;
+    let bundles = [full(most), full(fewest)];
+    let waiting: Vec<_> = bundles.into_iter().map(|bundle| submit(quorum, bundle)).collect();
+    let heights: Vec<u64> = waiting.into_iter().map(answered).collect();
+    assert!(heights.iter().all(|found| *found > height) && heights[0] != heights[1], "{heights:?}");
+    for quorum in quorums.iter().flatten() {
+        assert!(quorum.status().fault.is_none() && quorum.offences().is_empty());
+    }
+}
+
+#[test]
 fn an_epoch_ends_with_its_last_block_and_the_next_begins_there() {
     let network = Network::new();
     let ledgers: Vec<_> = (0..4).map(|at| network.ledger(at)).collect();
@@ -295,3 +400,6 @@ fn an_epoch_ends_with_its_last_block_and_the_next_begins_there() {
     ledgers[3].propose(vec![network.call(9_999)], 0).unwrap();
     assert!(matches!(start(4, last, 3), Err(StartError::Base { found, expected }) if found == expected + 1));
 }
+
+/// Arguments of a small call that fills up a bundle.
+const SMALL: usize = 256;

@@ -27,7 +27,6 @@ use crate::engine::{CHANNELS, Channels, Engine, Pace, Parts};
 use crate::error::{Fault, StartError};
 use crate::executor::Marshal;
 use crate::offence::Offences;
-use crate::pool::PoolLimits;
 use crate::slate::{Rules, Slate};
 use crate::testing::{consortium, key, ordering, who};
 
@@ -120,14 +119,13 @@ async fn vote(
     let keys = committee.keys().expect("the tests' keys are good");
     let scheme = Scheme::signer(&committee.namespace(), keys, key.clone()).expect("it is a validator");
     let rules = Rules { chain: shared.chain.id() };
-    let limits = PoolLimits { transactions: 400, bytes: 1 << 20 };
     let (number, copy) = (epoch.number, Arc::downgrade(&seat.ledger));
     let last = move |transactions: &[ledger::SignedTransaction]| {
         transactions.iter().any(|signed| signed.transaction.method == "begin")
             && copy.upgrade().is_some_and(|ledger| ordering(&ledger).0.number != number)
     };
     let (docket, outbound) =
-        match Docket::new(seat.ledger.clone(), committee, place, Term { base, last: Arc::new(last) }, limits) {
+        match Docket::new(seat.ledger.clone(), committee, place, Term { base, last: Arc::new(last) }, shared.pool) {
             Ok(docket) => docket,
             Err(StartError::Base { found, expected }) if found > expected => return Votes::No,
             Err(error) => panic!("member {at} does not start: {error}"),

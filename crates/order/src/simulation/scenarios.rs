@@ -5,7 +5,7 @@ use std::time::Duration;
 use commonware_runtime::deterministic::{FaultConfig, PartialWriteMode, WriteConfig};
 use commonware_runtime::{Runner as _, deterministic};
 use commonware_utils::Probability;
-use ledger::Refusal;
+use ledger::{MAX_ARGUMENTS, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
@@ -14,7 +14,8 @@ use super::world::{Behaviour, MISBEHAVIOURS, World};
 use crate::automaton::now;
 use crate::engine::Engine;
 use crate::offence::OffenceKind;
-use crate::testing::{ordering, signed_by, validator, who};
+use crate::pool::PoolLimits;
+use crate::testing::{ordering, signed, signed_by, validator, who};
 
 const HONEST: [Behaviour; 4] = [Behaviour::Honest; 4];
 
@@ -78,6 +79,44 @@ fn a_batch_shares_a_block_in_its_order_and_an_id_is_ordered_once() {
         let far = signed_by(&world.chain, 7, 1, now(&world.context) + ledger::EXPIRY_WINDOW + 1);
         assert!(world.submit_all(0, vec![far.clone()]));
         assert!(matches!(world.refused()[1], (id, Refusal::ExpiryTooFar { .. }) if id == far.id()));
+    });
+}
+
+#[test]
+fn the_largest_bundles_become_blocks_over_lines_that_lose() {
+    run(20, async |context| {
+        let mut world = World::with_pool(context, 20, &HONEST, 0, PoolLimits::default());
+        world.link(&lossy(10, 10), |_, _| true).await;
+        for at in 0..4 {
+            world.start(at).await;
+        }
+        let expires = now(&world.context) + 1_800_000;
+        let call = |sender, number, length| signed(&world.chain, sender, number, expires, "count", vec![7; length]);
+        // Of the largest transactions as many as a slate holds, and of as many as it may hold the largest.
+        let few = MAX_BLOCK_BYTES / call(0, 0, MAX_ARGUMENTS).size();
+        let length = MAX_BLOCK_BYTES / MAX_BLOCK_TRANSACTIONS - call(0, 0, 0).size() - 2;
+        let of = |sender, count: usize, length| -> Vec<_> {
+            (0..count as u64).map(|number| call(sender, number, length)).collect()
+        };
+        let bundles = [of(1, few, MAX_ARGUMENTS), of(2, MAX_BLOCK_TRANSACTIONS, length), of(3, few, MAX_ARGUMENTS)];
+        world.crash(3).await;
+        for (at, bundle) in bundles.iter().enumerate() {
+            assert!(world.submit_all(at, bundle.clone()));
+        }
+        world.pass(Duration::from_secs(10)).await;
+        world.start(3).await;
+        world.link(&good(10), |_, _| true).await;
+        world.pass(Duration::from_secs(20)).await;
+        world.must_recover().await;
+        let acknowledged = world.acknowledged();
+        for bundle in &bundles {
+            let block = acknowledged[&bundle[0].id()].height;
+            assert!(bundle.iter().all(|one| acknowledged[&one.id()].height == block));
+        }
+        for block in world.ledger(3).blocks(1, usize::MAX).unwrap() {
+            let bytes: usize = block.transactions.iter().map(|signed| signed.to_bytes().len()).sum();
+            assert!(bytes <= MAX_BLOCK_BYTES && block.transactions.len() <= MAX_BLOCK_TRANSACTIONS);
+        }
     });
 }
 

@@ -16,6 +16,7 @@ use super::networks::Networks;
 use super::record::Record;
 use crate::automaton::now;
 use crate::offence::Offence;
+use crate::pool::PoolLimits;
 use crate::slate::Rules;
 use crate::testing::{self, Chain, consortium, ordering, signed, signed_by, who};
 
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     pub(super) record: Arc<Record>,
     pub(super) networks: Networks,
     pub(super) seed: u64,
+    pub(super) pool: PoolLimits,
     seats: Mutex<BTreeMap<usize, Seat>>,
 }
 
@@ -75,6 +77,7 @@ pub(super) struct Wreck {
     behaviours: Vec<Behaviour>,
     record: Arc<Record>,
     seed: u64,
+    pool: PoolLimits,
     submitted: u64,
     runs: u64,
 }
@@ -130,19 +133,38 @@ impl World {
 
     /// The same, and members who are no validators yet.
     pub(super) fn with_newcomers(context: Context, seed: u64, behaviours: &[Behaviour], newcomers: usize) -> Self {
+        Self::with_pool(context, seed, behaviours, newcomers, POOL)
+    }
+
+    /// The same, whose pools hold so much.
+    pub(super) fn with_pool(
+        context: Context,
+        seed: u64,
+        behaviours: &[Behaviour],
+        newcomers: usize,
+        pool: PoolLimits,
+    ) -> Self {
         let chain = Arc::new(Chain::of(u8::try_from(behaviours.len()).expect("few validators")));
         let behaviours = [behaviours, &vec![Behaviour::Honest; newcomers]].concat();
         let disks = behaviours.iter().map(|_| Disk::new()).collect();
-        Self::of(context, Wreck { disks, chain, behaviours, record: Arc::default(), seed, submitted: 0, runs: 0 })
+        let record = Arc::default();
+        Self::of(context, Wreck { disks, chain, behaviours, record, seed, pool, submitted: 0, runs: 0 })
     }
 
     /// What rises from a wreck; all lines are cut.
     pub(super) fn of(context: Context, wreck: Wreck) -> Self {
-        let Wreck { disks, chain, behaviours, record, seed, submitted, runs } = wreck;
+        let Wreck { disks, chain, behaviours, record, seed, pool, submitted, runs } = wreck;
         let networks = Networks::new(context.child("networks"), Rules { chain: chain.id() });
         let nodes = disks.into_iter().map(|disk| Node { disk, task: None }).collect();
-        let shared =
-            Arc::new(Shared { chain: chain.clone(), behaviours, record, networks, seed, seats: Mutex::default() });
+        let shared = Arc::new(Shared {
+            chain: chain.clone(),
+            behaviours,
+            record,
+            networks,
+            seed,
+            pool,
+            seats: Mutex::default(),
+        });
         Self { context, chain, shared, nodes, submitted, runs }
     }
 
@@ -160,6 +182,7 @@ impl World {
             behaviours: shared.behaviours.clone(),
             record: shared.record.clone(),
             seed: shared.seed,
+            pool: shared.pool,
             submitted,
             runs,
         }
@@ -378,3 +401,6 @@ impl World {
         (0..self.size()).map(node).collect()
     }
 }
+
+/// So little that a flood fills it.
+const POOL: PoolLimits = PoolLimits { transactions: 400, bytes: 1 << 20 };
