@@ -1,4 +1,4 @@
-//! One process serves two consortia with different members. Real nodes, by the commands that operators use.
+//! One process serves two consortia with different members, and votes in both. Real nodes, by the commands that operators use.
 
 #[expect(dead_code, reason = "the governance's test uses all of it")]
 #[path = "shared/stage.rs"]
@@ -12,6 +12,10 @@ use stage::{FOUNDER, Stage, ports, until};
 /// Two homes of one organisation: in the founder's consortium, and in its own.
 const TRIALS: &str = "st-anna";
 const RARE: &str = "st-anna-rare";
+
+/// The other validators of each, without the founder's consortium's founder.
+const OTHERS: [&str; 2] = ["northgate", "eastfield"];
+const OTHERS_RARE: [&str; 3] = ["riverside", "lakeside", "hillside"];
 
 #[test]
 fn one_process_serves_consortia_with_different_members() {
@@ -32,42 +36,61 @@ fn one_process_serves_consortia_with_different_members() {
     stage.run(RARE, &[&founding[..], &["--order-listen", &order]].concat());
 
     let mut both = Both::start(&stage);
-    let (invitation, fingerprint) = invite(&stage, RARE, "riverside");
-    stage.join_with("riverside", &invitation, &fingerprint);
+    OTHERS.iter().for_each(|member| stage.join(member));
+    for member in OTHERS_RARE {
+        let (invitation, fingerprint) = invite(&stage, RARE, member);
+        stage.join_with(member, &invitation, &fingerprint);
+    }
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let members = |home: &str| {
+    let members = |stage: &Stage, home: &str| {
         let members = runtime.block_on(stage.client(home).members()).unwrap();
         members.into_iter().map(|member| member.card.name).collect::<Vec<_>>()
     };
-    let add = |home: &str, name: &str| {
+    let add = |stage: &Stage, home: &str, name: &str| {
         let placed = runtime.block_on(stage::add(&stage.client(home), name)).unwrap();
         assert_eq!(placed.code, "ok");
     };
-    let principals = |home: &str| {
+    let principals = |stage: &Stage, home: &str| {
         let found = runtime.block_on(stage.client(home).principals()).unwrap();
         found.into_iter().map(|principal| principal.name).collect::<Vec<_>>()
     };
     until("both know their members", || {
-        members(TRIALS) == [FOUNDER, "st-anna"] && members(RARE) == ["riverside", "st-anna"]
+        members(&stage, TRIALS) == ["eastfield", FOUNDER, "northgate", "st-anna"]
+            && members(&stage, RARE) == ["hillside", "lakeside", "riverside", "st-anna"]
     });
-    add(TRIALS, "kept-for-trials");
-    add(RARE, "kept-for-rare");
+    add(&stage, TRIALS, "kept-for-trials");
+    add(&stage, RARE, "kept-for-rare");
     // One consortium's keys are nobody's in the other.
     let stranger = stage.run(TRIALS, &["key"]);
     assert!(!stage.run(RARE, &["member", "show"]).contains(&stranger));
 
-    // Killed, both come back by one start, each with what it had.
+    // In both the validators order together, and the process votes in both.
+    stage.begin(4, &[&[FOUNDER, TRIALS], &OTHERS[..]].concat(), &[]);
+    stage.begin_by(RARE, 4, &[&[RARE], &OTHERS_RARE[..]].concat(), &[]);
+    add(&stage, TRIALS, "together-in-trials");
+    add(&stage, RARE, "together-in-rare");
+
+    // Killed, it is missed by neither consortium, and comes back in both by one start, with what it had and what it has missed.
     both.kill();
+    add(&stage, FOUNDER, "meanwhile");
+    add(&stage, "riverside", "meanwhile");
     both = Both::start(&stage);
-    add(TRIALS, "later");
-    add(RARE, "later");
-    assert_eq!(principals(TRIALS), ["kept-for-trials", "later"]);
-    assert_eq!(principals(RARE), ["kept-for-rare", "later"]);
-    until("the other member has it", || {
-        let found = runtime.block_on(stage.client("riverside").health()).unwrap();
-        found.height >= runtime.block_on(stage.client(RARE).health()).unwrap().height
-    });
+    for home in [TRIALS, RARE] {
+        until("it votes again", || stage.run(home, &["member", "validators", "show"]) == "quorum 4");
+    }
+    // Each consortium loses another validator: with three of four, each needs the vote of the one that came back.
+    stage.kill("northgate");
+    stage.kill("hillside");
+    add(&stage, TRIALS, "later");
+    add(&stage, RARE, "later");
+    assert_eq!(principals(&stage, TRIALS), ["kept-for-trials", "later", "together-in-trials"]);
+    assert_eq!(principals(&stage, RARE), ["kept-for-rare", "later", "together-in-rare"]);
+    for (home, other) in [(TRIALS, FOUNDER), (RARE, "riverside")] {
+        let height = runtime.block_on(stage.client(home).health()).unwrap().height;
+        until("another member has it", || runtime.block_on(stage.client(other).health()).unwrap().height >= height);
+        assert!(principals(&stage, other).contains(&"meanwhile".to_owned()));
+    }
 
     // They end together, in order.
     let told = both.end();

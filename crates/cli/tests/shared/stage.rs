@@ -141,7 +141,12 @@ impl Stage {
 
     /// Has the validators begin, as soon as all their nodes have said where they take part, and waits until these members' nodes know.
     pub(crate) fn begin(&self, epoch: u64, among: &[&str], followed: &[&str]) {
-        until("the beginning", || match self.try_run(FOUNDER, &["member", "validators", "begin"]) {
+        self.begin_by(FOUNDER, epoch, among, followed);
+    }
+
+    /// The same, by the founder of another consortium.
+    pub(crate) fn begin_by(&self, founder: &str, epoch: u64, among: &[&str], followed: &[&str]) {
+        until("the beginning", || match self.try_run(founder, &["member", "validators", "begin"]) {
             Ok(_) => true,
             // An answer that was lost is as good as one that came.
             Err(told) if told.contains("ordering_begun") => true,
