@@ -378,7 +378,10 @@ const NOW: u64 = 1_795_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     use super::*;
     use crypto::escrow::{Dealing, EscrowKey, Polynomial, Round, Wrap};
@@ -643,20 +646,12 @@ mod tests {
         std::fs::write(place.join(format!("seed-{at}")), bytes).unwrap();
     }
 
-    proptest! {
-        #[test]
-        fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            arguments(&bytes);
-        }
-
-        #[test]
-        fn what_is_nearly_right_is_refused_or_done(
-            which in any::<prop::sample::Index>(),
-            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-            cut in prop::option::of(any::<prop::sample::Index>()),
-        ) {
-            let seeds = seeds();
-            let mut bytes = which.get(&seeds).clone();
+    /// Well-formed arguments with a few bytes changed and some cut off.
+    fn nearly_right() -> impl Strategy<Value = Vec<u8>> {
+        let change = (any::<prop::sample::Index>(), any::<u8>());
+        let cut = prop::option::of(any::<prop::sample::Index>());
+        (any::<prop::sample::Index>(), prop::collection::vec(change, 1..4), cut).prop_map(|(which, changes, cut)| {
+            let mut bytes = which.get(SEEDS.as_slice()).clone();
             for (at, byte) in changes {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
@@ -664,7 +659,38 @@ mod tests {
             if let Some(cut) = cut {
                 bytes.truncate(cut.index(bytes.len()));
             }
+            bytes
+        })
+    }
+
+    static SEEDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(seeds);
+
+    proptest! {
+        #[test]
+        fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             arguments(&bytes);
         }
+
+        #[test]
+        fn what_is_nearly_right_is_refused_or_done(bytes in nearly_right()) {
+            arguments(&bytes);
+        }
+    }
+
+    #[test]
+    #[ignore = "fuzz: half a minute, run by .ci/run"]
+    fn fuzz_minute() {
+        let inputs = prop_oneof![1 => prop::collection::vec(any::<u8>(), 0..200), 9 => nearly_right()];
+        let fed = |bytes: Vec<u8>| {
+            arguments(&bytes);
+            Ok(())
+        };
+        let (begun, mut cases) = (Instant::now(), 0);
+        while begun.elapsed() < Duration::from_secs(30) {
+            let mut runner = TestRunner::new(ProptestConfig { cases: 200, ..ProptestConfig::default() });
+            runner.run(&inputs, fed).expect("refused or done");
+            cases += 200;
+        }
+        eprintln!("contract_arguments: {cases} inputs");
     }
 }
