@@ -26,7 +26,7 @@ pub(crate) fn seat(world: &mut World<'_>, seat: &OrderingSeat) -> Result<(), Fai
 /// Changes that each member may make, or have made, to the validators: a consortium's epochs have a bound.
 pub const MAX_CHANGES: u64 = 8;
 /// And so many more with each whole year since it joined.
-pub const YEARLY_CHANGES: u64 = 4;
+pub const YEARLY_CHANGES: u64 = 2;
 /// A year has 365 days, in milliseconds.
 const YEAR: u64 = 365 * 24 * 3_600_000;
 /// Most epochs of a ledger: as many as a consortium file holds.

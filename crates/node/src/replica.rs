@@ -22,7 +22,7 @@ use ledger::{
     Committed, Consortium, Ledger, Ordering, Refusal, Submit, Unavailable, Validator, VerifiedTransaction, View,
 };
 use part::Part;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::message::{
@@ -55,7 +55,20 @@ pub(crate) struct Replica {
     finality: Histogram,
     /// This node's clock less the newest block's time when it came, milliseconds.
     delay: Arc<AtomicI64>,
+    shown: Mutex<Shown>,
+    /// Who looks up the ages of all keys.
+    pub(crate) ages: Arc<Mutex<()>>,
 }
+
+/// The certificate that anybody is shown.
+#[derive(Default)]
+struct Shown {
+    looked: Option<Instant>,
+    certificate: Option<Vec<u8>>,
+}
+
+/// How old it may be before it is looked for anew.
+const SHOWN: Duration = Duration::from_secs(1);
 
 impl Replica {
     /// Takes the part that the ledger gives this node. May wait for the disk.
@@ -76,7 +89,8 @@ impl Replica {
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
         let (target, fault, turns) = (watch::Sender::new(0), watch::Sender::new(None), watch::Sender::new(0));
-        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay })
+        let (shown, ages) = (Mutex::default(), Arc::default());
+        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay, shown, ages })
     }
 
     fn part(&self) -> Arc<Part> {
@@ -94,7 +108,8 @@ impl Replica {
     pub(crate) fn seats(&self) -> Result<Vec<Seat>, ApiError> {
         let view = self.view()?;
         let Some(quorum) = read::quorum(&*view)? else { return Ok(Vec::new()) };
-        let epoch = self.ledger.epoch(quorum.epoch)?.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
+        let epoch =
+            self.ledger.epoch(quorum.epoch)?.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
         let seat = |Validator { name, .. }| {
             let address = read::seat(&*view, &name)?;
             Ok(address.map(|address| Seat { member: name, address }))
@@ -136,12 +151,13 @@ impl Replica {
         }
     }
 
-    /// The newest certificate of the validators, in canonical CBOR, where this node votes among them.
+    /// The validators' newest certificate, or the one of a second ago, in canonical CBOR, where this node votes among them.
     ///
     /// # Errors
     /// `not_found` where it does not, `unavailable` before the first slate is final.
     pub(crate) async fn certificate(&self) -> Result<Vec<u8>, ApiError> {
-        let certificate = match &*self.part() {
+        let mut shown = self.shown.lock().await;
+        let found = match &*self.part() {
             Part::Validator(quorum) => quorum.certificate(),
             _ => {
                 return Err(ApiError::new(
@@ -150,8 +166,15 @@ impl Replica {
                 ));
             }
         };
-        let certificate = certificate.await.map(|certificate| certificate.to_bytes());
-        certificate.ok_or_else(|| ApiError::new(code::UNAVAILABLE, "no slate is final yet").with_retry(1))
+        // Anybody may ask, and the ordering looks it up. Also where who asked did not wait.
+        if shown.looked.is_none_or(|looked| looked.elapsed() >= SHOWN) {
+            shown.looked = Some(Instant::now());
+            if let Some(certificate) = found.await {
+                shown.certificate = Some(certificate.to_bytes());
+            }
+        }
+        let none = || ApiError::new(code::UNAVAILABLE, "no slate is final yet").with_retry(1);
+        shown.certificate.clone().ok_or_else(none)
     }
 
     /// Whether this node's cosigning key is one that a restore has burnt.

@@ -328,7 +328,9 @@ impl Engine {
     /// The certificate of the slate at a height, where it has one of its own and both are kept.
     pub(crate) async fn certificate(marshal: &Marshal, height: u64) -> Option<Certificate> {
         let height = Height::new(height);
-        let (slate, finalization) = (marshal.get_block(height).await?, marshal.get_finalization(height).await?);
+        // Few slates lack one, and a slate may be large.
+        let finalization = marshal.get_finalization(height).await?;
+        let slate = marshal.get_block(height).await?;
         Certificate::of(slate.inner().header().clone(), &finalization)
     }
 

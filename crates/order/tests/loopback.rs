@@ -175,7 +175,7 @@ fn key(at: u8) -> SigningKey {
 fn order(quorum: &Quorum, transaction: VerifiedTransaction) -> Result<Committed, Refusal> {
     let (done, wait) = mpsc::channel();
     quorum.submit(vec![transaction], Box::new(move |results| drop(done.send(results)))).unwrap();
-    wait.recv_timeout(Duration::from_secs(60)).expect("answered in a minute").expect("it runs").remove(0)
+    wait.recv_timeout(Duration::from_secs(180)).expect("answered in three minutes").expect("it runs").remove(0)
 }
 
 /// Submits some that belong together; whoever waits learns what became of them.
@@ -192,7 +192,7 @@ fn submit(quorum: &Quorum, bundle: Vec<VerifiedTransaction>) -> mpsc::Receiver<V
 fn until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} takes too long");
+        assert!(start.elapsed() < Duration::from_secs(180), "{what} takes too long");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::tls::{self, Identity};
 use crypto::Secret;
@@ -75,7 +76,16 @@ fn stand_in(address: &str) -> String {
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(identity.resolver());
-    let (server, listener) = (Arc::new(server), TcpListener::bind(address).unwrap());
+    // Whoever connects to somewhere may have the port for a moment.
+    let mut bound = TcpListener::bind(address);
+    for _ in 0..300 {
+        if bound.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        bound = TcpListener::bind(address);
+    }
+    let (server, listener) = (Arc::new(server), bound.unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut connection = ServerConnection::new(Arc::clone(&server)).unwrap();

@@ -13,6 +13,7 @@ impl Replica {
         let view = self.view()?;
         let mut now = read::epoch(&*view)?;
         now.validators.retain(|validator| validator.name == self.own.member);
+        now.validators.iter_mut().for_each(|validator| validator.ml_dsa = None);
         match self.begun(&now)?.first() {
             Some(begun) => self.made(&view, begun.cosigner),
             None => Ok(None),
