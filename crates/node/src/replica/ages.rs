@@ -53,7 +53,8 @@ impl Replica {
     fn made(&self, view: &View, epoch: u64) -> Result<Option<u64>, ApiError> {
         match view.last_before(epoch)? {
             Some(last) => Ok(self.ledger.header(last)?.map(|header| header.time)),
-            None => Ok((epoch == 0).then(|| self.founded())),
+            // The ledger began with it.
+            None => Ok(Some(self.founded())),
         }
     }
 }
