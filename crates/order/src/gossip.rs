@@ -152,8 +152,8 @@ mod tests {
 
     #[test]
     fn the_largest_bundle_is_a_page_and_what_no_peer_takes_is_not_sent() {
-        let chain = Chain::new();
-        let one = |number, length| signed(&chain, 1, number, 1_000_000, "count", vec![7; length]).into_signed();
+        let chain = Chain;
+        let one = |number, length| signed(&chain, 1, number, 1_000_000, vec![7; length]).into_signed();
         let large = one(0, MAX_ARGUMENTS);
         let most = MAX_BLOCK_BYTES / large.to_bytes().len();
         let mut bundle = vec![large; most];

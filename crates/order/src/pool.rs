@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn bundles_keep_their_order_and_stay_until_they_are_settled() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(100);
         let (first, second) = (bundle(&chain, 1, 0..3), bundle(&chain, 1, 3..5));
         pool.insert(1, first.clone()).unwrap();
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn one_that_floods_delays_itself() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(1_000);
         for at in 0..50 {
             pool.insert(1, bundle(&chain, 1, at..at + 1)).unwrap();
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn turns_go_round_when_slates_are_too_small() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(1_000);
         for sender in 1..=6 {
             pool.insert(1, bundle(&chain, sender, 0..4)).unwrap();
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn space_is_divided_by_validator_and_by_sender() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(8);
         pool.insert(1, bundle(&chain, 1, 0..2)).unwrap();
         // A quarter of eight is two.
@@ -383,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_transaction_waits_once_but_an_own_bundle_stays_whole() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(100);
         let whole = bundle(&chain, 1, 0..3);
         pool.insert(2, whole[..1].to_vec()).unwrap();
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn what_was_submitted_here_and_waits_is_found_by_pages() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(100);
         let bundles: Vec<_> = (0..4).map(|at| bundle(&chain, 1, at * 3..at * 3 + 3)).collect();
         for (at, bundle) in bundles.iter().enumerate() {
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn what_has_expired_goes() {
-        let chain = Chain::new();
+        let chain = Chain;
         let mut pool = pool(100);
         let soon = signed_by(&chain, 1, 1, NOW + 5);
         let later = signed_by(&chain, 1, 2, NOW + 50);

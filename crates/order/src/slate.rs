@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_slate_travels_and_every_flipped_byte_is_refused_or_changes_its_digest() {
-        let chain = Chain::new();
+        let chain = Chain;
         let rules = Rules { chain: chain.id() };
         let slate = Slate::unverified(claims(&chain), vec![call(&chain, 1), call(&chain, 2)]);
         let bytes = slate.encode();
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn bounds_and_other_chains_are_refused() {
-        let chain = Chain::new();
+        let chain = Chain;
         let slate = Slate::unverified(claims(&chain), vec![call(&chain, 1)]);
         let other = Rules { chain: Digest::from([7; 32]) };
         assert!(Slate::decode_cfg(slate.encode(), &other).is_err());

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use commonware_cryptography::ed25519::PublicKey;
 
 use super::twist::{Addressed, Hand, TRANSACTIONS, Twist};
-use crate::testing::signed_by;
 
 pub(super) struct Flood {
     hand: Hand,
@@ -26,7 +25,7 @@ impl Twist for Flood {
             self.sent.fetch_add(EACH, Relaxed);
             let numbers = sent..sent + EACH;
             let page: Vec<_> =
-                numbers.map(|number| vec![signed_by(&self.hand.chain, 99, number, 1_000_000).into_signed()]).collect();
+                numbers.map(|number| vec![self.hand.chain.record(99, number, 1_000_000).into_signed()]).collect();
             all.push((recipients, wire::to_vec(&page)));
         }
         all

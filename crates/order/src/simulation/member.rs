@@ -15,6 +15,7 @@ use commonware_runtime::{Clock as _, Spawner as _, Supervisor as _};
 use ledger::{Checkpoint, Epoch, Ledger, VerifiedTransaction};
 use tokio::sync::watch;
 
+use super::consortium::{consortium, key, newest, ordering, who};
 use super::network::Sender;
 use super::networks::private;
 use super::twist::{Hand, Honest, Twist};
@@ -28,7 +29,6 @@ use crate::error::{Fault, StartError};
 use crate::executor::Marshal;
 use crate::offence::Offences;
 use crate::slate::{Rules, Slate};
-use crate::testing::{consortium, key, ordering, who};
 
 /// What a running node shows to the world and to the others.
 #[derive(Clone)]
@@ -121,7 +121,9 @@ async fn vote(
     let rules = Rules { chain: shared.chain.id() };
     let (number, copy) = (epoch.number, Arc::downgrade(&seat.ledger));
     let last = move |transactions: &[ledger::SignedTransaction]| {
-        transactions.iter().any(|signed| signed.transaction.method == "begin")
+        transactions
+            .iter()
+            .any(|signed| contracts::may_pass_on(&signed.transaction.contract, &signed.transaction.method))
             && copy.upgrade().is_some_and(|ledger| ordering(&ledger).0.number != number)
     };
     let (docket, outbound) =
@@ -155,7 +157,13 @@ async fn vote(
     let connecting = shared.clone();
     // Not this member's task: the lines are the world's, and whole whatever becomes of it.
     shared.networks.context.child("connecting").spawn(move |context| async move {
-        context.sleep(if number > 0 { CONNECT * (1 + (at as u32 + number as u32) % 4) } else { Duration::ZERO }).await;
+        context
+            .sleep(if number > connecting.chain.first {
+                CONNECT * (1 + (at as u32 + number as u32) % 4)
+            } else {
+                Duration::ZERO
+            })
+            .await;
         connecting.networks.connect(number, at).await;
     });
     let control = oracle.control(key.public_key());
@@ -319,8 +327,7 @@ fn fetch(shared: &Shared, at: usize, seat: &Seat, epoch: &Epoch, turn: usize) ->
     }
     let Some(other) = shared.reach(at, source) else { return vec![] };
     let mut blocks = other.ledger.blocks(seat.ledger.head().height + 1, 1 << 20).expect("it reads");
-    let view = seat.ledger.view().expect("it reads");
-    let current = crate::testing::epoch_in(&*view);
+    let current = newest(&seat.ledger);
     let fit = blocks.iter().take_while(|block| block.header.epoch == current.number).count();
     blocks.truncate(fit);
     let Some(last) = blocks.last().map(|block| block.header.clone()) else { return vec![] };

@@ -13,9 +13,10 @@ use commonware_runtime::deterministic::Context;
 use commonware_utils::{NZUsize, Probability};
 use ledger::Epoch;
 
+use super::consortium::who;
 use crate::engine::max_message_size;
 use crate::slate::Rules;
-use crate::testing::{seed, who};
+use crate::testing::seed;
 
 /// The lines between members, and the networks of epochs over them.
 pub(super) struct Networks {

@@ -84,9 +84,7 @@ impl Record {
         let mut shown = self.shown();
         *shown.epochs.entry(verified.epoch).or_default() += 1;
         shown.note(format_args!("receipt {member} {}", verified.checkpoint.size));
-        if shown.receipts.len() < RECEIPTS {
-            shown.receipts.push(receipt.to_string());
-        }
+        shown.receipts.push(receipt.to_string());
     }
 
     /// Every receipt ever handed out still verifies by a consortium file of now, and states what was acknowledged. Their checkpoints.
@@ -123,6 +121,3 @@ impl Shown {
         tracing::debug!(%event);
     }
 }
-
-/// Receipts kept, the first ones.
-const RECEIPTS: usize = 100;

@@ -9,13 +9,13 @@ use ledger::{MAX_ARGUMENTS, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
+use super::consortium::{Change, ordering};
 use super::networks::{good, lossy};
 use super::world::{Behaviour, MISBEHAVIOURS, World};
 use crate::automaton::now;
 use crate::engine::Engine;
 use crate::offence::OffenceKind;
 use crate::pool::PoolLimits;
-use crate::testing::{ordering, signed, signed_by, validator, who};
 
 const HONEST: [Behaviour; 4] = [Behaviour::Honest; 4];
 
@@ -58,7 +58,7 @@ fn a_batch_shares_a_block_in_its_order_and_an_id_is_ordered_once() {
     run(2, async |context| {
         let mut world = started(context, 2, &HONEST).await;
         let expires = now(&world.context) + 60_000;
-        let batch: Vec<_> = (0..50).map(|number| signed_by(&world.chain, 7, 1_000 + number, expires)).collect();
+        let batch: Vec<_> = (0..50).map(|number| world.chain.record(3, 1_000 + number, expires)).collect();
         let ids: Vec<_> = batch.iter().map(|transaction| transaction.id()).collect();
         assert!(world.submit_all(2, batch.clone()));
         // At another validator too, before either knows.
@@ -73,10 +73,10 @@ fn a_batch_shares_a_block_in_its_order_and_an_id_is_ordered_once() {
         assert!(world.submit_all(0, batch[..1].to_vec()));
         assert_eq!(world.refused(), [(ids[0], Refusal::Replayed { id: ids[0] })]);
         // So many may ask for one that is on its way, and no more.
-        let one = vec![signed_by(&world.chain, 7, 2, expires)];
+        let one = vec![world.chain.record(3, 2_000, expires)];
         assert_eq!((0..100).filter(|_| world.submit_all(1, one.clone())).count(), 64);
         // Too far ahead is refused at once.
-        let far = signed_by(&world.chain, 7, 1, now(&world.context) + ledger::EXPIRY_WINDOW + 1);
+        let far = world.chain.record(3, 3_000, now(&world.context) + ledger::EXPIRY_WINDOW + 1);
         assert!(world.submit_all(0, vec![far.clone()]));
         assert!(matches!(world.refused()[1], (id, Refusal::ExpiryTooFar { .. }) if id == far.id()));
     });
@@ -91,7 +91,10 @@ fn the_largest_bundles_become_blocks_over_lines_that_lose() {
             world.start(at).await;
         }
         let expires = now(&world.context) + 1_800_000;
-        let call = |sender, number, length| signed(&world.chain, sender, number, expires, "count", vec![7; length]);
+        let call = |sender, number, length| {
+            let by = world.chain.sender(sender);
+            world.chain.call(&by, number, expires, "assets.register", vec![7; length])
+        };
         // Of the largest transactions as many as a slate holds, and of as many as it may hold the largest.
         let few = MAX_BLOCK_BYTES / call(0, 0, MAX_ARGUMENTS).size();
         let length = MAX_BLOCK_BYTES / MAX_BLOCK_TRANSACTIONS - call(0, 0, 0).size() - 2;
@@ -127,7 +130,7 @@ fn without_a_quorum_nothing_is_answered_and_expiry_is_told_when_it_is_certain() 
         world.pass(Duration::from_secs(2)).await;
         world.link(&good(10), |from, to| from / 2 == to / 2).await;
         world.pass(Duration::from_secs(2)).await;
-        let soon = signed_by(&world.chain, 7, 1, now(&world.context) + 5_000);
+        let soon = world.chain.record(7, 1_000, now(&world.context) + 5_000);
         assert!(world.submit_all(0, vec![soon.clone()]));
         let kept = world.submit(1, 8).unwrap();
         world.pass(Duration::from_secs(20)).await;
@@ -279,24 +282,24 @@ fn members_enter_leave_and_change_their_keys() {
         }
         world.must_recover().await;
         // One enters, one is away while another leaves and a third changes its key; then it comes back.
-        assert!(world.change(0, |validators| validators.push(validator(4, 0))));
+        assert!(world.change(0, Change::Enter(4)));
         world.pass(Duration::from_secs(5)).await;
         world.must_recover().await;
         world.crash(1).await;
-        assert!(world.change(0, |validators| validators.retain(|one| one.name != "v2")));
+        assert!(world.change(0, Change::Leave(2)));
         world.pass(Duration::from_secs(5)).await;
-        assert!(world.change(0, |validators| validators[0] = validator(0, 1)));
+        assert!(world.change(0, Change::Rotate(0, 1)));
         world.pass(Duration::from_secs(5)).await;
         world.start(1).await;
         world.must_recover().await;
         for at in 0..5 {
-            assert_eq!(ordering(&world.ledger(at)).0.number, 3, "{}", world.describe());
+            assert_eq!(ordering(&world.ledger(at)).0.number, world.chain.first + 3, "{}", world.describe());
         }
         // Receipts of all epochs are out, and verified in the end.
         world.pass(Duration::from_secs(3)).await;
         world.must_recover().await;
         let epochs: Vec<u64> = world.shared.record.shown().epochs.keys().copied().collect();
-        assert_eq!(epochs, [0, 1, 2, 3]);
+        assert_eq!(epochs, (0..4).map(|later| world.chain.first + later).collect::<Vec<_>>());
     });
 }
 
@@ -315,10 +318,10 @@ fn one_away_longer_than_slates_are_kept_follows_and_votes_in_the_next_epoch() {
         world.pass(Duration::from_secs(10)).await;
         let behind = world.ledger(0).head().height - world.ledger(3).head().height;
         assert!(behind > 500, "{behind}");
-        assert!(world.change(0, |validators| validators[1] = validator(1, 1)));
+        assert!(world.change(0, Change::Rotate(1, 1)));
         world.pass(Duration::from_secs(10)).await;
         world.must_recover().await;
-        assert_eq!(world.part(3).unwrap().epoch, 1);
+        assert_eq!(world.part(3).unwrap().epoch, world.chain.first + 1);
     });
 }
 
@@ -342,7 +345,7 @@ async fn epochs_begin(context: deterministic::Context, seed: u64) -> (u64, u64) 
     world.crash(3).await;
     // The others know that it is away.
     world.pass(Duration::from_secs(5)).await;
-    assert!(world.change(0, |validators| validators[1] = validator(1, 1)));
+    assert!(world.change(0, Change::Rotate(1, 1)));
     let (mut waiting, mut longest, mut first, mut after) = (Vec::new(), 0, None, 0);
     for step in 0..500 {
         if step < 300 {
@@ -351,7 +354,7 @@ async fn epochs_begin(context: deterministic::Context, seed: u64) -> (u64, u64) 
         }
         world.pass(Duration::from_millis(20)).await;
         let (acknowledged, time) = (world.acknowledged(), now(&world.context));
-        let votes = world.part(0).is_some_and(|part| part.epoch == 1);
+        let votes = world.part(0).is_some_and(|part| part.epoch > world.chain.first);
         let answered = |(id, since): &(_, u64)| acknowledged.contains_key(id).then_some(*since);
         if votes && first.is_none() && waiting.iter().any(|one| answered(one).is_some()) {
             first = Some(time);
@@ -530,6 +533,9 @@ async fn ordeal(world: &mut World, fate: &mut Fate, rounds: usize, longest: usiz
         if fate.one_in(3) {
             change(world, fate);
         }
+        if world.chain.ballots && fate.one_in(3) {
+            world.propose(fate.upto(size));
+        }
         for _ in 0..1 + fate.upto(6) {
             world.submit(fate.upto(size), 1 + fate.upto(5) as u8);
             world.pass(Duration::from_millis(fate.upto(300) as u64)).await;
@@ -573,26 +579,20 @@ async fn fault(world: &mut World, fate: &mut Fate) {
     }
 }
 
-/// One enters, leaves or changes its key, as far as no more lie than may.
+/// One enters, leaves, changes its key, is barred or no longer is.
 fn change(world: &mut World, fate: &mut Fate) {
-    let (honest, size) = (world.honest(), world.size());
-    let (at, who_changes, what) = (fate.of(&honest), fate.upto(size), fate.upto(3));
-    world.change(at, |validators| {
-        let before = validators.clone();
-        let place = validators.iter().position(|one| usize::from(who(one).0) == who_changes);
-        match (place, what) {
-            (None, _) => validators.push(validator(who_changes as u8, 0)),
-            (Some(place), 0) => drop(validators.remove(place)),
-            (Some(place), _) => {
-                let (at, generation) = who(&validators[place]);
-                validators[place] = validator(at, (generation + 1) % 16);
-            }
-        }
-        let liars = validators.iter().filter(|one| !honest.contains(&usize::from(who(one).0))).count();
-        if validators.len() < 4 || liars > (validators.len() - 1) / 3 {
-            *validators = before;
-        }
-    });
+    let (at, member, what) = (fate.of(&world.honest()), fate.upto(world.size()), fate.upto(4));
+    let Some((validates, generation, barred)) = world.standing(member) else { return };
+    let name = member as u8;
+    let change = match (validates, barred, what) {
+        (_, true, _) => Change::Reinstate(name),
+        (false, ..) => Change::Enter(name),
+        (_, _, 0) => Change::Leave(name),
+        (_, _, 1) if world.chain.ballots => Change::Suspend(name),
+        _ if generation < 15 => Change::Rotate(name, generation + 1),
+        _ => return,
+    };
+    world.change(at, change);
 }
 
 async fn heal(world: &mut World, fate: &mut Fate) {

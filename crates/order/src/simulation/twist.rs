@@ -5,7 +5,7 @@ use std::sync::Arc;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_cryptography::ed25519::PublicKey;
 
-use crate::testing::Chain;
+use super::consortium::Chain;
 
 /// Channels, as [`crate::engine::CHANNELS`] numbers them.
 pub(super) const VOTES: u64 = 0;

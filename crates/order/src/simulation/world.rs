@@ -8,8 +8,9 @@ use commonware_p2p::simulated::Link;
 use commonware_runtime::deterministic::Context;
 use commonware_runtime::{Clock as _, Handle, Spawner as _, Supervisor as _};
 use crypto::{Digest, merkle};
-use ledger::{Committed, Epoch, Ledger, Refusal, Validator, VerifiedTransaction};
+use ledger::{Committed, Ledger, Refusal, VerifiedTransaction};
 
+use super::consortium::{Chain, Change, consortium, newest, ordering, standing, who};
 use super::disk::Disk;
 use super::member::{self, Part, Seat};
 use super::networks::Networks;
@@ -18,7 +19,6 @@ use crate::automaton::now;
 use crate::offence::Offence;
 use crate::pool::PoolLimits;
 use crate::slate::Rules;
-use crate::testing::{self, Chain, consortium, ordering, signed, signed_by, who};
 
 /// How a validator behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) shared: Arc<Shared>,
     nodes: Vec<Node>,
     submitted: u64,
+    /// Changes that may still come to pass: each with the transaction that decides it, and the last moment of that.
+    asked: Vec<(Change, Digest, u64)>,
     runs: u64,
 }
 
@@ -79,6 +81,7 @@ pub(super) struct Wreck {
     seed: u64,
     pool: PoolLimits,
     submitted: u64,
+    asked: Vec<(Change, Digest, u64)>,
     runs: u64,
 }
 
@@ -112,8 +115,10 @@ impl Shared {
             for (transaction, result) in copy.iter().zip(results) {
                 match result {
                     Ok(committed) if honest => {
-                        let safe = ledger.upgrade().is_some_and(|ledger| committed.height <= ledger.durable_height());
-                        assert!(safe, "acknowledged before it was on disk");
+                        let ledger = ledger.upgrade().expect("it answers, so that it runs");
+                        assert!(committed.height <= ledger.durable_height(), "acknowledged before it was on disk");
+                        let found = ledger.committed(&transaction.id()).expect("it reads");
+                        assert_eq!(found.as_ref(), Some(&committed), "acknowledged as it does not stand on the ledger");
                         record.acknowledge(at, transaction.id(), committed);
                     }
                     Ok(_) => {}
@@ -136,7 +141,7 @@ impl World {
         Self::with_pool(context, seed, behaviours, newcomers, POOL)
     }
 
-    /// The same, whose pools hold so much.
+    /// The same, whose pools hold so much. Of every second seed's consortium, ballots govern.
     pub(super) fn with_pool(
         context: Context,
         seed: u64,
@@ -144,16 +149,17 @@ impl World {
         newcomers: usize,
         pool: PoolLimits,
     ) -> Self {
-        let chain = Arc::new(Chain::of(u8::try_from(behaviours.len()).expect("few validators")));
+        let few = |members| u8::try_from(members).expect("few members");
+        let chain = Arc::new(Chain::found(few(behaviours.len()), few(newcomers), seed.is_multiple_of(2)));
         let behaviours = [behaviours, &vec![Behaviour::Honest; newcomers]].concat();
-        let disks = behaviours.iter().map(|_| Disk::new()).collect();
-        let record = Arc::default();
-        Self::of(context, Wreck { disks, chain, behaviours, record, seed, pool, submitted: 0, runs: 0 })
+        let disks = behaviours.iter().map(|_| chain.disk()).collect();
+        let (record, asked) = (Arc::default(), vec![]);
+        Self::of(context, Wreck { disks, chain, behaviours, record, seed, pool, submitted: 0, asked, runs: 0 })
     }
 
     /// What rises from a wreck; all lines are cut.
     pub(super) fn of(context: Context, wreck: Wreck) -> Self {
-        let Wreck { disks, chain, behaviours, record, seed, pool, submitted, runs } = wreck;
+        let Wreck { disks, chain, behaviours, record, seed, pool, submitted, asked, runs } = wreck;
         let networks = Networks::new(context.child("networks"), Rules { chain: chain.id() });
         let nodes = disks.into_iter().map(|disk| Node { disk, task: None }).collect();
         let shared = Arc::new(Shared {
@@ -165,12 +171,12 @@ impl World {
             pool,
             seats: Mutex::default(),
         });
-        Self { context, chain, shared, nodes, submitted, runs }
+        Self { context, chain, shared, nodes, submitted, asked, runs }
     }
 
     /// All power fails at once: nothing is ended, disks are torn. The engines' files are torn by their runtime.
     pub(super) fn wreck(self) -> Wreck {
-        let Self { chain, shared, nodes, submitted, runs, .. } = self;
+        let Self { chain, shared, nodes, submitted, asked, runs, .. } = self;
         let running = |at: usize| nodes[at].task.is_some();
         let torn = |(at, node): (usize, &Node)| match running(at) {
             true => node.disk.crash(shared.seed ^ runs ^ at as u64),
@@ -184,6 +190,7 @@ impl World {
             seed: shared.seed,
             pool: shared.pool,
             submitted,
+            asked,
             runs,
         }
     }
@@ -282,7 +289,7 @@ impl World {
     pub(super) fn submit(&mut self, at: usize, sender: u8) -> Option<Digest> {
         self.submitted += 1;
         let time = now(&self.context);
-        let transaction = signed_by(&self.chain, sender, self.submitted, time + 1_800_000);
+        let transaction = self.chain.record(sender, self.submitted, time + 1_800_000);
         let id = transaction.id();
         self.submit_all(at, vec![transaction]).then_some(id)
     }
@@ -292,19 +299,50 @@ impl World {
         self.shared.submit(at, &seat, batch, now(&self.context))
     }
 
-    /// Asks at a validator for its ledger's validators to be changed, and for the changed ones to order.
-    pub(super) fn change(&mut self, at: usize, change: impl FnOnce(&mut Vec<Validator>)) -> bool {
-        let Some(seat) = self.seat(at) else { return false };
-        let Epoch { number, mut validators } = testing::epoch_in(&*seat.ledger.view().expect("it reads"));
-        change(&mut validators);
-        let next = Epoch { number: number + 1, validators };
+    /// Asks at a member's node for a change of the members, and for the changed validators to order. Not where too many liars could then be
+    /// among too few validators, whatever of all that was asked for comes to pass.
+    pub(super) fn change(&mut self, at: usize, change: Change) -> bool {
+        let Some(seat) = self.seat(at).filter(|_| self.may_change(change)) else { return false };
         self.submitted += 1;
-        let (sender, number, expires) = (90, self.submitted, now(&self.context) + 1_800_000);
-        let bundle = vec![
-            signed(&self.chain, sender, number, expires, "validators", wire::to_vec(&next)),
-            signed(&self.chain, sender, number, expires, "begin", vec![]),
-        ];
-        self.submit_all(at, bundle)
+        let expires = now(&self.context) + PATIENCE;
+        let calls = self.chain.bring(&seat.ledger, change, self.submitted, expires);
+        self.asked.push((change, calls[0].id(), expires));
+        self.submit_all(at, calls)
+    }
+
+    fn may_change(&mut self, change: Change) -> bool {
+        let running = self.honest().into_iter().filter_map(|at| self.seat(at));
+        let Some(seat) = running.max_by_key(|seat| seat.ledger.head().height) else { return false };
+        let head = seat.ledger.head();
+        let open = |id: &Digest| seat.ledger.committed(id).expect("it reads").is_none();
+        self.asked.retain(|(_, id, expires)| *expires >= head.time && open(id));
+        let lies = |at: &u8| self.shared.behaviours[usize::from(*at)] != Behaviour::Honest;
+        let validators = newest(&seat.ledger).validators;
+        let (mut liars, mut honest): (BTreeSet<u8>, BTreeSet<u8>) =
+            validators.iter().map(|validator| who(validator).0).partition(lies);
+        for change in self.asked.iter().map(|(asked, ..)| *asked).chain([change]) {
+            match change {
+                Change::Enter(at) if lies(&at) => _ = liars.insert(at),
+                Change::Leave(at) | Change::Suspend(at) => _ = honest.remove(&at),
+                _ => {}
+            }
+        }
+        3 * liars.len() < liars.len() + honest.len()
+    }
+
+    /// Whether a member is among the newest validators, the generation of its key, and whether it is barred, as a running ledger has it.
+    pub(super) fn standing(&self, at: usize) -> Option<(bool, u8, bool)> {
+        let ledger = (0..self.size()).find_map(|at| self.seat(at))?.ledger;
+        let (generation, barred) = standing(&ledger, at as u8);
+        let validates = newest(&ledger).validators.iter().any(|validator| usize::from(who(validator).0) == at);
+        Some((validates, generation, barred))
+    }
+
+    /// Submits a proposal that nobody votes on, and that the ledger closes when its time is over.
+    pub(super) fn propose(&mut self, at: usize) {
+        self.submitted += 1;
+        let proposal = self.chain.idle(at as u8, self.submitted, now(&self.context) + 3_000);
+        self.submit_all(at, vec![proposal]);
     }
 
     pub(super) fn acknowledged(&self) -> BTreeMap<Digest, Committed> {
@@ -348,7 +386,7 @@ impl World {
                 within = now;
                 waiting.clear();
                 for at in voters(self) {
-                    let id = self.submit(at, 1 + at as u8);
+                    let id = self.submit(at, at as u8);
                     waiting.insert(id.expect("a validator that was healed takes transactions"));
                 }
             }
@@ -367,6 +405,10 @@ impl World {
             self.pass(Duration::from_millis(100)).await;
         }
         let acknowledged = self.acknowledged();
+        for id in &waiting {
+            let code = &acknowledged[id].outcome.code;
+            assert!(["ok", "member_barred"].contains(&&**code), "a member's record is refused: {code}");
+        }
         for at in honest {
             let ledger = self.ledger(at);
             for (id, committed) in &acknowledged {
@@ -402,5 +444,7 @@ impl World {
     }
 }
 
+/// Milliseconds in which a change is decided, or is not any more.
+const PATIENCE: u64 = 20_000;
 /// So little that a flood fills it.
 const POOL: PoolLimits = PoolLimits { transactions: 400, bytes: 1 << 20 };
