@@ -21,6 +21,7 @@ use crypto::keystore::FileKeys;
 use crypto::{Digest, Secret};
 use policy::Means;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use vault::Access;
 
 use crate::args::{AssetKind, BenchArgs, OrderedBy};
@@ -112,7 +113,9 @@ struct Scene {
     /// How many of the approvers speak for each request.
     required: usize,
     approvers: Vec<Session>,
-    /// Each at the owner's node, with the credentials it brings.
+    /// One for each approval that an approver's wallet has under way.
+    at_once: Semaphore,
+    /// Each at the owner's node, by a connection of its own, with the credentials it brings.
     clients: Vec<(Client, Vec<Vec<u8>>)>,
 }
 
@@ -142,10 +145,11 @@ async fn join(args: &BenchArgs, surroundings: &Surroundings) -> Result<Scene, Fa
     let purpose = purpose.ok_or_else(|| Failure::new("the contract names no purpose"))?;
     let mut clients = Vec::new();
     for _ in 0..args.clients {
-        clients.push((session.client.at_member(&contract.owner).await?, credentials.clone()));
+        clients.push((session.client.at_member(&contract.owner).await?.apart(), credentials.clone()));
     }
     let contract = ContractVersion { contract: contract.id, version: contract.version };
-    Ok(Scene { contract, purpose, root, required, approvers, clients })
+    let at_once = at_once(&approvers);
+    Ok(Scene { contract, purpose, root, required, approvers, at_once, clients })
 }
 
 async fn raise(directory: &Path, args: &BenchArgs) -> Result<(Stage, Scene), Failure> {
@@ -182,12 +186,13 @@ async fn raise(directory: &Path, args: &BenchArgs) -> Result<(Stage, Scene), Fai
         let handle = format!("client-{number}");
         let key = keys.generate_signing(&handle)?;
         let vouched = credential::issue(&issuer, key, &handle, vec!["researcher".into()], 1)?;
-        let client = Client::new(owner.endpoint().clone(), keys.clone(), &handle, owner.chain(), clock())?;
+        let client = Client::new(owner.endpoint().apart(), keys.clone(), &handle, owner.chain(), clock())?;
         requesters.push((client, vec![wire::to_vec(&vouched)]));
     }
     let contract = ContractVersion { contract, version: 1 };
     let purpose = "research".to_owned();
-    Ok((stage, Scene { contract, purpose, root, required: 2, approvers, clients: requesters }))
+    let at_once = at_once(&approvers);
+    Ok((stage, Scene { contract, purpose, root, required: 2, approvers, at_once, clients: requesters }))
 }
 
 /// Milliseconds of each step, and of whole requests; errors by code.
@@ -250,12 +255,13 @@ async fn round(scene: &Scene, number: usize, measured: &mut Measured) -> Result<
     };
     let request = client.apply(applying).await?.id;
     measured.step("apply", &mut begun);
-    let approver = |turn: usize| &scene.approvers[(number + turn) % scene.approvers.len()].client;
     let contract = &scene.contract.contract;
-    futures_util::future::try_join_all(
-        (0..scene.required).map(|turn| approver(turn).approve(&request, contract, true)),
-    )
-    .await?;
+    let approvals = (0..scene.required).map(async |turn| {
+        let approver = &scene.approvers[(number + turn) % scene.approvers.len()].client;
+        let _place = scene.at_once.acquire().await.expect("it is never closed");
+        approver.approve(&request, contract, true).await
+    });
+    futures_util::future::try_join_all(approvals).await?;
     measured.step("approve", &mut begun);
     let token = client.judge(&request).await?.grant.ok_or(client::Error::Unfit("no grant"))?;
     measured.step("judge", &mut begun);
@@ -325,6 +331,13 @@ fn round_to(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
+/// The few approvers stand for many: their wallets do not open a connection for each request that waits.
+fn at_once(approvers: &[Session]) -> Semaphore {
+    Semaphore::new(approvers.len() * APPROVALS)
+}
+
+/// Approvals that a wallet has under way at once, at most.
+const APPROVALS: usize = 64;
 /// Receipts fetched in the end.
 const RECEIPTS: usize = 200;
 

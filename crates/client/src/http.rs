@@ -42,6 +42,7 @@ pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Endpoint {
     address: String,
+    connector: HttpsConnector<Connector>,
     client: Client<HttpsConnector<Connector>, Body>,
     patience: Duration,
     seen: Seen,
@@ -72,12 +73,14 @@ impl Endpoint {
             .https_only()
             .enable_http1()
             .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(64)
-            .build(connector);
-        Ok(Self { address, client, patience: PATIENCE, seen: Seen::default() })
+        let client = pooled(connector.clone());
+        Ok(Self { address, connector, client, patience: PATIENCE, seen: Seen::default() })
+    }
+
+    /// The same node by connections of its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { client: pooled(self.connector.clone()), ..self.clone() }
     }
 
     /// Waits up to `patience` for an answer's head and for each piece of its body, in place of 30 seconds.
@@ -248,6 +251,14 @@ impl Answer {
             _ => Error::Status(status),
         }
     }
+}
+
+fn pooled(connector: HttpsConnector<Connector>) -> Client<HttpsConnector<Connector>, Body> {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(64)
+        .build(connector)
 }
 
 /// A body of these bytes.
