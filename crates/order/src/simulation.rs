@@ -6,6 +6,7 @@
 
 mod consortium;
 mod disk;
+mod machine;
 mod member;
 mod network;
 mod networks;

@@ -18,10 +18,13 @@ struct Platter {
     pending: Vec<Pending>,
 }
 
+/// What was done to an image and is not synced yet.
 #[derive(Debug)]
-enum Pending {
+pub(super) enum Pending {
     Length(usize),
     Write(usize, Vec<u8>),
+    /// A write that was synced by itself: what came before it was not.
+    Synced(usize, Vec<u8>),
 }
 
 impl Disk {
@@ -35,26 +38,9 @@ impl Disk {
 
     /// What a crash leaves: all that was synced, and any sectors of what was not.
     pub(super) fn crash(&self, seed: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
         let platter = self.lock();
-        let kept = random.next_u32() % 5;
-        let mut keep = || random.next_u32() % 4 < kept;
         let mut image = platter.synced.clone();
-        for pending in &platter.pending {
-            match pending {
-                Pending::Length(length) if keep() => image.resize(*length, 0),
-                Pending::Length(_) => {}
-                Pending::Write(offset, data) => {
-                    for (at, sector) in data.chunks(SECTOR).enumerate() {
-                        if keep() {
-                            let start = offset + at * SECTOR;
-                            image.resize(image.len().max(start + sector.len()), 0);
-                            image[start..start + sector.len()].copy_from_slice(sector);
-                        }
-                    }
-                }
-            }
-        }
+        tear(&mut image, &platter.pending, SECTOR, &mut ChaCha8Rng::seed_from_u64(seed));
         Self::of(image)
     }
 
@@ -94,7 +80,7 @@ impl StorageBackend for Disk {
         for pending in pending.drain(..) {
             match pending {
                 Pending::Length(length) => synced.resize(length, 0),
-                Pending::Write(offset, data) => synced[offset..offset + data.len()].copy_from_slice(&data),
+                Pending::Write(offset, data) | Pending::Synced(offset, data) => put(synced, offset, &data),
             }
         }
         debug_assert_eq!(seen.len(), synced.len());
@@ -114,5 +100,35 @@ impl StorageBackend for Disk {
     }
 }
 
+/// Lets a crash decide what of `pending` is on the disk: any of the lengths, and of the writes any parts that lie between multiples of
+/// `grain`.
+pub(super) fn tear(image: &mut Vec<u8>, pending: &[Pending], grain: usize, random: &mut ChaCha8Rng) {
+    let kept = random.next_u32() % 5;
+    let mut keep = || random.next_u32() % 4 < kept;
+    for pending in pending {
+        match pending {
+            Pending::Length(length) if keep() => image.resize(*length, 0),
+            Pending::Length(_) => {}
+            Pending::Write(offset, data) => {
+                let (mut at, mut rest) = (*offset, data.as_slice());
+                while !rest.is_empty() {
+                    let (part, after) = rest.split_at(rest.len().min(grain - at % grain));
+                    if keep() {
+                        put(image, at, part);
+                    }
+                    (at, rest) = (at + part.len(), after);
+                }
+            }
+            Pending::Synced(offset, data) => put(image, *offset, data),
+        }
+    }
+}
+
+fn put(image: &mut Vec<u8>, offset: usize, data: &[u8]) {
+    let end = offset + data.len();
+    image.resize(image.len().max(end), 0);
+    image[offset..end].copy_from_slice(data);
+}
+
 /// What a disk writes whole or not at all.
-const SECTOR: usize = 512;
+pub(super) const SECTOR: usize = 512;

@@ -16,6 +16,7 @@ use ledger::{Checkpoint, Epoch, Ledger, VerifiedTransaction};
 use tokio::sync::watch;
 
 use super::consortium::{consortium, key, newest, ordering, who};
+use super::machine::Machine;
 use super::network::Sender;
 use super::networks::private;
 use super::twist::{Hand, Honest, Twist};
@@ -200,8 +201,9 @@ async fn vote(
         finalised: watch::Sender::new(0),
     };
     let (told, marshal) = watch::channel(None);
-    let seed = shared.seed;
+    let (seed, files) = (shared.seed, shared.files[at].clone());
     let mut task = context.child("validator").spawn(move |context| async move {
+        let context = Machine::new(context, files);
         match behaviour {
             Behaviour::ProposesInvalid => {
                 let application = invalid::Invalid::new(automaton, seed);
@@ -248,7 +250,7 @@ async fn vote(
 }
 
 async fn run<A>(
-    context: Context,
+    context: Machine,
     parts: Parts<
         A,
         impl commonware_p2p::Blocker<PublicKey = PublicKey>,
@@ -259,7 +261,7 @@ async fn run<A>(
 ) -> Fault
 where
     A: Application<
-            Context,
+            Machine,
             SigningScheme = Scheme,
             Context = Round<sha256::Digest, PublicKey>,
             Block = Slate,

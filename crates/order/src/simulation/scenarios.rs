@@ -415,7 +415,7 @@ fn hours_of_faults() {
                     ordeals += 1;
                 }
                 passed += now(&world.context) - begun;
-                world.wreck()
+                world.wreck().await
             });
             // A runtime's network never takes a port back: once many are used, all power fails, and the same disks go on in another.
             (wreck, runner) = (Some(ended), deterministic::Runner::from(checkpoint));
@@ -460,7 +460,7 @@ fn chaos(seed: u64) -> (String, [u8; 32]) {
         if !power_fails {
             heal(&mut world, &mut fate).await;
         }
-        world.wreck()
+        world.wreck().await
     });
     if !power_fails {
         return (checkpoint.auditor().state(), wreck.trace());
@@ -471,7 +471,7 @@ fn chaos(seed: u64) -> (String, [u8; 32]) {
         begin(&mut world, &mut fate).await;
         ordeal(&mut world, &mut fate, 2, 2_000).await;
         heal(&mut world, &mut fate).await;
-        (audited.state(), world.wreck().trace())
+        (audited.state(), world.wreck().await.trace())
     })
 }
 

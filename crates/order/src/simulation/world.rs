@@ -1,6 +1,7 @@
 //! The members, their network and their disks; and what must hold of them at all times.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use ledger::{Committed, Ledger, Refusal, VerifiedTransaction};
 
 use super::consortium::{Chain, Change, consortium, newest, ordering, standing, who};
 use super::disk::Disk;
+use super::machine::Files;
 use super::member::{self, Part, Seat};
 use super::networks::Networks;
 use super::record::Record;
@@ -60,6 +62,8 @@ pub(super) struct World {
 pub(super) struct Shared {
     pub(super) chain: Arc<Chain>,
     pub(super) behaviours: Vec<Behaviour>,
+    /// Of each member's engine.
+    pub(super) files: Vec<Files>,
     pub(super) record: Arc<Record>,
     pub(super) networks: Networks,
     pub(super) seed: u64,
@@ -161,10 +165,12 @@ impl World {
     pub(super) fn of(context: Context, wreck: Wreck) -> Self {
         let Wreck { disks, chain, behaviours, record, seed, pool, submitted, asked, runs } = wreck;
         let networks = Networks::new(context.child("networks"), Rules { chain: chain.id() });
+        let files = (0..behaviours.len()).map(|at| Files::new(seed ^ runs ^ at as u64)).collect();
         let nodes = disks.into_iter().map(|disk| Node { disk, task: None }).collect();
         let shared = Arc::new(Shared {
             chain: chain.clone(),
             behaviours,
+            files,
             record,
             networks,
             seed,
@@ -175,7 +181,10 @@ impl World {
     }
 
     /// All power fails at once: nothing is ended, disks are torn. The engines' files are torn by their runtime.
-    pub(super) fn wreck(self) -> Wreck {
+    pub(super) async fn wreck(self) -> Wreck {
+        if !self.runs.is_multiple_of(2) {
+            self.until_written(0..self.size()).await;
+        }
         let Self { chain, shared, nodes, submitted, asked, runs, .. } = self;
         let running = |at: usize| nodes[at].task.is_some();
         let torn = |(at, node): (usize, &Node)| match running(at) {
@@ -261,9 +270,15 @@ impl World {
         }
     }
 
-    /// Ends a node where it stands; its disks lose what was not synced.
+    /// Ends a node where it stands, every other time in the midst of a write; its disks lose what was not synced.
     pub(super) async fn crash(&mut self, at: usize) {
-        let Some(task) = self.nodes[at].task.take() else { return };
+        if !self.is_running(at) {
+            return;
+        }
+        if !(self.runs + at as u64).is_multiple_of(2) {
+            self.until_written(at..at + 1).await;
+        }
+        let task = self.nodes[at].task.take().expect("it runs");
         self.shared.record.note(format_args!("crash {at}"));
         let disk = self.nodes[at].disk.crash(self.shared.seed ^ self.runs);
         let seat = self.shared.seats.lock().expect("no panic holds the seats").remove(&at);
@@ -273,6 +288,17 @@ impl World {
         self.nodes[at].disk = disk;
         // What the tasks held is dropped with them.
         self.context.sleep(Duration::from_millis(1)).await;
+        self.shared.files[at].crash(&self.context, self.shared.seed ^ self.runs ^ (at as u64) << 32).await;
+    }
+
+    /// Waits until one of these members' engines is in the midst of a write, if any is soon: most of the time nothing is written.
+    async fn until_written(&self, members: Range<usize>) {
+        for _ in 0..SOON {
+            if self.shared.files[members.clone()].iter().any(Files::are_written) {
+                return;
+            }
+            self.pass(Duration::from_millis(1)).await;
+        }
     }
 
     /// What a backup of a ledger would hold now.
@@ -446,5 +472,8 @@ impl World {
 
 /// Milliseconds in which a change is decided, or is not any more.
 const PATIENCE: u64 = 20_000;
+/// How many milliseconds a crash waits for a write.
+const SOON: u64 = 2_000;
+
 /// So little that a flood fills it.
 const POOL: PoolLimits = PoolLimits { transactions: 400, bytes: 1 << 20 };
