@@ -219,17 +219,17 @@ async fn vote(
         shared.submit(at, seat, batch, now(context));
     }
 
-    let mut ended = docket.ended();
+    let (mut ended, mut is_running) = (docket.ended(), true);
     let votes = tokio::select! {
         biased;
-        stopped = &mut task => match stopped {
-            Ok(Fault::Behind { .. }) => Votes::No,
-            stopped => {
-                let fault = docket.fault().borrow().clone();
-                assert!(!honest, "an honest validator stopped, member {at}: {fault:?}, {:?}", stopped.map(|why| why.to_string()));
-                Votes::No
-            }
-        },
+        stopped = &mut task => {
+            is_running = false;
+            let fault = docket.fault().borrow().clone();
+            let why = stopped.as_ref().map(ToString::to_string);
+            let is_behind = matches!(stopped, Ok(Fault::Behind { .. }));
+            assert!(!honest || is_behind, "an honest validator stopped, member {at}: {fault:?}, {why:?}");
+            Votes::No
+        }
         () = async { drop(ended.wait_for(|ended| *ended).await.expect("the docket is held here")) } => {
             // The others hear of the last slate; where they have not, who else would tell them?
             context.sleep(LINGER).await;
@@ -242,8 +242,11 @@ async fn vote(
     };
     *seat.part.lock().expect("no panic holds the part") = None;
     docket.close();
-    task.abort();
-    let _ = task.await;
+    // Nobody hears twice of a task's end.
+    if is_running {
+        task.abort();
+        let _ = task.await;
+    }
     // What its tasks held is dropped with them.
     context.sleep(Duration::from_millis(1)).await;
     votes
@@ -339,9 +342,9 @@ fn fetch(shared: &Shared, at: usize, seat: &Seat, epoch: &Epoch, turn: usize) ->
             let other = usize::from(who(validator).0);
             let honest = shared.behaviours[other] == Behaviour::Honest;
             let reached = shared.reach(at, other).filter(|_| honest && other != at);
+            // Who answers for its newest block forces that to disk.
             reached.is_some_and(|other| {
-                other.ledger.durable_height() >= last.height
-                    && other.ledger.checkpoint(last.height).is_ok_and(|found| found == checkpoint)
+                other.ledger.durable_checkpoint(last.height).is_ok_and(|found| found == checkpoint)
             })
         };
         let votes = epoch.validators.iter().any(|validator| usize::from(who(validator).0) == at);
