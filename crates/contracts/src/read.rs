@@ -459,6 +459,12 @@ pub fn epoch(state: &dyn State) -> Result<Epoch, Error> {
     Ok(Epoch { number, validators: set.validators })
 }
 
+/// The epoch of this number, once it was made; [`ledger::Ledger::epoch`] has only those that were in force after a block.
+pub fn validators(state: &dyn State, number: u64) -> Result<Option<Epoch>, Error> {
+    let set: Option<ValidatorSet> = get(state, &key::epoch(number))?;
+    Ok(set.map(|set| Epoch { number, validators: set.validators }))
+}
+
 /// The validators that order the ledger; none while one node does.
 pub fn quorum(state: &dyn State) -> Result<Option<Quorum>, Error> {
     get(state, key::QUORUM)

@@ -74,9 +74,9 @@ impl Replica {
     /// Takes the part that the ledger gives this node. May wait for the disk.
     ///
     /// # Errors
-    /// As [`Part::of`].
+    /// As [`Part::at_start`].
     pub(crate) fn open(ledger: Arc<Ledger>, own: Own, finality: Histogram) -> Result<Self, ApiError> {
-        let part = RwLock::new(Arc::new(Part::of(&ledger, &own)?));
+        let part = RwLock::new(Arc::new(Part::at_start(&ledger, &own)?));
         let height = watch::Sender::new(ledger.head().height);
         let (observer, delay) = (height.clone(), Arc::new(AtomicI64::new(0)));
         let (seen, copy, clock) = (delay.clone(), Arc::downgrade(&ledger), own.clock.clone());
@@ -108,8 +108,8 @@ impl Replica {
     pub(crate) fn seats(&self) -> Result<Vec<Seat>, ApiError> {
         let view = self.view()?;
         let Some(quorum) = read::quorum(&*view)? else { return Ok(Vec::new()) };
-        let epoch =
-            self.ledger.epoch(quorum.epoch)?.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
+        let epoch = read::validators(&*view, quorum.epoch)?;
+        let epoch = epoch.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
         let seat = |Validator { name, .. }| {
             let address = read::seat(&*view, &name)?;
             Ok(address.map(|address| Seat { member: name, address }))
@@ -138,8 +138,7 @@ impl Replica {
 
     /// Whether this node votes in the epoch that orders, with so many validators connected that they can decide.
     fn is_among(&self, quorum: &order::Quorum) -> bool {
-        let epoch = self.ordered_by().filter(|number| *number == quorum.epoch());
-        let epoch = epoch.and_then(|number| self.ledger.epoch(number).ok().flatten());
+        let epoch = part::epoch_of(&self.ledger).filter(|epoch| epoch.number == quorum.epoch());
         epoch.is_some_and(|epoch| quorum.status().pulse.connected.len() + 1 >= epoch.quorum())
     }
 

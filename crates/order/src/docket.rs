@@ -93,6 +93,9 @@ impl Docket {
         if found != expected {
             return Err(StartError::Base { found, expected });
         }
+        // It was over when this node went down.
+        let newest = if found > term.base { ledger.blocks(found, 1)? } else { vec![] };
+        let over = newest.iter().any(|block| (term.last)(&block.transactions));
         let (outbound, passing) = mpsc::unbounded_channel();
         let pool = Pool::new(committee.validators().len(), own, limits);
         let docket = Self {
@@ -100,15 +103,15 @@ impl Docket {
             committee,
             own,
             term,
-            over: AtomicBool::new(false),
-            ended: watch::Sender::new(false),
+            over: AtomicBool::new(over),
+            ended: watch::Sender::new(over),
             pool: Mutex::new(pool),
             answers: Mutex::default(),
             arrivals: watch::Sender::new(0),
             executed: watch::Sender::new(executed),
             outbound,
             fault: watch::Sender::new(None),
-            closed: AtomicBool::new(false),
+            closed: AtomicBool::new(over),
             swept: Mutex::new(0),
             #[cfg(test)]
             watcher: Default::default(),
@@ -462,6 +465,32 @@ fn begun(ledger: &Ledger, epoch: u64, base: u64) -> Result<(u64, u64), ledger::E
 fn last_block(ledger: &Ledger, epoch: u64, base: u64, height: u64) -> Result<u64, ledger::Error> {
     let found = ledger.place(place(epoch, height))?.filter(|(place, _)| place >> HEIGHT_BITS == epoch);
     Ok(found.map_or(base, |(_, block)| block))
+}
+
+/// The epoch whose slates made a ledger's newest block, where that is `base`, with which the ordering has passed on: its number, and the
+/// block after which it began. None where there are later blocks, or the newest came from others.
+///
+/// A node that starts with such a ledger takes part in that epoch once more: it may be the only one that has the block.
+///
+/// # Errors
+/// Where the ledger cannot be read.
+pub fn passed(ledger: &Ledger, base: u64) -> Result<Option<(u64, u64)>, ledger::Error> {
+    let Some(newest) = ledger.executed()? else { return Ok(None) };
+    let (epoch, mut until) = (newest >> HEIGHT_BITS, newest & HEIGHTS);
+    let block = |height| last_block(ledger, epoch, 0, height);
+    if ledger.head().height != base || block(until)? != base {
+        return Ok(None);
+    }
+    // The first slate that made a block; slate 0 made none.
+    let mut from = 0;
+    while until - from > 1 {
+        let middle = from.midpoint(until);
+        match block(middle)? {
+            0 => from = middle,
+            _ => until = middle,
+        }
+    }
+    Ok(Some((epoch, block(until)? - 1)))
 }
 
 /// A slate's place in the whole order, of which the ledger keeps track: by epoch, then by height.

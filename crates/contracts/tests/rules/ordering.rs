@@ -102,6 +102,8 @@ fn a_later_epoch_takes_over_when_it_begins() {
     let first = read::quorum(&world.state).unwrap().unwrap();
     assert_eq!(begin(&mut world, 4), "epoch_invalid");
     assert_eq!(begin(&mut world, 5), "ok");
+    assert_eq!(read::validators(&world.state, 5).unwrap(), Some(read::epoch(&world.state).unwrap()));
+    assert_eq!(read::validators(&world.state, 6).unwrap(), None);
     let base = world.log.len() as u64;
     assert_eq!(read::quorum(&world.state).unwrap(), Some(Quorum { epoch: 5, base }));
     assert!(base > first.base);

@@ -1,6 +1,8 @@
 //! The keys with which this member cosigns: what they still sign, and when they are destroyed.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use contracts::read;
 use contracts::record::Member;
@@ -72,7 +74,7 @@ impl Own {
 
     /// Destroys the keys that this member cosigned and voted with before, and the votes of epochs that are over: what was signed then
     /// stays valid, and nobody can sign more of it.
-    pub(super) fn retire(&self, ledger: &Ledger, voting: &PublicKey, epoch: u64, directory: &Path) {
+    pub(super) fn retire(&self, ledger: &Ledger, voting: &PublicKey, epoch: u64) {
         if let Err(error) = self.sign_off(ledger) {
             tracing::warn!(%error, "cosigning keys that are no longer used are still there: not all that they are to sign is signed");
             return;
@@ -103,16 +105,37 @@ impl Own {
                 Err(error) => tracing::warn!(handle, %error, "an ML-DSA key that is no longer used is still there"),
             }
         }
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let of: Option<u64> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        for entry in std::fs::read_dir(self.directory.join(ORDER)).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            let of: Option<u64> = name.strip_suffix(OVER).unwrap_or(name).parse().ok();
             if of.is_some_and(|of| of < epoch)
-                && let Err(error) = std::fs::remove_dir_all(entry.path())
+                && let Err(error) = discard(&entry.path())
             {
                 tracing::warn!(path = %entry.path().display(), %error, "the files of an ordering that is over stay");
             }
         }
     }
+
+    /// Where the files are in which this node keeps what it signed in an epoch.
+    pub(super) fn votes(&self, epoch: u64) -> PathBuf {
+        self.directory.join(ORDER).join(epoch.to_string())
+    }
 }
+
+/// Removes an epoch's files; under another name first, since with a part of them nobody must vote in it again.
+fn discard(path: &Path) -> io::Result<()> {
+    let over = path.with_extension(&OVER[1..]);
+    if path != over {
+        std::fs::rename(path, &over)?;
+        File::open(path.parent().expect("it is in a directory"))?.sync_all()?;
+    }
+    std::fs::remove_dir_all(over)
+}
+
+const ORDER: &str = "order";
+/// At the end of the name of a directory that is being removed.
+const OVER: &str = ".over";
 
 /// Whether a key store's handle names a cosigning key.
 pub(crate) fn cosigns(handle: &str) -> bool {

@@ -80,7 +80,9 @@ impl Part {
             let solo = Solo::start_until(ledger.clone(), own.clock.clone(), MAX_WAITING, last);
             return Ok(Self::Leader(solo));
         };
-        let epoch = ledger.epoch(quorum.epoch)?.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
+        let epoch = read::validators(&*view, quorum.epoch)?;
+        let epoch = epoch.ok_or_else(|| ApiError::internal("the ordering's epoch is kept"))?;
+        drop(view);
         let seat = own.validator.as_ref().filter(|_| epoch.validator(&own.member).is_some());
         let Some(seat) = seat else { return Ok(Self::following(&epoch, own)) };
         match Self::among(ledger, own, seat, quorum, &epoch) {
@@ -93,6 +95,40 @@ impl Part {
             }
             Err(Unseated::Failed(error)) => Err(error),
             Ok(part) => Ok(part),
+        }
+    }
+
+    /// The part of a node that starts. Where its newest block is the last of an epoch in which it voted, it is in that once more, until the
+    /// others have that block too: all may have gone down when it was the only one.
+    ///
+    /// # Errors
+    /// As [`Part::of`].
+    pub(super) fn at_start(ledger: &Arc<Ledger>, own: &Own) -> Result<Self, ApiError> {
+        Self::before(ledger, own)?.map_or_else(|| Self::of(ledger, own), Ok)
+    }
+
+    /// Its part in the epoch that has passed the ordering on with the newest block, where it has that and all that it signed in it.
+    fn before(ledger: &Arc<Ledger>, own: &Own) -> Result<Option<Self>, ApiError> {
+        let view = ledger.view()?;
+        let Some(quorum) = read::quorum(&*view)? else { return Ok(None) };
+        let Some((number, base)) = order::passed(ledger, quorum.base)? else { return Ok(None) };
+        let epoch = read::validators(&*view, number)?.filter(|epoch| epoch.validator(&own.member).is_some());
+        let Some(epoch) = epoch else { return Ok(None) };
+        drop(view);
+        let Some(seat) = own.validator.as_ref().filter(|_| own.votes(number).is_dir()) else { return Ok(None) };
+        match Self::among(ledger, own, seat, Term { epoch: number, base }, &epoch) {
+            Ok(part) => {
+                tracing::info!(
+                    epoch = number,
+                    "this epoch was over when the node stopped; the others may lack its end"
+                );
+                Ok(Some(part))
+            }
+            Err(Unseated::Overtaken) => Ok(None),
+            Err(Unseated::Failed(error)) => {
+                tracing::warn!(epoch = number, %error, "this node cannot tell the others how this epoch ended");
+                Ok(None)
+            }
         }
     }
 
@@ -121,10 +157,9 @@ impl Part {
         let handle = own.cosigner(key).ok_or(Unseated::Overtaken)?;
         // What the engine builds on is not to be lost.
         ledger.flush()?;
-        let directory = own.directory.join("order");
         let copy = Arc::clone(ledger);
         let config = order::Config {
-            directory: directory.join(quorum.epoch.to_string()),
+            directory: own.votes(quorum.epoch),
             key: own.keys.danger_seed(&handle).map_err(ApiError::from)?,
             peers,
             epoch: epoch.clone(),
@@ -139,7 +174,7 @@ impl Part {
         };
         match Quorum::start(config, ledger.clone()) {
             Ok(started) => {
-                own.retire(ledger, key, quorum.epoch, &directory);
+                own.retire(ledger, key, quorum.epoch);
                 Ok(Self::Validator(started))
             }
             Err(StartError::Base { found, expected }) if found > expected => Err(Unseated::Overtaken),
@@ -203,7 +238,9 @@ pub(super) fn ordered_by(ledger: &Ledger) -> Option<u64> {
 
 /// The same, with its validators.
 pub(super) fn epoch_of(ledger: &Ledger) -> Option<Epoch> {
-    ledger.epoch(ordered_by(ledger)?).ok().flatten()
+    let view = ledger.view().ok()?;
+    let quorum = read::quorum(&*view).ok()??;
+    read::validators(&*view, quorum.epoch).ok()?
 }
 
 /// The node's part in ordering, for as long as the node runs.

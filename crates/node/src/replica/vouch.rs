@@ -24,7 +24,8 @@ pub(super) async fn vouch(
     let view = ledger.view()?;
     let current = read::epoch(&*view)?;
     let quorum = read::quorum(&*view)?;
-    let (alone, ordering) = (quorum.is_none(), quorum.map(|quorum| ledger.epoch(quorum.epoch)).transpose()?.flatten());
+    let (alone, ordering) =
+        (quorum.is_none(), quorum.map(|quorum| read::validators(&*view, quorum.epoch)).transpose()?.flatten());
     drop(view);
     // Who answers for later blocks is known once these are here.
     let (sent, fit) = (blocks.len(), blocks.iter().take_while(|block| block.header.epoch == current.number).count());

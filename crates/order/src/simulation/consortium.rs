@@ -287,7 +287,12 @@ fn card(at: u8) -> MemberCard {
 pub(super) fn ordering(ledger: &Ledger) -> (Epoch, u64) {
     let view = ledger.view().expect("it reads");
     let quorum = read::quorum(&*view).expect("it reads").expect("validators order");
-    (ledger.epoch(quorum.epoch).expect("it reads").expect("it is kept"), quorum.base)
+    (numbered(ledger, quorum.epoch), quorum.base)
+}
+
+pub(super) fn numbered(ledger: &Ledger, epoch: u64) -> Epoch {
+    let view = ledger.view().expect("it reads");
+    read::validators(&*view, epoch).expect("it reads").expect("it was made")
 }
 
 /// The newest epoch of validators, whether it orders or not.

@@ -15,7 +15,7 @@ use commonware_runtime::{Clock as _, Spawner as _, Supervisor as _};
 use ledger::{Checkpoint, Epoch, Ledger, VerifiedTransaction};
 use tokio::sync::watch;
 
-use super::consortium::{consortium, key, newest, ordering, who};
+use super::consortium::{consortium, key, newest, numbered, ordering, who};
 use super::machine::Machine;
 use super::network::Sender;
 use super::networks::private;
@@ -24,7 +24,7 @@ use super::world::{Behaviour, Shared};
 use super::{equivocate, flood, forge, invalid, silence, stale, waver, withhold};
 use crate::automaton::{Automaton, now};
 use crate::committee::{Committee, own_key};
-use crate::docket::{Docket, Term};
+use crate::docket::{Docket, Term, passed};
 use crate::engine::{CHANNELS, Channels, Engine, Pace, Parts};
 use crate::error::{Fault, StartError};
 use crate::executor::Marshal;
@@ -78,14 +78,24 @@ impl Seat {
 pub(super) async fn serve(context: Context, shared: Arc<Shared>, at: usize, seat: Seat) {
     let (others, own) = (shared.clone(), seat.clone());
     context.child("cosigning").spawn(move |context| cosign(context, others, at, own));
+    let generation = |epoch: &Epoch| {
+        let mut validators = epoch.validators.iter().map(who);
+        validators.find(|(member, _)| usize::from(*member) == at).map(|(_, generation)| generation)
+    };
+    if let Some((number, base)) = passed(&seat.ledger, ordering(&seat.ledger).1).expect("it reads") {
+        let epoch = numbered(&seat.ledger, number);
+        if let Some(generation) = generation(&epoch) {
+            shared.record.note(format_args!("back {at} {number}"));
+            vote(&context.child("back"), shared.clone(), at, &seat, &epoch, (base, generation)).await;
+        }
+    }
     let mut run = 0;
     loop {
         let (epoch, base) = ordering(&seat.ledger);
         run += 1;
         let context = context.child("part").with_attribute("run", run);
-        let validator = epoch.validators.iter().map(who).find(|(member, _)| usize::from(*member) == at);
-        let votes = match validator {
-            Some((_, generation)) => vote(&context, shared.clone(), at, &seat, &epoch, (base, generation)).await,
+        let votes = match generation(&epoch) {
+            Some(generation) => vote(&context, shared.clone(), at, &seat, &epoch, (base, generation)).await,
             None => Votes::No,
         };
         if let Votes::No = votes {

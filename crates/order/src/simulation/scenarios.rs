@@ -9,7 +9,7 @@ use ledger::{MAX_ARGUMENTS, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Refusal};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
-use super::consortium::{Change, ordering};
+use super::consortium::{Change, newest, ordering};
 use super::networks::{good, lossy};
 use super::world::{Behaviour, MISBEHAVIOURS, World};
 use crate::automaton::now;
@@ -304,6 +304,36 @@ fn members_enter_leave_and_change_their_keys() {
 }
 
 #[test]
+fn validators_order_whose_epoch_another_followed_in_the_same_block() {
+    for seed in [21, 22] {
+        run(seed, async |context| {
+            let mut world = started(context, seed, &HONEST).await;
+            world.must_recover().await;
+            let (ledger, expires) = (world.ledger(0), now(&world.context) + 60_000);
+            let changes = [Change::Rotate(1, 1), Change::Rotate(2, 1)];
+            let calls =
+                (1_000..).zip(changes).map(|(number, change)| world.chain.bring(&ledger, change, number, expires));
+            assert!(world.submit_all(0, calls.flatten().collect()));
+            drop(ledger);
+            world.pass(Duration::from_secs(5)).await;
+            world.must_recover().await;
+            let (first, ledger) = (world.chain.first, world.ledger(3));
+            assert_eq!((ordering(&ledger).0.number, newest(&ledger).number), (first + 1, first + 2));
+            assert_eq!(ledger.epoch(first + 1).unwrap(), None);
+            drop(ledger);
+            // Who starts with such a ledger takes its place in it, and the next one begins.
+            world.crash(2).await;
+            world.start(2).await;
+            world.must_recover().await;
+            assert!(world.change(0, Change::Rotate(3, 1)));
+            world.pass(Duration::from_secs(5)).await;
+            world.must_recover().await;
+            assert_eq!(ordering(&world.ledger(2)).0.number, first + 3);
+        });
+    }
+}
+
+#[test]
 fn one_away_longer_than_slates_are_kept_follows_and_votes_in_the_next_epoch() {
     run(9, async |context| {
         let mut world = started(context, 9, &HONEST).await;
@@ -367,6 +397,50 @@ async fn epochs_begin(context: deterministic::Context, seed: u64) -> (u64, u64) 
     }
     assert!(waiting.is_empty() && first.is_some());
     (longest, after)
+}
+
+#[test]
+fn who_alone_has_an_epochs_end_goes_back_for_the_others() {
+    let mut alone = 0;
+    for seed in 0..6 {
+        alone += run(seed, async |context| all_go_down_at_an_epochs_end(context, seed).await);
+    }
+    assert!(alone > 2, "{alone}");
+}
+
+/// One of four is away when the others go down, as soon as any has an epoch's last block. These must go on by themselves. Whether only one
+/// had that block.
+async fn all_go_down_at_an_epochs_end(context: deterministic::Context, seed: u64) -> usize {
+    let mut world = started(context, seed, &HONEST).await;
+    world.must_recover().await;
+    world.crash(3).await;
+    world.pass(Duration::from_secs(5)).await;
+    let first = world.chain.first;
+    assert!(world.change(0, Change::Rotate(1, 1)));
+    let has_end = |at: &usize| {
+        let ledger = world.ledger(*at);
+        ordering(&ledger).0.number > first && ledger.durable_height() == ledger.head().height
+    };
+    while !(0..3).any(|at| has_end(&at)) {
+        world.pass(Duration::from_millis(1)).await;
+    }
+    let ahead = (0..3).filter(has_end).count();
+    for at in 0..3 {
+        world.cut(at).await;
+    }
+    for at in 0..3 {
+        world.start(at).await;
+    }
+    let mut waited = 0;
+    while !(0..3).all(|at| world.part(at).is_some_and(|part| part.epoch > first)) {
+        waited += 1;
+        assert!(waited < 600, "seed {seed}, {ahead} had the end: {}", world.describe());
+        world.pass(Duration::from_millis(100)).await;
+    }
+    let id = world.submit(0, 0).expect("it votes");
+    world.pass(Duration::from_secs(10)).await;
+    assert!(world.acknowledged().contains_key(&id), "{}", world.describe());
+    usize::from(ahead == 1)
 }
 
 #[test]

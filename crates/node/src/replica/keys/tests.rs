@@ -68,10 +68,19 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
     record("seat", seat(2));
     assert_eq!(ends(&ledger, 0).unwrap(), [2]);
 
-    // As long as the old key votes, it stays.
-    own.retire(&ledger, &card.cosigner, 1, &directory.path().join("order"));
+    // As long as the old key votes, it stays; what was signed in epochs before goes, also where that was broken off.
+    let left = |epoch: &str| own.directory.join("order").join(epoch);
+    for epoch in ["0", "1", "2.over", "10"] {
+        std::fs::create_dir_all(left(epoch).join("votes")).unwrap();
+    }
+    own.retire(&ledger, &card.cosigner, 10);
+    assert_eq!(
+        ["0", "0.over", "1", "1.over", "2.over", "10"].map(|epoch| left(epoch).exists()),
+        [false, false, false, false, false, true]
+    );
+    assert_eq!(own.votes(10), left("10"));
     assert!(keys.public(COSIGNER).is_ok());
-    own.retire(&ledger, &key, 1, &directory.path().join("order"));
+    own.retire(&ledger, &key, 10);
     assert!(keys.public(COSIGNER).is_err());
     for handle in ["cosigner/new", "cosigner/not-on-the-ledger", NODE] {
         assert!(keys.public(handle).is_ok(), "{handle}");

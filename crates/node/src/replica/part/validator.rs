@@ -10,7 +10,7 @@ use ledger::Epoch;
 use order::{Fault, Quorum};
 use tokio::time::{sleep, timeout};
 
-use super::{GATHER_PAUSE, LAST_PAUSE, Part, ends, epoch_of};
+use super::{GATHER_PAUSE, LAST_PAUSE, Part, ends, epoch_of, ordered_by};
 use crate::message::{AskBlocks, AskOrdering, Blocks, OrderedBy};
 use crate::problem::ApiError;
 use crate::replica::is_cosigned;
@@ -21,6 +21,8 @@ use crate::service::Node;
 /// was over before this node knew, with the part that it has until its ledger says so.
 pub(super) async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> {
     let replica = &node.replica;
+    // The epoch had passed the ordering on before this node was started.
+    let back = ordered_by(&replica.ledger) != Some(quorum.epoch());
     let fault = tokio::select! {
         fault = quorum.failed() => match (fault, epoch_of(&replica.ledger)) {
             // Blocks of the others have what slates that nobody keeps do not tell.
@@ -38,6 +40,7 @@ pub(super) async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> 
             sleep(LINGER).await;
             while let Some(epoch) = &before
                 && !are_ahead(node, epoch, epoch.quorum() - 1, ASK).await
+                && !(back && goes_on(node).await)
             {
                 sleep(ASK_PAUSE).await;
             }
@@ -108,9 +111,16 @@ async fn have_ends_cosigned(node: &Arc<Node>) {
 /// Waits until the ordering has ended, and says which epoch's it was.
 async fn ended(node: &Arc<Node>, quorum: &Quorum) -> Option<Epoch> {
     // Not the ledger's: its last block may be made before anybody asks.
-    let epoch = node.replica.ledger.epoch(quorum.epoch()).ok().flatten();
+    let epoch = node.replica.view().ok().and_then(|view| read::validators(&view, quorum.epoch()).ok()?);
     quorum.ended().await;
     epoch
+}
+
+/// Whether the epoch that orders by this node's ledger can go on, with this node: of those who voted before, some may be gone for good.
+async fn goes_on(node: &Arc<Node>) -> bool {
+    let Some(epoch) = epoch_of(&node.replica.ledger) else { return false };
+    let before = Epoch { number: epoch.number - 1, ..epoch };
+    are_ahead(node, &before, before.quorum() - 1, ASK).await
 }
 
 /// Whether so many other validators of an epoch say that a later one orders.
