@@ -527,9 +527,9 @@ pub struct Health {
 pub struct KeyAges {
     /// The member.
     pub member: String,
-    /// The key that it cosigns and votes with; absent where it is no validator.
+    /// The key that it cosigns and votes with; absent where it is no validator, or the node's copy of the ledger has no header of then.
     pub cosigner: Option<u64>,
-    /// The ML-DSA key that it cosigns with; absent where it does so with none.
+    /// The ML-DSA key that it cosigns with; absent where it does so with none, or that copy has no header of then.
     pub ml_dsa: Option<u64>,
     /// Those of its node, that of its TLS certificate among them: they are the ones with which it joined.
     pub node: u64,

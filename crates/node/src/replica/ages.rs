@@ -8,7 +8,8 @@ use super::Replica;
 use crate::problem::ApiError;
 
 impl Replica {
-    /// When this member got the key that it cosigns with: Unix milliseconds. None for a member that is no validator.
+    /// When this member got the key that it cosigns with: Unix milliseconds. None for a member that is no validator, and where
+    /// this copy has no header of then.
     pub(crate) fn cosigning_since(&self) -> Result<Option<u64>, ApiError> {
         let view = self.view()?;
         let mut now = read::epoch(&*view)?;
