@@ -56,8 +56,8 @@ pub(crate) struct Replica {
     /// This node's clock less the newest block's time when it came, milliseconds.
     delay: Arc<AtomicI64>,
     shown: Mutex<Shown>,
-    /// Who looks up the ages of all keys.
-    pub(crate) ages: Arc<Mutex<()>>,
+    /// An epoch, and in which ones its validators began with their keys.
+    begun: std::sync::Mutex<Option<(u64, Arc<[ages::Begun]>)>>,
 }
 
 /// The certificate that anybody is shown.
@@ -89,8 +89,8 @@ impl Replica {
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
         let (target, fault, turns) = (watch::Sender::new(0), watch::Sender::new(None), watch::Sender::new(0));
-        let (shown, ages) = (Mutex::default(), Arc::default());
-        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay, shown, ages })
+        let (shown, begun) = (Mutex::default(), Default::default());
+        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay, shown, begun })
     }
 
     fn part(&self) -> Arc<Part> {

@@ -1,5 +1,7 @@
 //! Since when members' keys are in force, as the ledger tells.
 
+use std::sync::{Arc, PoisonError};
+
 use client::api::KeyAges;
 use contracts::read;
 use ledger::{Epoch, View};
@@ -12,11 +14,9 @@ impl Replica {
     /// this copy has no header of then.
     pub(crate) fn cosigning_since(&self) -> Result<Option<u64>, ApiError> {
         let view = self.view()?;
-        let mut now = read::epoch(&*view)?;
-        now.validators.retain(|validator| validator.name == self.own.member);
-        now.validators.iter_mut().for_each(|validator| validator.ml_dsa = None);
-        match self.begun(&now)?.first() {
-            Some(begun) => self.made(&view, begun.cosigner),
+        let now = read::epoch(&*view)?;
+        match now.validator(&self.own.member) {
+            Some((place, _)) => self.made(&view, self.begun(&now)?[place].cosigner),
             None => Ok(None),
         }
     }
@@ -42,12 +42,18 @@ impl Replica {
         ages.collect()
     }
 
-    /// In which epochs those of `now`, or of a part of it, began with their keys.
-    fn begun(&self, now: &Epoch) -> Result<Vec<Begun>, ApiError> {
-        begun(
-            now,
-            (0..now.number).rev().filter_map(|number| self.ledger.epoch(number).map_err(ApiError::from).transpose()),
-        )
+    /// In which epochs those of `now` began with their keys: read from all epochs before it, once for each epoch.
+    fn begun(&self, now: &Epoch) -> Result<Arc<[Begun]>, ApiError> {
+        let mut known = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((number, begun)) = &*known
+            && *number == now.number
+        {
+            return Ok(begun.clone());
+        }
+        let earlier = (0..now.number).rev().map(|number| self.ledger.epoch(number).map_err(ApiError::from));
+        let begun: Arc<[Begun]> = begun(now, earlier.filter_map(Result::transpose))?.into();
+        *known = Some((now.number, begun.clone()));
+        Ok(begun)
     }
 
     /// When an epoch was made: Unix milliseconds. None where this copy has no header of then.
@@ -62,7 +68,7 @@ impl Replica {
 
 /// The epochs in which a validator began to cosign with its keys.
 #[derive(Debug, PartialEq, Eq)]
-struct Begun {
+pub(super) struct Begun {
     cosigner: u64,
     ml_dsa: Option<u64>,
 }
