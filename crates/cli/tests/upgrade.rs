@@ -76,6 +76,7 @@ fn a_consortium_of_the_first_formats_goes_on() {
             .unwrap();
     }
     until("it has passed", || stage.run(FOUNDER, &["gov", "show", &proposal]) == "passed");
+    issuers_are_decided(&stage, &apply);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for member in MEMBERS {
         let begun = std::time::Instant::now();
@@ -84,6 +85,60 @@ fn a_consortium_of_the_first_formats_goes_on() {
     }
     let height = |member: &&str| runtime.block_on(stage.client(member).health()).unwrap().height;
     until("equal heights", || MEMBERS.iter().map(height).collect::<std::collections::BTreeSet<_>>().len() == 1);
+}
+
+/// The issuer that a regulator accredited then counts no more once the members have disowned it, and again once they have accredited it.
+fn issuers_are_decided(stage: &Stage, apply: &[&str]) {
+    let key = stage.run("university", &["key"]);
+    let alone = stage.try_run(FOUNDER, &["member", "issuer", "revoke", "university"]).unwrap_err();
+    assert!(alone.contains("ballots_govern"), "{alone}");
+    let request = stage.run("m-lind", &[&["request", "apply", "northgate/trial/release"], apply].concat());
+    let judged = |code: &str| {
+        until(&format!("the request is judged `{code}`"), || {
+            stage.json("m-lind", &["request", "explain", &request])["contracts"][0]["code"] == code
+        });
+    };
+    let listed = |member: &str, claims: &[&str], by: &str, revoked: bool| {
+        let list = stage.json(member, &["member", "issuer", "list"]);
+        let issuers = list["issuers"].as_array().unwrap();
+        assert_eq!(
+            (issuers.len(), &issuers[0]["name"], &issuers[0]["key"]),
+            (1, &"university".into(), &key[..].into())
+        );
+        assert_eq!((&issuers[0]["by"], &issuers[0]["revoked"]), (&by.into(), &revoked.into()));
+        assert_eq!(issuers[0]["claims"].as_array().unwrap(), claims);
+    };
+    // Lines that begin with these words.
+    let told = |member: &str, arguments: &[&str], lines: &[&str]| {
+        let text = String::from_utf8(stage.command(member).args(arguments).output().unwrap().stdout).unwrap();
+        let plain: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert!(lines.iter().all(|begins| plain.iter().any(|line| line.starts_with(begins))), "{lines:?}: {text}");
+    };
+    judged("approvals_missing");
+    listed("st-anna", &["researcher"], FOUNDER, false);
+
+    let disown = ["disown", "university", "--reason", "it sold diplomas"];
+    let disowned = stage.pass("st-anna", &["riverside", "northgate"], &disown);
+    judged("not_accredited");
+    listed("st-anna", &["researcher"], FOUNDER, true);
+    let (what, whose) = (format!("what disown {}", &key[..12]), format!("key {key}"));
+    let lines = [&what, "by st-anna", "stands passed", "reason it sold diplomas", "issuer university", &whose];
+    told("st-anna", &["gov", "show", &disowned], &lines);
+    let again = stage.try_run("st-anna", &["gov", "propose", "disown", &key]).unwrap_err();
+    assert!(again.contains("no issuer in good standing"), "{again}");
+
+    // By another member's proposal, and for more.
+    let accredit = ["accredit", "university", "--key", &key, "--claim", "researcher", "--claim", "clerk"];
+    let accredited = stage.pass("riverside", &["st-anna", FOUNDER], &accredit);
+    judged("approvals_missing");
+    listed("riverside", &["researcher", "clerk"], "riverside", false);
+    told("riverside", &["gov", "show", &accredited], &["what accredit university", &whose, "claims researcher, clerk"]);
+    let all = [
+        format!("{} accredit university riverside passed", &accredited[..12]),
+        format!("{} disown {} st-anna passed", &disowned[..12], &key[..12]),
+    ];
+    told("riverside", &["gov", "list", "--all"], &all.each_ref().map(|line| &line[..]));
 }
 
 const MEMBERS: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];

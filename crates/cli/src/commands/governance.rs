@@ -260,6 +260,11 @@ async fn show(client: &Client, id: &Digest, output: &Output) -> Result<(), Failu
     if !one.reason.is_empty() {
         lines.push(("reason", one.reason.replace('\n', " ")));
     }
+    if let Action::Disown(key) = &one.action {
+        // Those that are disowned are still listed.
+        let issuers = client.issuers().await?;
+        lines.extend(issuers.into_iter().find(|issuer| issuer.key == *key).map(|issuer| ("issuer", issuer.name)));
+    }
     lines.extend(details(&one.action));
     for ballot in &one.ballots {
         let counts = if active(&ballot.member) { "" } else { ", which does not count" };
