@@ -18,14 +18,25 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use client::api::Health;
 use client::verify::verify_state;
+use client::wallet::{PRINCIPAL, Wallet};
+use contracts::Contracts;
+use contracts::message::{Apply, ContractVersion};
+use crypto::Digest;
+use crypto::kem::{PrivateKey, Suite};
+use crypto::keystore::Passphrase;
+use ledger::{Consortium, Genesis, Ledger, Transaction, VerifiedTransaction};
 use liar::{Liar, Lie};
 use postgres::Postgres;
 use serde_json::Value;
 use stage::{FOUNDER, Stage, add, ports, until};
 use tokio::runtime::Runtime;
+use wire::{Fixed, Limits};
+
+const DAY: u64 = 24 * 3600 * 1000;
 
 fn health(runtime: &Runtime, stage: &Stage, member: &str) -> Health {
     runtime.block_on(stage.client(member).health()).unwrap()
@@ -224,6 +235,106 @@ fn who_keeps_less_goes_on_and_takes_in_newcomers() {
     assert_eq!(stands("riverside"), (all, false), "who kept a model has all of it");
     let height = |member: &str| health(&runtime, &stage, member).height;
     until("equal heights", || ["eastfield", "st-anna", FOUNDER].map(height).windows(2).all(|two| two[0] == two[1]));
+}
+
+/// A founder's home whose ledger has a block every twelve hours since `from`, each with an application that it refused; the applications.
+fn long_ago(stage: &Stage, from: u64, blocks: u64) -> Vec<Digest> {
+    let [listen, home] = [ports::free(), stage.home(FOUNDER).to_str().unwrap().to_owned()];
+    stage.run(FOUNDER, &["init", "--member", FOUNDER, "--consortium", "Days", "--listen", &listen]);
+    let (path, pinned) = (format!("{home}/node/genesis.cbor"), format!("{home}/operator/consortium.toml"));
+    let mut genesis: Genesis = wire::from_slice(&fs::read(&path).unwrap(), Limits::small()).unwrap();
+    genesis.created = from;
+    fs::write(path, wire::to_vec(&genesis)).unwrap();
+    let mut consortium = Consortium::parse(&fs::read_to_string(&pinned).unwrap()).unwrap();
+    consortium.chain = genesis.chain();
+    fs::write(pinned, consortium.to_toml()).unwrap();
+
+    let passphrase = Passphrase::read(&stage.directory.path().join("passphrase")).unwrap();
+    let wallet = Wallet::open(&Path::new(&home).join("operator"), &passphrase).unwrap();
+    let (sender, keys, chain) = (wallet.key(), wallet.keys(), genesis.chain());
+    let unknown = ContractVersion { contract: Digest::from([7; 32]), version: 1 };
+    let apply = Apply {
+        contracts: vec![unknown],
+        purpose: "research".into(),
+        ephemeral: PrivateKey::generate(Suite::X25519).public().clone(),
+        justification: Digest::from([8; 32]),
+        evidence: vec![],
+    };
+    let ledger = Ledger::open(&Path::new(&home).join("node/ledger.redb"), Arc::new(Contracts), genesis).unwrap();
+    // As the node is configured.
+    ledger.keep_states(10);
+    let block = |height: u64| {
+        let time = from + height * DAY / 2;
+        let (nonce, expires) = (Fixed(crypto::random()), time + 60_000);
+        let (contract, method, arguments) = ("requests".into(), "apply".into(), wire::to_vec(&apply).into());
+        let call = Transaction { chain, sender, nonce, expires, contract, method, arguments };
+        let signed = call.sign_with(|label, message| keys.sign(PRINCIPAL, label, message)).unwrap();
+        let call = VerifiedTransaction::verify(signed, &chain).unwrap();
+        let id = call.id();
+        let made = ledger.propose(vec![call], time).unwrap();
+        assert_eq!(made.results[0].as_ref().unwrap().outcome.code, "unknown_contract");
+        assert_eq!((ledger.head().height, ledger.head().time), (height, time));
+        id
+    };
+    (1..=blocks).map(block).collect()
+}
+
+#[test]
+fn days_are_those_before_the_newest_block_by_the_ledgers_own_time() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut stage = Stage::new();
+    // Sixty days of blocks, the newest twenty days old.
+    let from = stage::now() - 80 * DAY;
+    let all = long_ago(&stage, from, 120);
+    stage.configure(FOUNDER, "[ledger]\nkeep = \"50 days\"\nstates = 10\nsnapshot_every = 5");
+    stage.start(FOUNDER);
+    let founder = stage.client(FOUNDER);
+    let prunes_to = |stage: &Stage, kept: u64| {
+        until(&format!("blocks go until {kept}"), || health(&runtime, stage, FOUNDER).kept >= kept);
+        assert_eq!(health(&runtime, stage, FOUNDER).kept, kept);
+    };
+    // One that is as old to the millisecond stays.
+    prunes_to(&stage, 20);
+    let directory = stage.directory.path().to_owned();
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let handed = |stage: &Stage, block: usize| {
+        let out = path(&format!("{block}.receipt"));
+        stage.try_run(FOUNDER, &["receipt", &all[block - 1].to_string(), "--out", &out])
+    };
+    stage.run(FOUNDER, &["member", "export", "--out", &path("days.toml")]);
+    handed(&stage, 20).unwrap();
+    handed(&stage, 60).unwrap();
+
+    // Fewer days. What has gone is refused as that, and nothing else.
+    stage.kill(FOUNDER);
+    let file = stage.home(FOUNDER).join("node/node.toml");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("50 days", "30 days")).unwrap();
+    stage.start(FOUNDER);
+    let founder_knows = |block: usize| runtime.block_on(founder.transaction(&all[block - 1]));
+    prunes_to(&stage, 60);
+    for gone in [1, 59] {
+        let refused = founder_knows(gone).unwrap_err();
+        assert_eq!(refused.code(), Some("pruned"), "{refused}");
+        assert!(refused.to_string().contains("from block 60 on"), "{refused}");
+        let refused = handed(&stage, gone).unwrap_err();
+        assert!(refused.contains("pruned") && !Path::new(&path(&format!("{gone}.receipt"))).exists(), "{refused}");
+    }
+    for (block, place) in [(60, 59), (120, 119)] {
+        let found = founder_knows(block).unwrap();
+        assert_eq!((found.height, found.index, found.code.as_str()), (block as u64, place, "unknown_contract"));
+    }
+    handed(&stage, 61).unwrap();
+    // Receipts of before hold, also of what has gone; and the log proves that it still has what it removed.
+    for name in ["20.receipt", "60.receipt", "61.receipt"] {
+        stage.run(FOUNDER, &["verify", &path(name), "--consortium", &path("days.toml")]);
+    }
+    assert!(!runtime.block_on(founder.log_inclusion(0, 120)).unwrap().is_empty());
+
+    // A block of today makes all others older: by 20 days, and by the moments since this test began.
+    runtime.block_on(add(&founder, "today")).unwrap();
+    prunes_to(&stage, 101);
+    assert_eq!(founder_knows(100).unwrap_err().code(), Some("pruned"));
+    assert_eq!(founder_knows(101).unwrap().height, 101);
 }
 
 /// Joins as [`Stage::join`] does, where liars stand in these members' places.
