@@ -122,6 +122,15 @@ impl Replica {
         part::ordered_by(&self.ledger)
     }
 
+    /// The same, once no crash can undo it: others leave the epoch before on this node's word. May wait for the disk.
+    pub(crate) fn ordered_for_good(&self) -> Result<Option<u64>, ApiError> {
+        let quorum = read::quorum(&*self.view()?)?;
+        if quorum.is_some_and(|quorum| quorum.base > self.ledger.durable_height()) {
+            self.ledger.flush()?;
+        }
+        Ok(quorum.map(|quorum| quorum.epoch))
+    }
+
     /// Who orders the ledger, as far as this copy goes.
     pub(crate) fn ordering(&self) -> String {
         match &*self.part() {

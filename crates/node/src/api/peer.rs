@@ -89,7 +89,9 @@ async fn cosigned(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskCosigned>) ->
 }
 
 async fn ordering(State(node): Shared, _: Peer, Cbor(AskOrdering {}): Cbor<AskOrdering>) -> Answer<OrderedBy> {
-    Ok(Cbor(OrderedBy { epoch: node.replica.ordered_by().unwrap_or(0) }))
+    let ordered = tokio::task::spawn_blocking(move || node.replica.ordered_for_good());
+    let ordered = ordered.await.map_err(ApiError::internal)??;
+    Ok(Cbor(OrderedBy { epoch: ordered.unwrap_or(0) }))
 }
 
 async fn record(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskRecord>) -> Answer<Record> {
