@@ -145,7 +145,8 @@ async fn join(args: &BenchArgs, surroundings: &Surroundings) -> Result<Scene, Fa
     let purpose = purpose.ok_or_else(|| Failure::new("the contract names no purpose"))?;
     let mut clients = Vec::new();
     for _ in 0..args.clients {
-        clients.push((session.client.at_member(&contract.owner).await?.apart(), credentials.clone()));
+        let client = session.client.at_member(&contract.owner).await?;
+        clients.push((client.at(client.endpoint().apart()), credentials.clone()));
     }
     let contract = ContractVersion { contract: contract.id, version: contract.version };
     let at_once = at_once(&approvers);
