@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn reads_who_is_there_and_who_votes() {
         let chain = Chain;
-        let epoch = Epoch { number: 0, validators: (0..4).map(|at| validator(at)).collect() };
+        let epoch = Epoch { number: 0, validators: (0..4).map(validator).collect() };
         let committee = Committee::new(chain.id(), &epoch);
         let key = |place: usize| committee.validators()[place].key.to_string();
         let name = |place: usize| committee.validators()[place].name.clone();
