@@ -10,7 +10,7 @@ use dalek5::constants::ED25519_BASEPOINT_POINT;
 use dalek5::edwards::{CompressedEdwardsY, EdwardsPoint};
 use dalek5::scalar::Scalar;
 use dalek5::traits::Identity as _;
-use ed25519_dalek::{Signer as _, Verifier as _, VerifyingKey};
+use ed25519_dalek::Signer as _;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wire::Fixed;
@@ -29,7 +29,7 @@ impl PublicKey {
     /// # Errors
     /// [`InvalidSignature`] when key or signature is not canonical, of small order, or does not match.
     pub fn verify(&self, label: Label, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        self.verify_raw(&labelled(label, message), signature)
+        self.verify_parts(&[&label.prefix(), message], signature)
     }
 
     /// Verifies a signature over exactly these bytes, for formats that others define.
@@ -37,30 +37,17 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::verify`].
     pub fn verify_raw(&self, message: &[u8], signature: &Signature) -> Result<(), InvalidSignature> {
-        let parsed = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
-        let known = Points::known(self);
-        let point = known.is_none().then(|| self.point().ok_or(InvalidSignature)).transpose()?;
-        let matches = match (&known, &point) {
-            (Some(known), _) => match known.table.get() {
-                Some(table) => table.matches(self, message, signature),
-                None => known.point.verify(message, &parsed).is_ok(),
-            },
-            (None, point) => point.is_some_and(|point| point.verify(message, &parsed).is_ok()),
-        };
-        // What matched is the canonical encoding of a point, which is of small order if it is one of these: the library's strict
-        // verification would decode it to find out.
-        if !matches || SMALL_ORDER.contains(parsed.r_bytes()) {
-            return Err(InvalidSignature);
-        }
-        match (known, point) {
-            (Some(known), _) => known.count(),
-            (None, point) => point.into_iter().for_each(|point| Points::keep(*self, point)),
-        }
-        Ok(())
+        self.verify_parts(&[message], signature)
     }
 
-    /// [`PublicKey::verify`] for many keys, texts and signatures under one label; results in the same order. Where keys have verified much, one
-    /// signature among many takes three quarters of the time of one alone.
+    fn verify_parts(&self, message: &[&[u8]], signature: &Signature) -> Result<(), InvalidSignature> {
+        let known = Points::of(self).ok_or(InvalidSignature)?;
+        let r = known.r(self, message, signature).ok_or(InvalidSignature)?;
+        known.judge(self, signature, &r.compress())
+    }
+
+    /// [`PublicKey::verify`] for many keys, texts and signatures under one label; results in the same order. One signature among many takes four
+    /// fifths of the time of one alone.
     pub fn verify_all<'a>(
         label: Label,
         all: impl IntoIterator<Item = (Self, &'a [u8], &'a Signature)>,
@@ -68,33 +55,20 @@ impl PublicKey {
         let prefix = label.prefix();
         let (mut results, mut points, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (key, message, signature)) in all.into_iter().enumerate() {
-            let known = Points::known(&key);
-            results.push(match known.as_ref().and_then(|known| known.table.get()) {
-                None => key.verify(label, message, signature),
-                Some(table) => {
-                    if let Some(point) = table.point(&key, &[&prefix, message], signature) {
-                        points.push(point);
-                        places.push((at, signature));
-                    }
-                    Err(InvalidSignature)
-                }
-            });
+            results.push(Err(InvalidSignature));
+            if let Some(known) = Points::of(&key)
+                && let Some(point) = known.r(&key, &[&prefix, message], signature)
+            {
+                points.push(point);
+                places.push((at, key, known, signature));
+            }
         }
         // All of them encoded together: alone, the division takes a fifth of the time.
         let encoded = EdwardsPoint::compress_batch_alloc(&points);
-        for (encoded, (at, signature)) in encoded.iter().zip(places) {
-            let r = signature.r();
-            if encoded.as_bytes() == r && !SMALL_ORDER.contains(r) {
-                results[at] = Ok(());
-            }
+        for (encoded, (at, key, known, signature)) in encoded.iter().zip(places) {
+            results[at] = known.judge(&key, signature, encoded);
         }
         results
-    }
-
-    /// The key as a point, which strict verification takes: in canonical encoding, and not of small order.
-    fn point(&self) -> Option<VerifyingKey> {
-        let key = self.is_canonical().then(|| VerifyingKey::from_bytes(self.0.as_bytes()).ok());
-        key.flatten().filter(|key| !key.is_weak())
     }
 
     /// Whether the encoded y-coordinate is below p = 2^255 − 19 (RFC 8032 §5.1.3, step 1), which the library reduces
@@ -131,22 +105,30 @@ struct Points {
     old: HashMap<PublicKey, Arc<Known>>,
 }
 
-/// A key, decoded; with a table once it has verified so much that making one pays.
+/// A key, decoded: in canonical encoding, and not of small order.
 struct Known {
-    point: VerifyingKey,
+    /// −A.
+    minus: EdwardsPoint,
     verified: AtomicU32,
-    table: OnceLock<Box<Table>>,
+    /// Its multiples, once it has verified so much that making them pays.
+    table: OnceLock<Multiples<6>>,
 }
 
-/// Multiples of a key's negative: verification without doublings, which takes two thirds of the time.
-struct Table(Multiples<6>);
-
-/// What a point gives for every digit at every place of a scalar, in signed digits of so many bits: multiplying takes one addition for each place.
-/// In variable time: for scalars that are public.
+/// What a point gives for every digit at every place of a scalar, in signed digits of so many bits: multiplying takes one addition for each place
+/// and no doublings, and so, for both points of a signature, two thirds of the time. In variable time: for scalars that are public.
 struct Multiples<const BITS: usize>(Vec<EdwardsPoint>);
 
 /// Tables that there are.
 static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the library multiplies faster than a table does: with this processor's vectors of eight.
+fn wide() -> bool {
+    #[cfg(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512"))]
+    let wide = is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl");
+    #[cfg(not(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512")))]
+    let wide = false;
+    wide
+}
 
 impl Points {
     fn shared() -> &'static RwLock<Self> {
@@ -154,56 +136,35 @@ impl Points {
         POINTS.get_or_init(RwLock::default)
     }
 
+    /// The key, decoded; none where no signature of it can be valid.
+    fn of(key: &PublicKey) -> Option<Arc<Known>> {
+        Self::known(key).or_else(|| Known::decode(key).map(Arc::new))
+    }
+
     fn known(key: &PublicKey) -> Option<Arc<Known>> {
         let points = Self::shared().read().unwrap_or_else(PoisonError::into_inner);
         points.young.get(key).or_else(|| points.old.get(key)).cloned()
     }
 
-    fn keep(key: PublicKey, point: VerifyingKey) {
+    fn keep(key: PublicKey, known: Arc<Known>) {
         let mut points = Self::shared().write().unwrap_or_else(PoisonError::into_inner);
         if points.young.len() >= KEPT {
             points.old = std::mem::take(&mut points.young);
         }
-        points.young.insert(key, Arc::new(Known { point, verified: AtomicU32::new(0), table: OnceLock::new() }));
+        points.young.insert(key, known);
     }
 }
 
 impl Known {
-    fn count(&self) {
-        // One call alone reaches it; those meanwhile verify without a table.
-        if self.verified.fetch_add(1, Ordering::Relaxed) != MANY {
-            return;
-        }
-        let free = |tables| (tables < MOST_TABLES).then_some(tables + 1);
-        if TABLES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_ok() {
-            let _ = self.table.set(Box::new(Table::new(&self.point)));
-        }
-    }
-}
-
-impl Drop for Known {
-    fn drop(&mut self) {
-        if self.table.get().is_some() {
-            TABLES.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Table {
-    fn new(key: &VerifyingKey) -> Self {
-        // In the library's newer version, which encodes many points together.
-        let point = CompressedEdwardsY(key.to_bytes()).decompress().expect("it was decoded before");
-        Self(Multiples::of(-point))
+    fn decode(key: &PublicKey) -> Option<Self> {
+        let point = key.is_canonical().then(|| CompressedEdwardsY(*key.0.as_bytes()).decompress()).flatten()?;
+        let fit = !point.is_small_order();
+        fit.then(|| Self { minus: -point, verified: AtomicU32::new(0), table: OnceLock::new() })
     }
 
-    /// RFC 8032 §5.1.7 without cofactor, as the library does it: whether s is canonical and R encodes s·B − k·A. The key must be canonical and not
-    /// of small order, R is to be looked at by the caller.
-    fn matches(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        self.point(key, &[message], signature).is_some_and(|r| r.compress().as_bytes() == signature.r())
-    }
-
-    /// s·B − k·A, which R must encode, where s is canonical; the message in parts.
-    fn point(&self, key: &PublicKey, message: &[&[u8]], signature: &Signature) -> Option<EdwardsPoint> {
+    /// RFC 8032 §5.1.7 without cofactor, as the strict verification of others does it: s·B − k·A, which R must encode, where s is canonical; the
+    /// message in parts.
+    fn r(&self, key: &PublicKey, message: &[&[u8]], signature: &Signature) -> Option<EdwardsPoint> {
         static BASE: LazyLock<Multiples<8>> = LazyLock::new(|| Multiples::of(ED25519_BASEPOINT_POINT));
         let (r, s) = signature.0.as_bytes().split_first_chunk()?;
         let s = Scalar::from_canonical_bytes(s.try_into().ok()?).into_option()?;
@@ -213,10 +174,51 @@ impl Table {
         }
         let digest = context.finish();
         let k = Scalar::from_bytes_mod_order_wide(digest.as_ref().try_into().expect("SHA-512 has 64 bytes"));
+        let Some(table) = self.table.get() else {
+            return Some(EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &self.minus, &s));
+        };
         let mut summands: Summands = [EdwardsPoint::identity(); _];
         let count = BASE.choose(&s, &mut summands, 0);
-        let count = self.0.choose(&k, &mut summands, count);
+        let count = table.choose(&k, &mut summands, count);
         Some(summands[..count].iter().sum())
+    }
+
+    /// Whether this is R, and not of small order. What matched is the canonical encoding of a point, which is of small order if it is one of these:
+    /// nobody has to decode it.
+    fn judge(
+        self: Arc<Self>,
+        key: &PublicKey,
+        signature: &Signature,
+        r: &CompressedEdwardsY,
+    ) -> Result<(), InvalidSignature> {
+        if r.as_bytes() != signature.r() || SMALL_ORDER.contains(signature.r()) {
+            return Err(InvalidSignature);
+        }
+        match self.verified.fetch_add(1, Ordering::Relaxed) {
+            0 => Points::keep(*key, self),
+            // One call alone reaches it; those meanwhile verify without a table.
+            MANY if !wide() => self.tabulate(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes the table, if there is room for one more.
+    fn tabulate(&self) {
+        let free = |tables| (tables < MOST_TABLES).then_some(tables + 1);
+        if TABLES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_ok()
+            && self.table.set(Multiples::of(self.minus)).is_err()
+        {
+            TABLES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        if self.table.get().is_some() {
+            TABLES.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -366,6 +368,7 @@ hex_text!(Signature);
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::{Verifier as _, VerifyingKey};
     use frost_ed25519::{Ciphersuite as _, Ed25519Sha512};
     use proptest::prelude::*;
 
@@ -374,15 +377,22 @@ mod tests {
     /// What is taken must be exactly what the library's own strict verification takes.
     fn agrees(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
         let parsed = ed25519_dalek::Signature::from_bytes(signature.0.as_bytes());
-        let strict = key.is_canonical()
-            && VerifyingKey::from_bytes(key.0.as_bytes()).is_ok_and(|key| key.verify_strict(message, &parsed).is_ok());
-        // Twice: a key that is known then takes another way; and one that is known well a third.
+        let library = VerifyingKey::from_bytes(key.0.as_bytes()).ok();
+        let strict =
+            key.is_canonical() && library.is_some_and(|library| library.verify_strict(message, &parsed).is_ok());
+        // Twice: a key that is known then takes another way.
         for _ in 0..2 {
             assert_eq!(key.verify_raw(message, signature).is_ok(), strict, "{key} {signature}");
         }
-        if let Some(point) = key.point() {
-            let matches = Table::new(&point).matches(key, message, signature);
-            assert_eq!(matches, point.verify(message, &parsed).is_ok(), "{key} {signature}");
+        let (plain, tabled) = (Known::decode(key), Known::decode(key));
+        assert_eq!(plain.is_some(), key.is_canonical() && library.is_some_and(|library| !library.is_weak()));
+        for known in plain.into_iter().chain(tabled.inspect(|known| {
+            let _ = known.table.set(Multiples::of(known.minus));
+            TABLES.fetch_add(1, Ordering::Relaxed);
+        })) {
+            let matches = known.r(key, &[message], signature).is_some_and(|r| r.compress().as_bytes() == signature.r());
+            let loose = library.is_some_and(|library| library.verify(message, &parsed).is_ok());
+            assert_eq!(matches, loose, "{key} {signature}");
             assert_eq!(matches && !SMALL_ORDER.contains(parsed.r_bytes()), strict, "{key} {signature}");
         }
         strict
@@ -394,7 +404,7 @@ mod tests {
             assert!(!SMALL_ORDER[..at].contains(encoded));
             let point = VerifyingKey::from_bytes(encoded).unwrap();
             assert!(point.is_weak());
-            assert_eq!(PublicKey(Fixed(*encoded)).point(), None);
+            assert!(Known::decode(&PublicKey(Fixed(*encoded))).is_none());
         }
     }
 
@@ -487,7 +497,7 @@ mod tests {
             signature.0.0[(number % 64) as usize] ^= 1;
             assert_eq!(key.verify_raw(&message, &signature), Err(InvalidSignature));
         }
-        assert!(Points::known(&key).is_none_or(|known| known.table.get().is_some()));
+        assert!(Points::known(&key).is_none_or(|known| wide() || known.table.get().is_some()));
     }
 
     #[test]
@@ -513,8 +523,8 @@ mod tests {
             }
         }
         let alone: Vec<_> = all.iter().map(|(key, text, signature)| key.verify(label, text, signature)).collect();
-        // Until one of the keys has had its table throughout: tests beside this one may take it.
-        let tabled = || Points::known(&busy.public()).is_some_and(|known| known.table.get().is_some());
+        // Until one of the keys has been known, with its table, throughout: tests beside this one may take it.
+        let tabled = || Points::known(&busy.public()).is_some_and(|known| wide() || known.table.get().is_some());
         let many = loop {
             for _ in 0..2 * MANY {
                 busy.public().verify(label, b"text", &busy.sign(label, b"text")).unwrap();

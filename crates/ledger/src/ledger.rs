@@ -26,7 +26,7 @@ pub use snapshot::Snapshot;
 use crate::execution::Overlay;
 use crate::hashes::HASHES;
 use crate::memory;
-use crate::pending::{Pending, ROOM, Reading};
+use crate::pending::{Pending, Reading};
 use crate::seen::Seen;
 use crate::state::Base;
 use crate::store::{self, IDS, META, OLD_IDS, OLD_STATE, STATE};
@@ -180,7 +180,7 @@ impl Ledger {
             pending,
             seen: RwLock::new(Seen::after(header.height, header.time)),
             head: RwLock::new(header),
-            room: AtomicUsize::new(ROOM),
+            room: AtomicUsize::new(memory::changes()),
             states: AtomicU64::new(HISTORY),
         };
         // Those of an earlier version, and those that a crash has kept from being made.
@@ -197,7 +197,7 @@ impl Ledger {
         self.states.store(blocks.min(HISTORY), Ordering::Release);
     }
 
-    /// Keeps changes of at most about so many bytes beside their places in the store, from the next block on; 64 MiB unless this is called.
+    /// Keeps changes of at most about so many bytes beside their places in the store, from the next block on; 64 to 128 MiB unless this is called.
     /// The more there are, the fewer pages of the store a block writes. With the rows that they are in, some of which nobody needs any more,
     /// they take up to three times as much memory; rows of twice as much are read when the ledger is opened.
     pub fn keep_changes(&self, bytes: usize) {

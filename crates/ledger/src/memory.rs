@@ -4,14 +4,21 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-/// Most bytes of the store's pages in memory: a 32nd of what there is, from 64 MiB to 1 GiB.
+/// Most bytes of the store's pages in memory: a 128th of what there is, from 64 MiB to 256 MiB. The system keeps those of the file that are read
+/// again, too, and gives that memory to whoever needs it more; here each page that is written takes new memory until there is no room for another.
 pub(crate) fn pages() -> usize {
-    (*TOTAL / 32).clamp(64 << 20, 1 << 30)
+    (*TOTAL / 128).clamp(64 << 20, 256 << 20)
 }
 
-/// Bytes of nodes of the state tree that come to hand until older ones go: from 11 MiB to 43 MiB. There are never more than about three times as many.
+/// Bytes of nodes of the state tree that come to hand until older ones go: from 11 MiB to 85 MiB. There are never more than about three times as many.
 pub(crate) fn nodes() -> usize {
-    (*TOTAL / 576).clamp(11 << 20, 43 << 20)
+    (*TOTAL / 288).clamp(11 << 20, 85 << 20)
+}
+
+/// Bytes of changes that are not at their places in the store: from 64 MiB to 128 MiB. With the rows that they are in they take up to three times as
+/// much.
+pub(crate) fn changes() -> usize {
+    (*TOTAL / 192).clamp(64 << 20, 128 << 20)
 }
 
 /// Memory of this machine, or the limit of this process's control group; nothing where the system does not say.

@@ -380,9 +380,6 @@ fn decode(row: &[u8]) -> Result<Row<'_>, minicbor::decode::Error> {
 /// Bytes of the store's records of a block's changes: each fills a page.
 pub(crate) const PIECE: usize = 3_800;
 
-/// Room for changes that are not at their places, in bytes, unless another is asked for: 64 MiB. Their rows come to that.
-pub(crate) const ROOM: usize = 64 << 20;
-
 /// About what a record takes beside its key and value in its row.
 const WEIGHT: usize = 140;
 

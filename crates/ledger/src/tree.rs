@@ -117,8 +117,8 @@ impl Tree {
         let placed = |change: &Change| (key_place(&change.key), change.new.as_ref().map(|value| sha256(&[value])));
         let mut changes: Vec<Placed> = changes.iter().map(placed).collect();
         changes.sort_unstable_by_key(|(place, _)| *place);
-        let mut growth =
-            Growth { version, source, path: Vec::with_capacity(PATH), written: Written::default(), bytes: 0 };
+        let written = Written::with_room(changes.len());
+        let mut growth = Growth { version, source, path: Vec::with_capacity(PATH), written, bytes: 0 };
         let before = match version.checked_sub(1) {
             None => None,
             Some(before) => {
@@ -429,6 +429,16 @@ impl<S: Source> Growth<'_, S> {
 }
 
 impl Written {
+    /// Room for what so many changes mostly take, as far as blocks have so many.
+    fn with_room(changes: usize) -> Self {
+        let changes = changes.min(MOST);
+        Self {
+            bytes: Vec::with_capacity(changes * BYTES),
+            nodes: Vec::with_capacity(changes * NODES),
+            stale: Vec::with_capacity(changes * NODES),
+        }
+    }
+
     /// Places with their nodes, in order.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.nodes.iter().map(|&[start, middle, end]| (&self.bytes[start..middle], &self.bytes[middle..end]))
@@ -467,6 +477,13 @@ impl Written {
 
 /// Nibbles of a place.
 const PATH: usize = 64;
+
+/// What a change among many mostly takes: nodes, and their bytes.
+const NODES: usize = 4;
+const BYTES: usize = 1_536;
+
+/// Changes that there is room for at once.
+const MOST: usize = 4_096;
 
 /// No two records have the same place.
 const TOO_DEEP: Error = Error::Damaged("the state tree is too deep");

@@ -245,7 +245,8 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
+        // The engine of the ordering tells of every write otherwise, to nobody.
+        Self { filter: "info,commonware=warn".into(), format: LogFormat::Text }
     }
 }
 
