@@ -46,7 +46,7 @@ impl Audit {
     /// # Errors
     /// [`AuditError`] when the file cannot be opened.
     pub(crate) async fn open(path: &Path, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, AuditError> {
-        let pool = store::pool(path, 1).await?;
+        let pool = store::pool(path, 1, FILE_PAGE).await?;
         sqlx::migrate!("migrations/audit").run(&pool).await?;
         let newest: Option<(i64, Vec<u8>)> =
             sqlx::query_as("SELECT sequence, digest FROM audit ORDER BY sequence DESC LIMIT 1")
@@ -58,7 +58,7 @@ impl Audit {
         };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (announce, announced) = watch::channel(head);
-        let readers = store::pool(path, 2).await?;
+        let readers = store::pool(path, 2, FILE_PAGE).await?;
         let stop = CancellationToken::new();
         let writer = Writer { pool, clock, metrics: metrics.clone(), head, announce, stop: stop.clone() };
         let writer = Arc::new(Mutex::new(Some(tokio::spawn(writer.run(waiting)))));
@@ -357,6 +357,8 @@ const QUEUE: usize = 4096;
 const KEPT: usize = 8;
 /// Records in one statement: 8 parameters each, SQLite takes 32,766.
 const GROUP: usize = 1024;
+/// Bytes of a page of its file: each record writes one of the index by subjects, most of which come in no order.
+const FILE_PAGE: u32 = 1_024;
 /// Longest page.
 const PAGE: u32 = 1000;
 
@@ -369,7 +371,7 @@ mod tests {
     }
 
     async fn alter(path: &Path, sql: &'static str) {
-        let pool = store::pool(path, 1).await.unwrap();
+        let pool = store::pool(path, 1, FILE_PAGE).await.unwrap();
         sqlx::query(sql).execute(&pool).await.unwrap();
         pool.close().await;
     }

@@ -55,11 +55,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the file cannot be opened or is of a newer version.
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
-        let writer = pool(path, 1).await?;
+        let writer = pool(path, 1, PAGE).await?;
         sqlx::migrate!("migrations/store").run(&writer).await?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         tokio::spawn(write(writer.clone(), waiting));
-        Ok(Self { writer, readers: pool(path, 4).await?, queue, recent: Arc::default() })
+        Ok(Self { writer, readers: pool(path, 4, PAGE).await?, queue, recent: Arc::default() })
     }
 
     /// Keeps what opens a commitment; the same again changes nothing. `kind` says what it is (`justification`,
@@ -273,7 +273,7 @@ impl Store {
     /// What SQLite says.
     pub(crate) async fn copy(&self, path: &Path) -> Result<(), sqlx::Error> {
         vacuum(&self.readers, path).await?;
-        let copy = pool(path, 1).await?;
+        let copy = pool(path, 1, PAGE).await?;
         sqlx::query("UPDATE sessions SET salt = randomblob(32) WHERE length(salt) = 32").execute(&copy).await?;
         private::strip(&copy).await?;
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&copy).await?;
@@ -394,17 +394,18 @@ pub(crate) async fn vacuum(pool: &SqlitePool, path: &Path) -> Result<(), sqlx::E
     Ok(())
 }
 
-/// Connections to a database file in WAL mode; a commit is on disk when it returns.
-pub(crate) async fn pool(path: &Path, connections: u32) -> Result<SqlitePool, sqlx::Error> {
+/// Connections to a database file in WAL mode; a commit is on disk when it returns. A new file gets pages of so many bytes.
+pub(crate) async fn pool(path: &Path, connections: u32, page: u32) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
+        .page_size(page)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF")
         // 16 MiB: pages that every commit writes go to the file once for many of them.
-        .pragma("wal_autocheckpoint", "4096")
+        .pragma("wal_autocheckpoint", (WAL / page).to_string())
         .busy_timeout(Duration::from_secs(10))
         .disable_statement_logging();
     SqlitePoolOptions::new()
@@ -422,6 +423,11 @@ fn digest(bytes: &[u8], table: &'static str) -> Result<Digest, StoreError> {
     let bytes: Result<[u8; 32], _> = bytes.try_into();
     bytes.map(Into::into).map_err(|_| StoreError::Corrupt { table, key: "with a digest of another length".into() })
 }
+
+/// Bytes of a page, SQLite's own choice.
+pub(crate) const PAGE: u32 = 4_096;
+/// Bytes of the log of writes at which they go to the file.
+const WAL: u32 = 16 << 20;
 
 /// Openings kept in memory, and the longest of them in bytes.
 const MAX_RECENT: usize = 256;

@@ -13,35 +13,40 @@ use commonware_runtime::{Clock, Metrics, Spawner};
 use commonware_utils::SystemTimeExt as _;
 use crypto::Digest;
 use futures_util::StreamExt as _;
-use ledger::MAX_SKEW;
+use ledger::{MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_SKEW, VerifiedTransaction};
+use tokio::sync::watch;
 
 use crate::docket::Docket;
+use crate::engine::Pace;
 use crate::slate::{Claims, Slate, SlateHeader};
 
 /// Proposes slates from the pool and checks those of others against this node's ledger.
 #[derive(Clone)]
 pub(crate) struct Automaton {
     docket: Arc<Docket>,
-    idle: Duration,
-    gap: Duration,
+    /// The newest final slate that this node knows of.
+    finalised: watch::Receiver<u64>,
+    pace: Pace,
 }
 
 impl Automaton {
-    /// Without transactions an empty slate is proposed after `idle`; slates are at least `gap` apart.
-    pub(crate) fn new(docket: Arc<Docket>, idle: Duration, gap: Duration) -> Self {
-        Self { docket, idle, gap }
+    /// Without transactions an empty slate is proposed after [`Pace::idle`]; slates are at least [`Pace::gap`] apart, and wait up to
+    /// [`Pace::patience`] for a ledger that is behind.
+    pub(crate) fn new(docket: Arc<Docket>, finalised: watch::Receiver<u64>, pace: Pace) -> Self {
+        Self { docket, finalised, pace }
     }
 
     /// Builds a slate on the newest of `ancestry`; none where this node cannot.
     pub(crate) async fn build<E: Clock>(&self, context: &E, mut ancestry: impl Ancestry<Slate>) -> Option<Slate> {
-        let deadline = context.current() + self.idle;
+        let deadline = context.current() + self.pace.idle;
         let parent = ancestry.next().await?;
         let header = parent.inner().header().clone();
         // Each slate costs every validator several forced writes: under load fewer, larger ones.
-        let gap = millis(self.gap);
+        let gap = millis(self.pace.gap);
         let early = (header.time + gap).saturating_sub(now(context)).min(gap);
         context.sleep(Duration::from_millis(early)).await;
         let ordered = self.ordered(parent, ancestry).await?;
+        let patience = context.current() + self.pace.patience;
         let mut arrivals = self.docket.arrivals();
         loop {
             arrivals.mark_unchanged();
@@ -54,6 +59,16 @@ impl Automaton {
                     // The sender lives as long as the docket.
                     _ = arrivals.changed() => {}
                     () = context.sleep_until(deadline) => {}
+                }
+                continue;
+            }
+            // The ledger is what takes longest then: agreeing on more, smaller slates would only take time from it.
+            let finalised = *self.finalised.borrow();
+            if finalised > self.docket.executed() && !full(&picked) && context.current() < patience {
+                tokio::select! {
+                    biased;
+                    _ = self.docket.wait_for(finalised) => {}
+                    () = context.sleep_until(patience) => {}
                 }
                 continue;
             }
@@ -158,6 +173,12 @@ impl<E: Clock + Spawner + Metrics> Application<E> for Automaton {
         };
         self.judge(&context, slate.inner(), parent.inner().header()).await
     }
+}
+
+/// Whether a slate of these would hardly become larger.
+fn full(picked: &[VerifiedTransaction]) -> bool {
+    let bytes: usize = picked.iter().map(VerifiedTransaction::size).sum();
+    picked.len() >= MAX_BLOCK_TRANSACTIONS || 2 * bytes >= MAX_BLOCK_BYTES
 }
 
 /// What can be said of a slate and its parent without a ledger or a clock. The engine has checked height and digest.

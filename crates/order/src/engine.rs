@@ -42,6 +42,8 @@ use crate::slate::{Rules, Slate};
 pub struct Pace {
     /// Least time between two slates.
     pub gap: Duration,
+    /// How long a slate waits for a ledger that is behind what is final, unless it is full; well below `leader`.
+    pub patience: Duration,
     /// With nothing to order, the time between two empty slates; well below `leader`.
     pub idle: Duration,
     /// How long a view waits for its leader.
@@ -60,6 +62,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             gap: Duration::from_millis(10),
+            patience: Duration::from_millis(150),
             idle: Duration::from_millis(500),
             leader: Duration::from_secs(1),
             certification: Duration::from_secs(2),
@@ -305,10 +308,10 @@ impl Engine {
             },
         );
 
-        let (intake, queue) = Intake::new();
+        let (intake, queue) = Intake::new(parts.finalised);
         let mut tasks = vec![slates.start(channels.slates), actor.start(intake, buffer, answering)];
         let kept = Kept::new(parts.keep, KEPT);
-        let executor = Executor { docket: docket.clone(), marshal: mailbox.clone(), finalised: parts.finalised, kept };
+        let executor = Executor { docket: docket.clone(), marshal: mailbox.clone(), kept };
         // Before any vote: what this ledger lacks is here, or this node must not go on.
         executor.recover(processed).await?;
         let failing = docket.clone();

@@ -10,7 +10,8 @@ use commonware_consensus::marshal::core::Mailbox;
 use commonware_consensus::marshal::standard::Standard;
 use commonware_consensus::simplex::scheme::ed25519::Scheme;
 use commonware_consensus::types::Height;
-use commonware_utils::acknowledgement::Acknowledgement as _;
+use commonware_cryptography::Digested;
+use commonware_utils::acknowledgement::{Acknowledgement as _, Exact};
 use tokio::sync::{mpsc, watch};
 
 use crate::docket::Docket;
@@ -22,14 +23,19 @@ pub(crate) type Marshal = Mailbox<Scheme, Standard<Slate>>;
 /// Takes what the engine says is final.
 #[derive(Clone)]
 pub(crate) struct Intake {
-    updates: mpsc::UnboundedSender<Update<Slate>>,
+    slates: mpsc::UnboundedSender<Final>,
+    /// The newest final slate.
+    finalised: watch::Sender<u64>,
 }
+
+/// A slate to execute, and how the engine is told that it was.
+type Final = (Digested<Slate>, Exact);
 
 impl Intake {
     /// The engine delivers no more than it has acknowledgements pending: the queue is bounded.
-    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Update<Slate>>) {
-        let (updates, queue) = mpsc::unbounded_channel();
-        (Self { updates }, queue)
+    pub(crate) fn new(finalised: watch::Sender<u64>) -> (Self, mpsc::UnboundedReceiver<Final>) {
+        let (slates, queue) = mpsc::unbounded_channel();
+        (Self { slates, finalised }, queue)
     }
 }
 
@@ -37,9 +43,15 @@ impl Reporter for Intake {
     type Activity = Update<Slate>;
 
     fn report(&mut self, update: Update<Slate>) -> Feedback {
-        match self.updates.send(update) {
-            Ok(()) => Feedback::Ok,
-            Err(_) => Feedback::Closed,
+        match update {
+            Update::Tip(_, height, _) => {
+                self.finalised.send_replace(height.get());
+                Feedback::Ok
+            }
+            Update::Block(slate, acknowledgement) => match self.slates.send((slate, acknowledgement)) {
+                Ok(()) => Feedback::Ok,
+                Err(_) => Feedback::Closed,
+            },
         }
     }
 }
@@ -47,7 +59,6 @@ impl Reporter for Intake {
 pub(crate) struct Executor {
     pub(crate) docket: Arc<Docket>,
     pub(crate) marshal: Marshal,
-    pub(crate) finalised: watch::Sender<u64>,
     pub(crate) kept: Kept,
 }
 
@@ -64,22 +75,15 @@ impl Executor {
         Ok(())
     }
 
-    pub(crate) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Update<Slate>>) -> Result<(), Fault> {
+    pub(crate) async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Final>) -> Result<(), Fault> {
         while let Some(first) = queue.recv().await {
             let mut next = Some(first);
             let (mut outcomes, mut acknowledgements) = (Vec::new(), Vec::new());
             // What is there already shares one forced write.
-            while let Some(update) = next {
-                match update {
-                    Update::Tip(_, height, _) => {
-                        self.finalised.send_replace(height.get());
-                    }
-                    Update::Block(slate, acknowledgement) => {
-                        outcomes.extend(self.docket.execute(slate.inner())?);
-                        self.kept.add(slate.inner());
-                        acknowledgements.push(acknowledgement);
-                    }
-                }
+            while let Some((slate, acknowledgement)) = next {
+                outcomes.extend(self.docket.execute(slate.inner())?);
+                self.kept.add(slate.inner());
+                acknowledgements.push(acknowledgement);
                 next = queue.try_recv().ok();
             }
             self.docket.conclude(outcomes)?;

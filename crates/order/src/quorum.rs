@@ -296,7 +296,7 @@ impl Running {
             drop(registered);
             let networking = network.start();
             let parts = Parts {
-                application: Automaton::new(docket.clone(), config.pace.idle, config.pace.gap),
+                application: Automaton::new(docket.clone(), finalised.subscribe(), config.pace),
                 docket: docket.clone(),
                 outbound,
                 scheme,

@@ -110,7 +110,7 @@ async fn what_was_kept_is_back_but_for_votes_and_the_keys_of_checkpoints() {
     tables.close().await;
     let secret = |bytes: &[u8]| bytes.windows(32).any(|window| window == [0xb1; 32]);
     assert!(!secret(&fs::read(&made.backup).unwrap()), "no salt");
-    let trail = store::pool(&target.join(AUDIT), 1).await.unwrap();
+    let trail = store::pool(&target.join(AUDIT), 1, store::PAGE).await.unwrap();
     let (entries,): (i64,) =
         sqlx::query_as("SELECT count(*) FROM audit WHERE action = 'node.backup'").fetch_one(&trail).await.unwrap();
     assert_eq!(entries, 1, "the trail holds what was done until it was copied");

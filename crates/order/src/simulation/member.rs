@@ -194,7 +194,8 @@ async fn vote(
         transactions: next(),
     };
     let pace = Pace::default();
-    let automaton = Automaton::new(docket.clone(), pace.idle, pace.gap);
+    let finalised = watch::Sender::new(0);
+    let automaton = Automaton::new(docket.clone(), finalised.subscribe(), pace);
     let offences = Offences::default();
     let parts = Parts {
         docket: docket.clone(),
@@ -208,7 +209,7 @@ async fn vote(
         keep: 1 << 20,
         partition: format!("v{at}e{number}"),
         offences: offences.clone(),
-        finalised: watch::Sender::new(0),
+        finalised,
     };
     let (told, marshal) = watch::channel(None);
     let (seed, files) = (shared.seed, shared.files[at].clone());
