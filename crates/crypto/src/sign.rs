@@ -124,11 +124,10 @@ static TABLES: AtomicUsize = AtomicUsize::new(0);
 /// Whether the library multiplies faster than a table does: with this processor's vectors of eight, where they are compiled in.
 fn wide() -> bool {
     #[cfg(target_arch = "x86_64")]
-    let wide = cfg!(any(
-        curve25519_dalek_backend = "avx512",
-        all(target_feature = "avx512ifma", target_feature = "avx512vl")
-    )) && is_x86_feature_detected!("avx512ifma")
-        && is_x86_feature_detected!("avx512vl");
+    let wide =
+        cfg!(any(curve25519_dalek_backend = "avx512", all(target_feature = "avx512ifma", target_feature = "avx512vl")))
+            && is_x86_feature_detected!("avx512ifma")
+            && is_x86_feature_detected!("avx512vl");
     #[cfg(not(target_arch = "x86_64"))]
     let wide = false;
     wide
@@ -555,7 +554,9 @@ mod tests {
             for _ in 0..2 * MANY {
                 busy.public().verify(label, b"text", &busy.sign(label, b"text")).unwrap();
             }
-            if wide() && let Some(known) = Points::known(&busy.public()).filter(|known| known.table.get().is_none()) {
+            if wide()
+                && let Some(known) = Points::known(&busy.public()).filter(|known| known.table.get().is_none())
+            {
                 known.tabulate();
             }
             let before = tabled();
