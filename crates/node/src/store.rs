@@ -404,7 +404,7 @@ pub(crate) async fn pool(path: &Path, connections: u32, page: u32) -> Result<Sql
         .synchronous(SqliteSynchronous::Full)
         .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF")
-        // 16 MiB: pages that every commit writes go to the file once for many of them.
+        // 16 MiB of a new file's pages: those that every commit writes go to the file once for many of them.
         .pragma("wal_autocheckpoint", (WAL / page).to_string())
         .busy_timeout(Duration::from_secs(10))
         .disable_statement_logging();

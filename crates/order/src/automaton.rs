@@ -38,7 +38,8 @@ impl Automaton {
 
     /// Builds a slate on the newest of `ancestry`; none where this node cannot.
     pub(crate) async fn build<E: Clock>(&self, context: &E, mut ancestry: impl Ancestry<Slate>) -> Option<Slate> {
-        let deadline = context.current() + self.pace.idle;
+        let begun = context.current();
+        let (deadline, patience) = (begun + self.pace.idle, begun + self.pace.patience);
         let parent = ancestry.next().await?;
         let header = parent.inner().header().clone();
         // Each slate costs every validator several forced writes: under load fewer, larger ones.
@@ -46,7 +47,6 @@ impl Automaton {
         let early = (header.time + gap).saturating_sub(now(context)).min(gap);
         context.sleep(Duration::from_millis(early)).await;
         let ordered = self.ordered(parent, ancestry).await?;
-        let patience = context.current() + self.pace.patience;
         let mut arrivals = self.docket.arrivals();
         loop {
             arrivals.mark_unchanged();
@@ -62,9 +62,10 @@ impl Automaton {
                 }
                 continue;
             }
-            // The ledger is what takes longest then: agreeing on more, smaller slates would only take time from it.
-            let finalised = *self.finalised.borrow();
-            if finalised > self.docket.executed() && !full(&picked) && context.current() < patience {
+            // The ledger is what takes longest then, and not this node's alone: agreeing on more, smaller slates would only take time from it.
+            let (finalised, own) = (*self.finalised.borrow(), self.docket.executed());
+            let behind = finalised > own && own >= header.executed;
+            if behind && !full(&picked) && context.current() < patience {
                 tokio::select! {
                     biased;
                     _ = self.docket.wait_for(finalised) => {}
@@ -175,10 +176,10 @@ impl<E: Clock + Spawner + Metrics> Application<E> for Automaton {
     }
 }
 
-/// Whether a slate of these would hardly become larger.
+/// Whether a slate of these would hardly become larger: what is submitted together is not taken apart, so that few are filled to the last place.
 fn full(picked: &[VerifiedTransaction]) -> bool {
     let bytes: usize = picked.iter().map(VerifiedTransaction::size).sum();
-    picked.len() >= MAX_BLOCK_TRANSACTIONS || 2 * bytes >= MAX_BLOCK_BYTES
+    4 * picked.len() >= 3 * MAX_BLOCK_TRANSACTIONS || 2 * bytes >= MAX_BLOCK_BYTES
 }
 
 /// What can be said of a slate and its parent without a ledger or a clock. The engine has checked height and digest.
