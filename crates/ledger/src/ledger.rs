@@ -29,7 +29,7 @@ use crate::memory;
 use crate::pending::{Pending, Reading};
 use crate::seen::Seen;
 use crate::state::Base;
-use crate::store::{self, IDS, META, OLD_IDS, OLD_STATE, STATE};
+use crate::store::{self, IDS, META, NODES, OLD_IDS, OLD_NODES, OLD_STATE, STATE};
 use crate::tree::Tree;
 use crate::{
     Application, Block, Committed, ConsortiumError, Context, Epoch, Error, Genesis, Header, Refusal, SignedTransaction,
@@ -154,9 +154,13 @@ impl Ledger {
                 }
                 // A process killed while it waited for the disk leaves blocks that are read, but not yet safe.
                 let write = store::begin(&database, true)?;
-                if read.list_tables()?.any(|table| table.name() == OLD_IDS.name()) {
-                    write.rename_table(OLD_IDS, IDS)?;
-                    write.rename_table(OLD_STATE, STATE)?;
+                for table in read.list_tables()? {
+                    match table.name() {
+                        name if name == OLD_IDS.name() => write.rename_table(OLD_IDS, IDS)?,
+                        name if name == OLD_STATE.name() => write.rename_table(OLD_STATE, STATE)?,
+                        name if name == OLD_NODES.name() => write.rename_table(OLD_NODES, NODES)?,
+                        _ => {}
+                    }
                 }
                 write.open_table(HASHES)?;
                 write.commit()?;

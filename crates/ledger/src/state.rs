@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use wire::Bytes;
 
 use crate::execution::Changes;
-use crate::node::{EMPTY, StoredNode, inner_hash, key_place, leaf_hash, node_place};
+use crate::node::{EMPTY, Row, inner_hash, key_place, leaf_hash, node_place};
 use crate::pending::{Pending, Reading};
 use crate::store::{self, HEADERS, NODES, PAST, STATE};
 use crate::tree::{Source, Tree, Written};
@@ -267,24 +267,19 @@ pub(crate) struct Change {
 
 struct Nodes(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
-impl Nodes {
-    fn get(&self, place: &[u8]) -> anyhow::Result<Option<Node>> {
-        let bytes = self.0.get(place)?;
-        bytes.map(|bytes| Ok(borsh::from_slice(bytes.value())?)).transpose()
-    }
-}
-
 impl Source for Nodes {
-    fn node(&self, place: &[u8]) -> Result<StoredNode, Error> {
-        let bytes = self.0.get(place)?.ok_or(Error::Damaged("a missing node of the state tree"))?;
-        borsh::from_slice(bytes.value()).map_err(|_| Error::Damaged("a node of the state tree"))
+    fn row(&self, version: u64, path: &[u8]) -> Result<Row, Error> {
+        let bytes = self.0.get(node_place(version, path).as_slice())?;
+        Row::read(bytes.ok_or(Error::Damaged("a missing node of the state tree"))?.value(), version)
     }
 }
 
 impl TreeReader for Nodes {
     fn get_node_option(&self, key: &NodeKey) -> anyhow::Result<Option<Node>> {
         let path: Vec<u8> = key.nibble_path().nibbles().map(u8::from).collect();
-        self.get(&node_place(key.version(), &path))
+        // The library asks only for what there is.
+        let node = self.node(key.version(), &path)?.node;
+        Ok(Some(borsh::from_slice(&borsh::to_vec(&node)?)?))
     }
 
     fn get_value_option(&self, _: jmt::Version, _: KeyHash) -> anyhow::Result<Option<Vec<u8>>> {

@@ -33,8 +33,10 @@ pub(crate) const RECENT: TableDefinition<(u64, u32), &[u8]> = TableDefinition::n
 pub(crate) const OLD_IDS: TableDefinition<&[u8; 32], u64> = TableDefinition::new("ids");
 /// What [`STATE`] was called when all records were in it.
 pub(crate) const OLD_STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
-/// State tree: version ‖ nibbles → node.
-pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
+/// State tree: version ‖ nibbles → node ([`crate::node::Row`]).
+pub(crate) const NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("tree_nodes");
+/// What [`NODES`] was called when all inner nodes in it had the library's form, which an older program takes the others for.
+pub(crate) const OLD_NODES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("nodes");
 /// (Height, key) → the value that this block replaced. By height first, so that a block's are written side by side.
 pub(crate) const PAST: TableDefinition<(u64, &[u8]), Option<&[u8]>> = TableDefinition::new("past");
 /// Height → keys of [`NODES`] that are no longer needed for states from this height on; one record, since they are

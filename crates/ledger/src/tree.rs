@@ -9,16 +9,27 @@ use wire::Bytes;
 
 use crate::Error;
 use crate::memory;
-use crate::node::{Leaf, StoredChild, StoredKind, StoredNode, Subtree, join, key_place, leaf_hash, nibble, node_place};
+use crate::node::{
+    Found, Leaf, Row, StoredChild, StoredKind, StoredNode, Subtree, join, key_place, leaf_hash, nibble, node_place,
+    write_inner,
+};
 use crate::state::Change;
 
 /// Reads nodes that were stored.
 pub(crate) trait Source {
-    /// The node at a place ([`node_place`]).
+    /// The node of a version at a path, as it is stored.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Damaged`] where there is none, or none that can be read.
-    fn node(&self, place: &[u8]) -> Result<StoredNode, Error>;
+    fn row(&self, version: u64, path: &[u8]) -> Result<Row, Error>;
+
+    /// The node of a version at a path.
+    ///
+    /// # Errors
+    /// As [`Source::row`].
+    fn node(&self, version: u64, path: &[u8]) -> Result<Found, Error> {
+        Found::read(version, |version| self.row(version, path))
+    }
 }
 
 /// The tree after the newest block. What is not at hand is read when it is needed; nothing that is at hand has to be.
@@ -46,11 +57,16 @@ enum Below {
 }
 
 /// A node of several children, in order of their nibbles.
-#[derive(Default)]
 struct Inner {
     /// A bit for each nibble that has a child.
     present: u16,
+    /// A bit for each whose child is another than in the node of the version `base`, which is stored with all its children.
+    since: u16,
+    base: u64,
     children: Vec<Child>,
+    /// What each four nibbles make, and a bit for each of these that is so.
+    quarters: [Subtree; 4],
+    made: u8,
 }
 
 /// What a block changes of the tree, as it is stored.
@@ -119,16 +135,19 @@ impl Tree {
         changes.sort_unstable_by_key(|(place, _)| *place);
         let written = Written::with_room(changes.len());
         let mut growth = Growth { version, source, path: Vec::with_capacity(PATH), written, bytes: 0 };
-        let before = match version.checked_sub(1) {
+        let last = version.checked_sub(1);
+        let before = match last {
             None => None,
-            Some(before) => {
-                self.read_root(before, source)?;
-                // Every version has a root of its own.
-                growth.written.stale.push(node_place(before, &[]).into());
+            Some(last) => {
+                self.read_root(last, source)?;
                 self.root.take().flatten()
             }
         };
         let mut root = growth.grow(before, &changes)?;
+        // Every version has a root of its own.
+        if let Some(last) = last.filter(|last| !root.as_ref().is_some_and(|root| root.is_from(*last))) {
+            growth.written.stale.push(node_place(last, &[]).into());
+        }
         match &mut root {
             None => growth.written.node(version, &[], &StoredNode::Null),
             Some(child) => {
@@ -149,13 +168,14 @@ impl Tree {
         if self.root.is_some() {
             return Ok(());
         }
-        self.root = Some(match source.node(&node_place(version, &[]))? {
+        let Found { node, base, since } = source.node(version, &[])?;
+        self.root = Some(match node {
             StoredNode::Null => None,
             StoredNode::Leaf(place, value) => Some(Child::leaf(Leaf { place, value: value.into() }, version)),
             StoredNode::Inner { children, .. } => {
-                let node = Inner::from(*children);
+                let node = Inner::read(*children, base, since);
                 self.bytes += node.bytes();
-                Some(Child::inner(Box::new(node), version))
+                Some(Child::inner(node, version))
             }
         });
         Ok(())
@@ -188,10 +208,15 @@ impl Child {
         Self { stored: StoredChild { hash, version, kind: StoredKind::Leaf }, below: Below::Leaf(leaf) }
     }
 
-    fn inner(node: Box<Inner>, version: u64) -> Self {
+    fn inner(mut node: Box<Inner>, version: u64) -> Self {
         let Subtree { hash, count } = node.subtree();
         let kind = StoredKind::Inner { leaves: count };
         Self { stored: StoredChild { hash: *hash.as_bytes(), version, kind }, below: Below::Inner(node) }
+    }
+
+    /// Whether its node is stored as what is other than in that of a version.
+    fn is_from(&self, version: u64) -> bool {
+        matches!(&self.below, Below::Inner(node) if node.base == version)
     }
 
     /// Has the node at hand; how many bytes came with it.
@@ -200,7 +225,8 @@ impl Child {
             return Ok(0);
         }
         let mut bytes = 0;
-        self.below = match (source.node(&node_place(self.stored.version, path))?, self.stored.kind) {
+        let Found { node, base, since } = source.node(self.stored.version, path)?;
+        self.below = match (node, self.stored.kind) {
             (StoredNode::Leaf(place, value), StoredKind::Leaf) => {
                 let leaf = Leaf { place, value: value.into() };
                 let hash = leaf_hash(&place.into(), &leaf.value);
@@ -210,9 +236,9 @@ impl Child {
                 Below::Leaf(leaf)
             }
             (StoredNode::Inner { children, .. }, StoredKind::Inner { .. }) => {
-                let node = Inner::from(*children);
+                let node = Inner::read(*children, base, since);
                 bytes = node.bytes();
-                Below::Inner(Box::new(node))
+                Below::Inner(node)
             }
             _ => return Err(Error::Damaged("a node of the state tree")),
         };
@@ -220,17 +246,23 @@ impl Child {
     }
 }
 
-impl From<[Option<StoredChild>; 16]> for Inner {
-    fn from(stored: [Option<StoredChild>; 16]) -> Self {
-        let mut node = Self { present: 0, children: Vec::with_capacity(stored.iter().flatten().count()) };
+impl Inner {
+    /// A node without children.
+    fn new() -> Box<Self> {
+        let (present, since, base, children) = (0, 0, 0, Vec::new());
+        Box::new(Self { present, since, base, children, quarters: [Subtree::EMPTY; 4], made: 0 })
+    }
+
+    fn read(stored: [Option<StoredChild>; 16], base: u64, since: u16) -> Box<Self> {
+        let mut node = Self::new();
+        node.children.reserve_exact(stored.iter().flatten().count());
         for (nibble, stored) in (0..).zip(stored) {
             node.set(nibble, stored.map(|stored| Child { stored, below: Below::Away }));
         }
+        (node.base, node.since) = (base, since);
         node
     }
-}
 
-impl Inner {
     /// Where the child of a nibble is, or would be.
     const fn at(&self, nibble: u8) -> (usize, bool) {
         let before = self.present & ((1 << nibble) - 1);
@@ -253,6 +285,8 @@ impl Inner {
 
     /// Replaces the child of a nibble.
     fn set(&mut self, nibble: u8, child: Option<Child>) {
+        self.since |= 1 << nibble;
+        self.made &= !(1 << (nibble / 4));
         match (self.at(nibble), child) {
             ((at, true), Some(child)) => self.children[at] = child,
             ((at, false), Some(child)) => {
@@ -274,17 +308,24 @@ impl Inner {
         (0..16).filter(|nibble| self.at(*nibble).1).zip(&self.children)
     }
 
-    fn subtree(&self) -> Subtree {
-        let mut all = [Subtree::EMPTY; 16];
-        for (nibble, child) in self.children() {
-            let StoredChild { hash, kind, .. } = child.stored;
-            let count = match kind {
-                StoredKind::Leaf => 1,
-                StoredKind::Inner { leaves } => leaves,
-            };
-            all[usize::from(nibble)] = Subtree { hash: hash.into(), count };
+    fn subtree(&mut self) -> Subtree {
+        for quarter in (0..4u8).filter(|quarter| self.made & 1 << quarter == 0) {
+            let mut all = [Subtree::EMPTY; 4];
+            for (nibble, subtree) in (4 * quarter..).zip(&mut all) {
+                if let Some(Child { stored: StoredChild { hash, kind, .. }, .. }) = self.get(nibble) {
+                    *subtree = Subtree { hash: (*hash).into(), count: kind.leaves() };
+                }
+            }
+            self.quarters[usize::from(quarter)] = join(&all);
         }
-        join(&all)
+        self.made = 0b1111;
+        join(&self.quarters)
+    }
+
+    /// The version that has all its children and the bits of those that are told beside it, where few are other than there.
+    fn base(&self, version: u64) -> Option<(u64, u16)> {
+        let told = self.since & self.present;
+        (self.base < version && 3 * told.count_ones() <= self.present.count_ones()).then_some((self.base, told))
     }
 
     /// About what it takes in memory.
@@ -324,7 +365,6 @@ impl<S: Source> Growth<'_, S> {
         let Some(mut child) = before else { return self.plant(None, changes) };
         self.bytes += child.read(&self.path, self.source)?;
         let Below::Inner(mut node) = child.below else { return self.plant(Some(child), changes) };
-        self.replace(child.stored.version);
         let depth = self.path.len();
         if depth == PATH {
             return Err(TOO_DEEP);
@@ -339,7 +379,7 @@ impl<S: Source> Growth<'_, S> {
             node.set(at, grown);
             self.bytes += node.bytes().saturating_sub(room);
         }
-        self.finish(node)
+        self.finish(node, Some(child.stored.version))
     }
 
     /// Changes where there is a leaf, or nothing.
@@ -371,7 +411,7 @@ impl<S: Source> Growth<'_, S> {
         if depth == PATH {
             return Err(TOO_DEEP);
         }
-        let mut node = Box::<Inner>::default();
+        let mut node = Inner::new();
         for group in leaves.chunk_by(|one, other| one.nibble(depth) == other.nibble(depth)) {
             let at = group[0].nibble(depth);
             self.path.push(at);
@@ -380,11 +420,22 @@ impl<S: Source> Growth<'_, S> {
             node.set(at, child);
         }
         self.bytes += node.bytes();
-        self.finish(node)
+        self.finish(node, None)
     }
 
-    /// Writes a node and its new leaves; a leaf that is alone goes up.
-    fn finish(&mut self, mut node: Box<Inner>) -> Result<Option<Child>, Error> {
+    /// Writes a node and its new leaves in place of the node of the version `before`; a leaf that is alone goes up.
+    fn finish(&mut self, mut node: Box<Inner>, before: Option<u64>) -> Result<Option<Child>, Error> {
+        let alone =
+            matches!(node.children.as_slice(), [] | [Child { stored: StoredChild { kind: StoredKind::Leaf, .. }, .. }]);
+        let base = node.base(self.version).filter(|_| !alone && before.is_some());
+        if let Some(before) = before {
+            if base.is_none() || node.base != before {
+                self.replace(before);
+            }
+            if base.is_none() && node.base != before {
+                self.written.stale.push(node_place(node.base, &self.path).into());
+            }
+        }
         match node.children.as_mut_slice() {
             [] => return Ok(None),
             [only] if only.stored.kind == StoredKind::Leaf => {
@@ -404,11 +455,11 @@ impl<S: Source> Growth<'_, S> {
             self.write_leaf(child);
             self.path.pop();
         }
-        let child = Child::inner(node, self.version);
-        if let (Below::Inner(node), StoredKind::Inner { leaves }) = (&child.below, child.stored.kind) {
-            self.written.inner(self.version, &self.path, node, leaves);
+        self.written.inner(self.version, &self.path, &node, base);
+        if base.is_none() {
+            (node.base, node.since) = (self.version, 0);
         }
-        Ok(Some(child))
+        Ok(Some(Child::inner(node, self.version)))
     }
 
     /// Writes a leaf that is new at the path.
@@ -445,26 +496,21 @@ impl Written {
     }
 
     fn node(&mut self, version: u64, path: &[u8], node: &StoredNode) {
-        self.add(version, path, |bytes| borsh::to_writer(bytes, node));
+        self.add(version, path, |bytes| borsh::to_writer(bytes, node).expect("writing to a Vec cannot fail"));
     }
 
-    /// [`StoredNode::Inner`] without making one.
-    fn inner(&mut self, version: u64, path: &[u8], node: &Inner, leaves: u64) {
-        self.add(version, path, |bytes| {
-            bytes.push(INNER_TAG);
-            for nibble in 0..16 {
-                borsh::to_writer(&mut *bytes, &node.get(nibble).map(|child| child.stored))?;
-            }
-            borsh::to_writer(bytes, &(node.children.len() as u64, leaves))
-        });
+    fn inner(&mut self, version: u64, path: &[u8], node: &Inner, base: Option<(u64, u16)>) {
+        let told = base.map_or(node.present, |(_, told)| told);
+        let told = node.children().filter(|(nibble, _)| told & 1 << nibble != 0).map(|(_, child)| &child.stored);
+        self.add(version, path, |bytes| write_inner(bytes, version, (node.present, base), told));
     }
 
-    fn add(&mut self, version: u64, path: &[u8], write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) {
+    fn add(&mut self, version: u64, path: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         self.bytes.extend(version.to_be_bytes());
         self.bytes.extend(path);
         let middle = self.bytes.len();
-        write(&mut self.bytes).expect("writing to a Vec cannot fail");
+        write(&mut self.bytes);
         self.nodes.push([start, middle, self.bytes.len()]);
     }
 
@@ -480,7 +526,7 @@ const PATH: usize = 64;
 
 /// What a change among many mostly takes: nodes, and their bytes.
 const NODES: usize = 4;
-const BYTES: usize = 1_536;
+const BYTES: usize = 768;
 
 /// Changes that there is room for at once.
 const MOST: usize = 4_096;
@@ -488,9 +534,6 @@ const MOST: usize = 4_096;
 /// No two records have the same place.
 const TOO_DEEP: Error = Error::Damaged("the state tree is too deep");
 
-/// What Borsh begins a [`StoredNode::Inner`] with.
-const INNER_TAG: u8 = 1;
-
 /// About what a node takes beside its children, and each of these.
-const INNER: usize = 64;
+const INNER: usize = size_of::<Inner>() + 16;
 const CHILD: usize = size_of::<Child>();

@@ -9,7 +9,7 @@ use wire::Bytes;
 use super::{HISTORY, epoch};
 use crate::execution::{Empty, Overlay};
 use crate::hashes;
-use crate::node::StoredNode;
+use crate::node::Row;
 use crate::pending::{self, PIECE, Taken};
 use crate::state::Change;
 use crate::store::{
@@ -48,7 +48,7 @@ impl Prepared {
 struct Nothing;
 
 impl Source for Nothing {
-    fn node(&self, _: &[u8]) -> Result<StoredNode, Error> {
+    fn row(&self, _: u64, _: &[u8]) -> Result<Row, Error> {
         Err(Error::Damaged("nothing is stored"))
     }
 }
