@@ -51,6 +51,7 @@ mod ordering;
 mod pending;
 mod proof;
 mod receipt;
+mod runs;
 mod seen;
 mod snapshot;
 mod state;

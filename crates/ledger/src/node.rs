@@ -133,6 +133,13 @@ impl StoredNode {
         Self::Inner { children, present, leaves }
     }
 
+    /// Whether a node of a version can be this one.
+    fn fits(&self, version: u64) -> bool {
+        let Self::Inner { children, .. } = self else { return true };
+        let mut children = children.iter().flatten();
+        children.all(|child| child.version <= version && (child.kind == StoredKind::Leaf || child.kind.leaves() > 1))
+    }
+
     /// Its bytes in the store, its children being of this version.
     pub(crate) fn bytes(mut self, version: u64) -> Vec<u8> {
         let Self::Inner { children, .. } = &mut self else {
@@ -201,7 +208,7 @@ impl Row {
     pub(crate) fn read(bytes: &[u8], version: u64) -> Result<Self, Error> {
         let row = match bytes {
             [INNER_TAG, rest @ ..] => Self::inner(rest, version),
-            _ => borsh::from_slice(bytes).ok().map(Self::Whole),
+            _ => borsh::from_slice::<StoredNode>(bytes).ok().filter(|node| node.fits(version)).map(Self::Whole),
         };
         row.ok_or(DAMAGED)
     }

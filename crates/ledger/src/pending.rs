@@ -7,8 +7,10 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::iter;
 use std::mem;
-use std::ops::Bound::{self, Included, Unbounded};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crypto::Digest;
@@ -19,26 +21,28 @@ use minicbor::{Decoder, Encoder};
 use redb::{ReadTransaction, ReadableTable, TableError};
 
 use crate::Error;
+use crate::runs::Runs;
 use crate::state::Change;
 use crate::store::{self, ENTRIES, RECENT};
 
 /// Changes that are not at their places yet. A clone is a snapshot, and costs nothing.
 #[derive(Clone, Default)]
 pub(crate) struct Pending {
-    ids: OrdMap<[u8; 32], u64>,
-    records: OrdMap<Key, Spot>,
-    /// What both weigh.
+    ids: Runs<[u8; 32], u64>,
+    records: Runs<Key, Spot>,
+    /// What both weigh, with what a newer change has made needless and is still there.
     bytes: usize,
     /// The rows that are in the store, by their heights: each for as long as anything of it may be pending.
     rows: OrdMap<u64, Arc<Vec<u8>>>,
     /// Their bytes.
     held: usize,
-    next: Next,
+    /// The pass over all keys has passed the identities.
+    among_records: bool,
     /// The block after which the pass over all keys began: what this one and those before it changed is at its place when it is over.
     began: u64,
 }
 
-/// A record's key, within the tree where it is short: looking for one then touches no other memory, and a tree's node is copied at once.
+/// A record's key, within its run where it is short: looking for one then touches no other memory, and many are copied at once.
 #[derive(Clone)]
 enum Key {
     Short { length: u8, bytes: [u8; SHORT] },
@@ -65,7 +69,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn key(&self) -> &[u8] {
-        self.key.borrow()
+        self.key.bytes()
     }
 
     /// None where it is removed.
@@ -90,14 +94,18 @@ impl Key {
             _ => Self::Long(key.into()),
         }
     }
-}
 
-impl Borrow<[u8]> for Key {
-    fn borrow(&self) -> &[u8] {
+    fn bytes(&self) -> &[u8] {
         match self {
             Self::Short { length, bytes } => &bytes[..usize::from(*length)],
             Self::Long(key) => key,
         }
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.bytes()
     }
 }
 
@@ -117,27 +125,13 @@ impl PartialOrd for Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        let (own, other): (&[u8], &[u8]) = (self.borrow(), other.borrow());
-        own.cmp(other)
+        self.bytes().cmp(other.bytes())
     }
 }
 
 impl Spot {
-    fn weight(self, key: &[u8]) -> usize {
-        key.len() + self.value.map_or(0, |(from, to)| (to - from) as usize) + WEIGHT
-    }
-}
-
-/// Where a pass over all keys goes on: at this one or the next that there is.
-#[derive(Clone)]
-enum Next {
-    Id([u8; 32]),
-    Record(Vec<u8>),
-}
-
-impl Default for Next {
-    fn default() -> Self {
-        Self::Id([0; 32])
+    fn weight(self, key: &Key) -> usize {
+        key.bytes().len() + self.value.map_or(0, |(from, to)| (to - from) as usize) + WEIGHT
     }
 }
 
@@ -174,12 +168,14 @@ impl Pending {
             }
             let row = Arc::new(mem::take(&mut row));
             let (first, ids) = pending.hold(height, &row)?;
+            let mut there = Vec::with_capacity(ids.len());
             for (id, index) in ids.iter().zip(first..) {
                 // Those that were pruned since are not to come back.
                 if index >= kept.index || entries.get(index)?.is_some() {
-                    pending.set_id(*id, index);
+                    there.push((*id, index));
                 }
             }
+            pending.set_ids(there);
         }
         Ok(pending)
     }
@@ -187,7 +183,7 @@ impl Pending {
     /// Adds what the next block changed: its [row](encode).
     pub(crate) fn add(&mut self, height: u64, row: &Arc<Vec<u8>>) -> Result<(), Error> {
         let (first, ids) = self.hold(height, row)?;
-        ids.iter().zip(first..).for_each(|(id, index)| self.set_id(*id, index));
+        self.set_ids(ids.iter().copied().zip(first..).collect());
         Ok(())
     }
 
@@ -196,11 +192,15 @@ impl Pending {
         let (first, ids, records) = decode(row).map_err(|_| Error::Damaged("a block's changes"))?;
         self.held += row.len();
         self.rows.insert(height, row.clone());
-        for (key, value) in records {
-            let spot = Spot { height, value };
-            let before = self.records.insert(Key::new(key), spot).map_or(0, |before| before.weight(key));
-            self.bytes = self.bytes + spot.weight(key) - before;
+        let records = records.into_iter().map(|(key, value)| (Key::new(key), Spot { height, value }));
+        let mut records: Vec<_> = records.collect();
+        records.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if records.windows(2).any(|two| two[0].0 == two[1].0) {
+            return Err(Error::Damaged("a block's changes"));
         }
+        self.bytes += records.iter().map(|(key, spot)| spot.weight(key)).sum::<usize>();
+        let bytes = &mut self.bytes;
+        self.records.add(records, &mut |key, spot| *bytes -= spot.weight(key));
         Ok((first, ids))
     }
 
@@ -214,13 +214,14 @@ impl Pending {
 
     /// The row of a block of which something is pending.
     fn row(&self, height: u64) -> &Arc<Vec<u8>> {
-        self.rows.get(&height).expect("a row is let go of when all of it is at its place")
+        self.rows.get(&height).expect(ROW)
     }
 
-    fn set_id(&mut self, id: [u8; 32], index: u64) {
-        if self.ids.insert(id, index).is_none() {
-            self.bytes += ID_WEIGHT;
-        }
+    fn set_ids(&mut self, mut ids: Vec<([u8; 32], u64)>) {
+        ids.sort_unstable();
+        self.bytes += ids.len() * ID_WEIGHT;
+        let bytes = &mut self.bytes;
+        self.ids.add(ids, &mut |_, _| *bytes -= ID_WEIGHT);
     }
 
     /// Takes out what there is no `room` for, in bytes, after the block at `height` was added; also where little is pending of
@@ -237,57 +238,47 @@ impl Pending {
             if over == 0 {
                 break;
             }
-            match self.next.clone() {
-                Next::Id(from) => {
-                    let over = over.div_ceil(ID_WEIGHT).min(left);
-                    let found: Vec<_> = self.ids.range(from..).take(over).map(|(id, index)| (*id, *index)).collect();
-                    self.bytes -= found.len() * ID_WEIGHT;
-                    for (id, _) in &found {
-                        self.ids.remove(id);
-                    }
-                    // Whatever has this very place was taken.
-                    let end = self.ids.range(from..).next().map(|(id, _)| Next::Id(*id));
-                    self.next = end.unwrap_or_else(|| Next::Record(vec![]));
-                    taken.ids.extend(found);
+            let bytes = &mut self.bytes;
+            let end = bytes.saturating_sub(over);
+            if !self.among_records {
+                let wanted = over.div_ceil(ID_WEIGHT).min(left);
+                let found = iter::from_fn(|| self.ids.take(&mut |_, _| *bytes -= ID_WEIGHT)).take(wanted);
+                taken.ids.extend(found);
+                if !self.ids.goes_on() {
+                    self.ids.end();
+                    self.among_records = true;
                 }
-                Next::Record(from) => {
-                    let mut found = Vec::new();
-                    for (key, spot) in self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).take(left)
-                    {
-                        if over == 0 {
-                            break;
-                        }
-                        over = over.saturating_sub(spot.weight(key.borrow()));
-                        found.push(Record { key: key.clone(), row: self.row(spot.height).clone(), value: spot.value });
-                    }
-                    for record in &found {
-                        self.bytes -= self.records.remove(record.key()).map_or(0, |spot| spot.weight(record.key()));
-                    }
-                    let end = self.records.range::<_, [u8]>((Included(from.as_slice()), Unbounded)).next();
-                    let end = end.map(|(key, _)| Next::Record(<Key as Borrow<[u8]>>::borrow(key).to_vec()));
-                    if end.is_none() {
-                        let through = mem::replace(&mut self.began, height);
-                        self.release(through);
-                        taken.through = Some(through);
-                    }
-                    self.next = end.unwrap_or_default();
-                    taken.records.extend(found);
+                continue;
+            }
+            for _ in 0..left {
+                if *bytes <= end {
+                    break;
                 }
+                let Some((key, spot)) = self.records.take(&mut |key, spot| *bytes -= spot.weight(key)) else { break };
+                let row = self.rows.get(&spot.height).expect(ROW).clone();
+                taken.records.push(Record { key, row, value: spot.value });
+            }
+            if !self.records.goes_on() {
+                self.ids.turn();
+                self.records.turn();
+                self.among_records = false;
+                let through = mem::replace(&mut self.began, height);
+                self.release(through);
+                taken.through = Some(through);
             }
         }
         taken
     }
 
-    /// Forgets a transaction that was pruned.
-    pub(crate) fn forget(&mut self, id: &Digest) {
-        if self.ids.remove(id.as_bytes()).is_some() {
-            self.bytes -= ID_WEIGHT;
-        }
+    /// Forgets transactions that were pruned.
+    pub(crate) fn forget(&mut self, pruned: &HashSet<Digest>) {
+        let bytes = &mut self.bytes;
+        self.ids.remove(|id| pruned.contains(&Digest::from(*id)), &mut |_, _| *bytes -= ID_WEIGHT);
     }
 
     /// The leaf of a transaction.
     pub(crate) fn index(&self, id: &Digest) -> Option<u64> {
-        self.ids.get(id.as_bytes()).copied()
+        self.ids.get::<[u8; 32]>(id.as_bytes()).copied()
     }
 
     /// What became of a key, if anything did: its value, or none where it is removed.
@@ -301,7 +292,7 @@ impl Pending {
 
     /// All changed keys from a bound on, in order, with their values.
     pub(crate) fn range<'a>(&'a self, from: Bound<&'a [u8]>) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
-        self.records.range::<_, [u8]>((from, Unbounded)).map(|(key, spot)| (key.borrow(), self.value(spot)))
+        self.records.range::<[u8]>(from).map(|(key, spot)| (key.bytes(), self.value(spot)))
     }
 }
 
@@ -380,10 +371,12 @@ fn decode(row: &[u8]) -> Result<Row<'_>, minicbor::decode::Error> {
 /// Bytes of the store's records of a block's changes: each fills a page.
 pub(crate) const PIECE: usize = 3_800;
 
+const ROW: &str = "a row is let go of when all of it is at its place";
+
 /// About what a record takes beside its key and value in its row.
 const WEIGHT: usize = 140;
 
-/// Bytes of keys that are within the tree.
+/// Bytes of keys that are within their run.
 const SHORT: usize = 78;
 
 /// About what an identity takes.
@@ -419,7 +412,7 @@ mod tests {
 
     /// What one reads: what is pending, else what is placed.
     fn read(pending: &Pending, placed: &Map) -> Map {
-        let newer = pending.range(Unbounded).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
+        let newer = pending.range(Bound::Unbounded).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)));
         let mut all: Map = placed.clone().into_iter().chain(newer).collect();
         all.retain(|_, value| value.is_some());
         all
@@ -484,9 +477,10 @@ mod tests {
                 }
             }
             // All identities are somewhere, and the weight is what is there.
-            prop_assert_eq!(pending.ids.len() + placed_ids.len(), first as usize);
-            let weight = pending.records.iter().map(|(key, spot)| spot.weight(key.borrow()));
-            prop_assert_eq!(pending.bytes, weight.sum::<usize>() + pending.ids.len() * ID_WEIGHT);
+            let ids = pending.ids.all().count();
+            prop_assert_eq!(ids + placed_ids.len(), first as usize);
+            let weight = pending.records.all().map(|(key, spot)| spot.weight(key));
+            prop_assert_eq!(pending.bytes, weight.sum::<usize>() + ids * ID_WEIGHT);
         }
 
         /// Who writes the same keys again and again has no more rows kept than others do.

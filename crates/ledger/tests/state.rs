@@ -3,8 +3,9 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use ledger::{HISTORY, Proven, State as _, VerifiedTransaction};
+use ledger::{HISTORY, Ledger, Proven, State as _, VerifiedTransaction};
 use proptest::prelude::*;
 use support::*;
 
@@ -116,4 +117,55 @@ fn states_are_kept_for_a_window() {
         assert!(proven.verify(&ledger.header(height).unwrap().unwrap().digest()));
     }
     assert!(matches!(view.prove_at(19, b"map/x"), Err(ledger::Error::Pruned { found: 19, oldest: 20 })));
+}
+
+/// Of a large tree most nodes are told by earlier ones, which stay as long as any state that is kept needs them.
+#[test]
+fn kept_states_of_a_large_tree_are_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ledger.redb");
+    let open = || {
+        let ledger = Ledger::open(&path, Arc::new(Map), genesis()).unwrap();
+        ledger.keep_states(3);
+        ledger
+    };
+    let (mut ledger, mut model, mut nonce) = (open(), BTreeMap::new(), 0);
+    let mut history = vec![model.clone()];
+    for block in 1..=60u64 {
+        // At first many keys, then few of them again and again, some for the last time and some anew.
+        let keys: Vec<u16> = match block {
+            1..=4 => (0..400).map(|at| at * 4 + block as u16).collect(),
+            _ => (0..12).map(|at| ((block / 3 * 131 + at * 7 + block % 3 * 500) % 1_700) as u16).collect(),
+        };
+        let mut batch = Vec::new();
+        for key in keys {
+            nonce += 1;
+            let value = (nonce % 5 > 0).then_some(nonce as u8);
+            let method = if value.is_some() { "put" } else { "remove" };
+            batch.push(verified(call(method, &key.to_be_bytes(), &Vec::from_iter(value), nonce, NOW + 1_000_000)));
+            match value {
+                Some(value) => model.insert(key, vec![value]),
+                None => model.remove(&key),
+            };
+        }
+        ledger.propose(batch, NOW).unwrap();
+        history.push(model.clone());
+        if block % 7 == 0 {
+            drop(ledger);
+            ledger = open();
+        }
+        let view = ledger.view().unwrap();
+        assert_eq!(view.oldest(), block.saturating_sub(3));
+        for height in view.oldest()..=block {
+            let header = ledger.header(height).unwrap().unwrap();
+            for key in (0..1_700u16).step_by(23).map(|key| (key + block as u16) % 1_700) {
+                let proven = view.prove_at(height, &[b"map/".as_slice(), &key.to_be_bytes()].concat()).unwrap();
+                assert_eq!(
+                    proven.value.as_ref().map(|value| value.0.clone()),
+                    history[height as usize].get(&key).cloned()
+                );
+                assert!(proven.verify(&header.digest()), "{key} at {height} after {block}");
+            }
+        }
+    }
 }

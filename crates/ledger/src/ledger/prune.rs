@@ -1,5 +1,7 @@
 //! What is kept of old blocks, and how it goes.
 
+use std::collections::HashSet;
+
 use crypto::Digest;
 use redb::{ReadableDatabase, ReadableTable};
 
@@ -76,7 +78,7 @@ impl Ledger {
         let database = self.database();
         let kept = store::kept(&database.begin_read()?)?;
         let (mut height, mut index, mut more) = (kept.height.max(1), kept.index, false);
-        let mut pending = tip.pending.clone();
+        let (mut pending, mut pruned) = (tip.pending.clone(), HashSet::new());
         let write = store::begin(&database, true)?;
         {
             let headers = write.open_table(HEADERS)?;
@@ -107,7 +109,7 @@ impl Ledger {
                 for (at, id) in gone {
                     entries.remove(at)?;
                     ids.remove(id.as_bytes())?;
-                    pending.forget(&id);
+                    pruned.insert(id);
                 }
                 if header(height + 1)?.epoch == block.epoch {
                     cosignatures.retain_in((height, "")..(height + 1, ""), |_, _| false)?;
@@ -120,6 +122,7 @@ impl Ledger {
             }
             write.open_table(META)?.insert(KEPT, height.to_be_bytes().as_slice())?;
         }
+        pending.forget(&pruned);
         write.commit()?;
         self.publish(tip.header.height, &pending);
         tip.pending = pending;

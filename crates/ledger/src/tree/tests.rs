@@ -141,7 +141,7 @@ proptest! {
     /// What the library makes, whatever of the tree is at hand; and it holds what was written, which the library reads and proves.
     #[test]
     fn it_grows_as_the_librarys(
-        blocks in prop::collection::vec((block(), 0u8..4), 1..14),
+        blocks in prop::collection::vec((block(), 0u8..6), 1..14),
         asked in prop::collection::vec(0u16..700, 0..8),
     ) {
         let (mut kept, mut theirs, mut tree, mut state) = (Kept::default(), Kept::default(), Tree::default(), BTreeMap::new());
@@ -164,6 +164,11 @@ proptest! {
                 1 => if let Some(Some(Child { below: Below::Inner(node), .. })) = &mut tree.root {
                     node.leave(version.saturating_sub(2));
                 },
+                // As a version before this one stores it.
+                2 => {
+                    kept.0 = own;
+                    tree = Tree::default();
+                }
                 _ => {}
             }
             for key in &asked {
@@ -238,14 +243,24 @@ fn a_damaged_tree_is_refused_and_read_again() {
     }
     let parts = kept.0.values().filter(|node| node[0] == 3 && node[1..3] != node[3..5]).count();
     assert!(parts > 30, "{parts}");
-    let whole = kept.0.clone();
+    let (whole, newest) = (kept.0.clone(), Reached::from(&kept, 1).nodes);
     let leaves = || whole.iter().filter(|(_, node)| node.len() == 65);
     for (at, (place, node)) in whole.iter().enumerate().step_by(41) {
         let other = leaves().find(|(other, _)| *other != place).unwrap().1;
-        // Missing, cut off, and a leaf that is another's, or where there is none.
-        for damaged in [None, Some(&node[..node.len() / 2]), Some(other)] {
+        let mut fewer = node.clone();
+        fewer[2] &= fewer[2].wrapping_sub(1);
+        let mut older = node.clone();
+        older[5] ^= 1;
+        // Missing, cut off, a leaf that is another's, or where there is none; without a child, and by another base, or of another count.
+        for damaged in [None, Some(&node[..node.len() / 2]), Some(other), Some(&fewer), Some(&older)] {
             // A root has no parent that says what it is: the header does, when the ledger is opened.
-            if place.len() == 8 && damaged == Some(other) {
+            if place.len() == 8 && damaged.is_some_and(|damaged| damaged.len() >= node.len()) {
+                continue;
+            }
+            // What another node takes from this one may be none of it.
+            if damaged == Some(node)
+                || !newest.contains_key(place) && [Some(&fewer[..]), Some(&older)].contains(&damaged)
+            {
                 continue;
             }
             kept.0.remove(place);
