@@ -7,7 +7,7 @@
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::iter;
 use std::mem;
 use std::ops::Bound;
@@ -25,7 +25,7 @@ use crate::runs::Runs;
 use crate::state::Change;
 use crate::store::{self, ENTRIES, RECENT};
 
-/// Changes that are not at their places yet. A clone is a snapshot, and costs nothing.
+/// Changes that are not at their places yet. A clone is a snapshot, and costs little.
 #[derive(Clone, Default)]
 pub(crate) struct Pending {
     ids: Runs<[u8; 32], u64>,
@@ -267,13 +267,15 @@ impl Pending {
                 taken.through = Some(through);
             }
         }
+        self.ids.trim();
+        self.records.trim();
         taken
     }
 
     /// Forgets transactions that were pruned.
-    pub(crate) fn forget(&mut self, pruned: &HashSet<Digest>) {
+    pub(crate) fn forget(&mut self, pruned: &BTreeSet<[u8; 32]>) {
         let bytes = &mut self.bytes;
-        self.ids.remove(|id| pruned.contains(&Digest::from(*id)), &mut |_, _| *bytes -= ID_WEIGHT);
+        self.ids.remove(pruned, &mut |_, _| *bytes -= ID_WEIGHT);
     }
 
     /// The leaf of a transaction.

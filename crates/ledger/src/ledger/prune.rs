@@ -1,6 +1,6 @@
 //! What is kept of old blocks, and how it goes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crypto::Digest;
 use redb::{ReadableDatabase, ReadableTable};
@@ -78,7 +78,7 @@ impl Ledger {
         let database = self.database();
         let kept = store::kept(&database.begin_read()?)?;
         let (mut height, mut index, mut more) = (kept.height.max(1), kept.index, false);
-        let (mut pending, mut pruned) = (tip.pending.clone(), HashSet::new());
+        let (mut pending, mut pruned) = (tip.pending.clone(), BTreeSet::new());
         let write = store::begin(&database, true)?;
         {
             let headers = write.open_table(HEADERS)?;
@@ -109,7 +109,7 @@ impl Ledger {
                 for (at, id) in gone {
                     entries.remove(at)?;
                     ids.remove(id.as_bytes())?;
-                    pruned.insert(id);
+                    pruned.insert(*id.as_bytes());
                 }
                 if header(height + 1)?.epoch == block.epoch {
                     cosignatures.retain_in((height, "")..(height + 1, ""), |_, _| false)?;
