@@ -267,8 +267,9 @@ impl Pending {
                 taken.through = Some(through);
             }
         }
-        self.ids.trim();
-        self.records.trim();
+        let bytes = &mut self.bytes;
+        self.ids.trim(&mut |_, _| *bytes -= ID_WEIGHT);
+        self.records.trim(&mut |key, spot| *bytes -= spot.weight(key));
         taken
     }
 

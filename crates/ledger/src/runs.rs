@@ -62,9 +62,7 @@ impl<K: Ord + Clone, V: Clone> Runs<K, V> {
         if newest.len() == 0 {
             return;
         }
-        while let Some(older) =
-            self.runs.pop_if(|run| run.len() <= 2 * newest.len() && run.len() + newest.len() <= MOST)
-        {
+        while let Some(older) = self.runs.pop_if(|run| run.is_like(&newest)) {
             newest = older.join(&newest, gone);
         }
         self.runs.push(newest);
@@ -90,9 +88,15 @@ impl<K: Ord + Clone, V: Clone> Runs<K, V> {
         self.runs.iter().any(|run| !run.now.is_empty())
     }
 
-    /// Lets go of what was taken, where it is more than what is left.
-    pub(crate) fn trim(&mut self) {
+    /// Lets go of what was taken, where it is more than what is left, and joins what became small. Is told each entry that is gone by that.
+    pub(crate) fn trim(&mut self, gone: &mut dyn FnMut(&K, &V)) {
         self.runs.retain(|run| run.len() > 0);
+        for newer in (1..self.runs.len()).rev() {
+            if self.runs[newer - 1].is_like(&self.runs[newer]) {
+                let run = self.runs.remove(newer);
+                self.runs[newer - 1] = self.runs[newer - 1].join(&run, gone);
+            }
+        }
         for run in &mut self.runs {
             if 2 * run.len() < run.entries.len() {
                 *run = Run::of(run.later().to_vec(), run.now());
@@ -180,6 +184,11 @@ impl<K: Ord + Clone, V: Clone> Run<K, V> {
 
     fn len(&self) -> usize {
         self.later.len() + self.now.len()
+    }
+
+    /// Whether it and the next newer one are to be one.
+    fn is_like(&self, newer: &Self) -> bool {
+        self.len() <= 2 * newer.len() && self.len() + newer.len() <= MOST
     }
 
     fn later(&self) -> &[(K, V)] {
@@ -286,7 +295,7 @@ mod tests {
                     left.remove(&key);
                 }
                 runs.remove(&[removed, removed / 2].into(), &mut |_, _| gone += 1);
-                runs.trim();
+                runs.trim(&mut |_, _| gone += 1);
                 held -= gone;
                 let stored = runs.runs.iter().map(|run| run.entries.len()).sum::<usize>();
                 prop_assert!(stored <= 2 * held, "{} entries of {}", stored, held);
@@ -320,7 +329,7 @@ mod tests {
             for _ in 0..if batch > 1_000 { size + 3 } else { 0 } {
                 runs.take(&mut |_, _| held -= 1);
             }
-            runs.trim();
+            runs.trim(&mut |_, _| held -= 1);
             let few = 2 * held / MOST + 12;
             assert!(runs.runs.len() <= few, "{} runs of {held} at {batch}", runs.runs.len());
             assert!(runs.runs.iter().map(|run| run.entries.len()).sum::<usize>() <= 2 * held);
