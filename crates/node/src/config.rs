@@ -166,7 +166,7 @@ pub struct Limits {
     pub handshake_seconds: u32,
     /// From the first byte to the last of a request's head.
     pub header_seconds: u32,
-    /// Between two requests on a connection, and without any progress within one.
+    /// Before each request on a connection, and without any progress within one.
     pub idle_seconds: u32,
     /// For answering a request that neither uploads nor downloads a file.
     pub request_seconds: u32,

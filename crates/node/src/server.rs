@@ -268,7 +268,7 @@ struct Pace {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
-    /// Between requests.
+    /// Before a request.
     Idle = 0,
     /// A request's head comes in; its time runs from its first byte, however many follow.
     Head = 1,
@@ -281,10 +281,11 @@ impl Pace {
         let (header, idle) = (limits.header(), limits.idle());
         // A handler may be silent for as long as it may take; then its answer is due.
         let serving = idle.max(limits.request() + Duration::from_secs(5));
-        // The first request is due at once: whoever connects has something to say.
+        // A client may have connected ahead, or got its answer over another connection meanwhile: it keeps this one for later, and must not
+        // find it closed just then.
         Self {
             origin: Instant::now(),
-            phase: (Phase::Head as u8).into(),
+            phase: (Phase::Idle as u8).into(),
             since: 0.into(),
             header,
             idle,
