@@ -189,7 +189,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_connections: 2048,
+            max_connections: 4096,
             max_connections_per_address: 384,
             handshake_seconds: 10,
             header_seconds: 10,

@@ -96,7 +96,7 @@ pub(crate) struct LedgerArgs {
     /// Validators, each a node of its own on this machine
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(4..=10))]
     pub validators: u16,
-    /// Bytes of a signed transaction, as nearly as a data record's names allow
+    /// Bytes of a signed transaction, as nearly as a data record's names allow: a record without columns has more than 256
     #[arg(long, value_name = "BYTES", default_value_t = 256, value_parser = clap::value_parser!(u32).range(256..=4096))]
     pub tx: u32,
     /// Transactions per second, evenly spread; without it as many as the validators take

@@ -43,6 +43,7 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
     let stage = Stage::raise_laid_out(place.path(), "bench", all, RATES, &mut |_| {}, &mut lay_out).await?;
     stage.order_together().await?;
     let writers = writers(&stage, place.path(), args.tx as usize)?;
+    let bytes = writers[0].record()?.len();
     // Validators that have just begun are still connecting.
     for writer in &writers {
         writer.write(1).await?;
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: &LedgerArgs, output: &Output) -> Result<(), Failur
     let grown = self::disk(place.path())?.saturating_sub(disk);
     drop(waiting);
     stage.lower().await?;
-    print(args, &times, elapsed, blocks, grown, output);
+    print(args, bytes, &times, elapsed, blocks, grown, output);
     Ok(())
 }
 
@@ -193,8 +194,7 @@ async fn paced(writer: Writer, rate: f64, begun: Instant, until: Instant) -> Res
     let (mut sent, mut answers, mut times) = (0usize, JoinSet::new(), Vec::new());
     let mut beat = tokio::time::interval(BEAT);
     while Instant::now() < until {
-        beat.tick().await;
-        let due = Instant::now();
+        let due = beat.tick().await.into_std();
         let target = (due.duration_since(begun).as_secs_f64() * rate) as usize;
         while sent < target {
             let (writer, count) = (writer.clone(), MOST.min(target - sent));
@@ -209,22 +209,21 @@ async fn paced(writer: Writer, rate: f64, begun: Instant, until: Instant) -> Res
     Ok(times)
 }
 
-fn print(args: &LedgerArgs, times: &[f64], elapsed: f64, blocks: u64, grown: u64, output: &Output) {
+fn print(args: &LedgerArgs, bytes: usize, times: &[f64], elapsed: f64, blocks: u64, grown: u64, output: &Output) {
     let rate = times.len() as f64 / elapsed;
     let [p50, p99] = [0.50, 0.99].map(|share| percentile(times, share));
     let per_second = round_to(blocks as f64 / elapsed);
     let per_tx = grown as f64 / times.len().max(1) as f64 / f64::from(args.validators);
     let value = json!({
-        "validators": args.validators, "records": args.records, "tx_bytes": args.tx, "seconds": args.seconds, "transactions": times.len(),
+        "validators": args.validators, "records": args.records, "tx_bytes": bytes, "seconds": args.seconds, "transactions": times.len(),
         "tx_per_second": round_to(rate), "rate": args.rate, "p50_ms": p50, "p99_ms": p99,
         "blocks_per_second": per_second, "disk_bytes_per_tx": per_tx.round(),
     });
     let text = format!(
-        "{} validators, {elapsed:.1} s: {} transactions of {} bytes, {rate:.1} per second; answered in {p50:.1} ms (p50), {p99:.1} ms (p99)\n\
+        "{} validators, {elapsed:.1} s: {} transactions of {bytes} bytes, {rate:.1} per second; answered in {p50:.1} ms (p50), {p99:.1} ms (p99)\n\
          {per_second:.1} blocks per second; {per_tx:.0} bytes of each validator's disk per transaction",
         args.validators,
         times.len(),
-        args.tx,
     );
     output.result(&value, &round_to(rate).to_string(), &text);
 }
