@@ -47,11 +47,14 @@ pub fn record(bytes: &[u8]) {
 
 /// Paths of tiles, and their bytes after a line end.
 pub fn tile(bytes: &[u8]) {
-    let (path, content) = bytes.iter().position(|byte| *byte == b'\n').map_or((bytes, bytes), |at| bytes.split_at(at));
+    let line_end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (path, content) = (&bytes[..line_end], bytes.get(line_end + 1..).unwrap_or_default());
     let Ok(path) = std::str::from_utf8(path) else { return };
     if let Ok(tile) = path.parse::<Tile>() {
         assert_eq!(tile.to_string(), path);
-        let (_, _) = (tile.read_hashes(content), tile.read_entries(content));
+        let width = usize::from(tile.width());
+        assert!(tile.read_hashes(content).is_none_or(|hashes| hashes.len() == width));
+        assert!(tile.read_entries(content).is_none_or(|entries| entries.len() == width));
         let _ = (tile.is_within(u64::MAX), tile.parent(u64::MAX), tile.records_path());
     }
 }
@@ -187,6 +190,15 @@ mod tests {
         ("ledger_snapshot", snapshot, |samples| &samples.snapshots),
     ];
 
+    /// Tiles by path, with the bytes of each hash or entry and how many there are.
+    const TILES: [(&str, usize, usize); 5] = [
+        ("tile/0/x001/234.p/5", 32, 5),
+        ("tile/1/000", 32, 256),
+        ("tile/entries/001", 34, 256),
+        ("tile/entries/x001/002.p/7", 34, 7),
+        ("tile/3/x001/004.p/255", 32, 255),
+    ];
+
     struct Samples {
         transactions: Vec<Vec<u8>>,
         blocks: Vec<Vec<u8>>,
@@ -260,10 +272,12 @@ mod tests {
                 transactions: blocks.iter().map(|block| block.transactions[0].to_bytes()).collect(),
                 records: ledger.entries(0, 4).unwrap().iter().map(Committed::to_bytes).collect(),
                 blocks: blocks.iter().map(wire::to_vec).collect(),
-                tiles: texts(
-                    &["tile/0/x001/234.p/5", "tile/entries/001", "tile/63/x018/x014/x398/000.p/255"]
-                        .map(|path| format!("{path}\n{}", "\0 0123456789abcdef0123456789abcdef".repeat(5))),
-                ),
+                tiles: TILES
+                    .map(|(path, length, width)| {
+                        [path.as_bytes(), b"\n", &b"\0 0123456789abcdef0123456789abcdef"[34 - length..].repeat(width)]
+                            .concat()
+                    })
+                    .to_vec(),
                 requests: texts(&[request(0, &notes[0]), request(4, &notes[1]), request(4, &notes[2])]),
                 notes: texts(&notes.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 proofs: texts(&[proof(1, &[1, 5]), proof(3, &[9]), proof(2, &[2, 9])]),
@@ -316,6 +330,24 @@ mod tests {
             // What panics is told with its seed.
             let caught = std::panic::catch_unwind(|| target(&bytes));
             assert!(caught.is_ok(), "{name}, seed {seed}: {}", wire::text::to_hex(&bytes));
+        }
+    }
+
+    #[test]
+    fn samples_are_right() {
+        for (bytes, (path, length, width)) in SAMPLES.tiles.iter().zip(TILES) {
+            let (tile, content) = (path.parse::<Tile>().unwrap(), &bytes[path.len() + 1..]);
+            let read = if length == 32 { tile.read_hashes(content) } else { tile.read_entries(content) };
+            assert_eq!(read.unwrap().len(), width, "{path}");
+        }
+        for (at, text) in SAMPLES.receipts.iter().enumerate() {
+            Receipt::parse(std::str::from_utf8(text).unwrap()).unwrap_or_else(|_| panic!("receipt {at}"));
+        }
+        for text in &SAMPLES.notes {
+            Note::parse(std::str::from_utf8(text).unwrap()).unwrap().verify(&consortium()).unwrap();
+        }
+        for bytes in &SAMPLES.transactions {
+            VerifiedTransaction::verify(SignedTransaction::from_bytes(bytes).unwrap(), &genesis().chain()).unwrap();
         }
     }
 

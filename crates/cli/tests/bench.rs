@@ -1,17 +1,21 @@
 //! `sotto bench mpc`: every work by every protocol that does it, small; each result is opened and compared by the bench itself.
+//! `sotto bench ledger`: what it tells, of a small load.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
 
-/// The rows of a run with `--json`.
-fn rows(args: &[&str]) -> Vec<Value> {
-    let sotto = Command::new(env!("CARGO_BIN_EXE_sotto")).args(["bench", "mpc", "--json"]).args(args).output().unwrap();
+/// What a bench tells with `--json`.
+fn bench(name: &str, args: &[&str]) -> Value {
+    let sotto = Command::new(env!("CARGO_BIN_EXE_sotto")).args(["bench", name, "--json"]).args(args).output().unwrap();
     let told = String::from_utf8_lossy(&sotto.stderr);
     assert!(sotto.status.success(), "{args:?}: {told}");
-    let result: Value = serde_json::from_slice(&sotto.stdout).unwrap();
-    result["rows"].as_array().unwrap().clone()
+    serde_json::from_slice(&sotto.stdout).unwrap()
+}
+
+fn rows(args: &[&str]) -> Vec<Value> {
+    bench("mpc", args)["rows"].as_array().unwrap().clone()
 }
 
 fn check(row: &Value) {
@@ -71,6 +75,20 @@ fn distances_are_played() {
     // Five multiplications, each half a round trip.
     assert!(seconds("lan") > 5.0 * 0.000_1);
     assert!(seconds("wan") > 5.0 * 0.025);
+}
+
+#[test]
+fn four_validators_order_records() {
+    let told = bench("ledger", &["--validators", "4", "--tx", "256", "--rate", "100", "--seconds", "3"]);
+    for key in ["tx_per_second", "p50_ms", "p99_ms", "blocks_per_second", "disk_bytes_per_tx"] {
+        assert!(told[key].as_f64().unwrap() > 0.0, "{told}");
+    }
+    assert_eq!((&told["rate"], &told["seconds"], &told["validators"]), (&100.into(), &3.into(), &4.into()), "{told}");
+    assert!((200..=300).contains(&told["transactions"].as_u64().unwrap()), "{told}");
+    // The smallest record there is: two ids, a signature, two keys and names.
+    assert!((256..=320).contains(&told["tx_bytes"].as_u64().unwrap()), "{told}");
+    let larger = bench("ledger", &["--tx", "900", "--rate", "20", "--seconds", "1"]);
+    assert!(larger["tx_bytes"].as_u64().unwrap().abs_diff(900) < 20, "{larger}");
 }
 
 /// Memory of a party does not grow with the rows.
