@@ -13,6 +13,10 @@ use crypto::keystore::{FileKeys, Keys as _, Passphrase};
 #[path = "shared/stage.rs"]
 mod stage;
 
+#[path = "shared/metric.rs"]
+mod metric;
+
+use metric::metric;
 use stage::{FOUNDER, Stage, add, ports, until};
 
 const MEMBERS: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
@@ -111,12 +115,12 @@ fn a_lost_node_is_back_within_a_minute_and_does_not_vote_with_its_old_key() {
     );
     let behind = |member: &str| {
         let series = format!("sottovoce_ordering_votes_behind{{member=\"{member}\"}}");
-        metric(&runtime, &stage, FOUNDER, &series).unwrap()
+        metric(&runtime, &stage.client(FOUNDER), &series).unwrap()
     };
     assert!(behind("northgate") > 10.0 && behind("st-anna") < 10.0, "{} {}", behind("northgate"), behind("st-anna"));
-    assert_eq!(metric(&runtime, &stage, FOUNDER, "sottovoce_ordering_peers "), Some(2.0));
-    assert_eq!(metric(&runtime, &stage, "northgate", "sottovoce_ordering_restored "), Some(1.0));
-    assert!(metric(&runtime, &stage, FOUNDER, "sottovoce_finality_seconds_count ").unwrap() > 0.0);
+    assert_eq!(metric(&runtime, &stage.client(FOUNDER), "sottovoce_ordering_peers "), Some(2.0));
+    assert_eq!(metric(&runtime, &stage.client("northgate"), "sottovoce_ordering_restored "), Some(1.0));
+    assert!(metric(&runtime, &stage.client(FOUNDER), "sottovoce_finality_seconds_count ").unwrap() > 0.0);
     stage.kill("riverside");
     let founder = stage.client(FOUNDER);
     let alone = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(8), add(&founder, "late")).await });
@@ -207,16 +211,6 @@ fn a_node_restored_where_ml_dsa_is_demanded_cosigns_again_with_new_keys_of_both_
     let verified = stage.json("nobody", &["verify", &proof, "--consortium", &consortium]);
     let by: Vec<&str> = verified["cosigners"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!((verified["ml_dsa"].as_bool(), by), (Some(true), vec![FOUNDER, "st-anna", "northgate"]));
-}
-
-/// A number among the metrics of a member's node.
-fn metric(runtime: &tokio::runtime::Runtime, stage: &Stage, member: &str, series: &str) -> Option<f64> {
-    let client = stage.client(member);
-    let text = runtime.block_on(async {
-        let asked = client.endpoint().ask(http::Method::GET, "/metrics", http::HeaderMap::new(), client::http::empty());
-        asked.await.unwrap().text().await.unwrap()
-    });
-    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 /// A request for Northgate's object by someone of St. Anna, and what is released.

@@ -5,10 +5,14 @@
 #[path = "shared/stage.rs"]
 mod stage;
 
+#[path = "shared/metric.rs"]
+mod metric;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use metric::metric;
 use stage::{FOUNDER, MOST, Stage, add, traffic, until};
 
 #[test]
@@ -70,4 +74,86 @@ fn the_validators_change_while_the_ledger_goes_on() {
     // A receipt's checkpoint has a quorum of the validators in force now.
     let riverside = stage.client("riverside");
     until("a checkpoint of epoch 7", || runtime.block_on(riverside.checkpoint()).unwrap().contains("\nepoch 7\n"));
+}
+
+/// A validator whose next slate nobody keeps any more follows the others, and votes again with a new key; so does one that has lost its votes.
+#[test]
+fn who_was_away_for_too_long_or_lost_its_votes_follows_and_votes_again_in_another_epoch() {
+    const ALL: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
+    let mut stage = Stage::new();
+    // The least that can be kept, in the section of the validator, which is the last.
+    stage.configuration = "keep_bytes = 1048576";
+    stage.found("Away");
+    for member in &ALL[1..] {
+        stage.join(member);
+    }
+    stage.begin(4, &ALL, &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+
+    // More is ordered than is kept: 1,024 slates, those that are removed together, and the section that holds the first.
+    stage.kill("st-anna");
+    let founder = stage.client(FOUNDER);
+    let executed = || metric(&runtime, &founder, "sottovoce_ordering_executed ").unwrap();
+    let enough = executed() + 1_800.0;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for member in [FOUNDER, "riverside", "northgate"] {
+            for turn in ["a", "b"] {
+                let (client, stop) = (stage.client(member), &stop);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    for number in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                        runtime.block_on(add(&client, &format!("{turn}-{number}"))).unwrap();
+                    }
+                });
+            }
+        }
+        let begun = std::time::Instant::now();
+        while executed() < enough {
+            assert!(begun.elapsed() < Duration::from_secs(600), "{} of {enough}", executed());
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        stop.store(true, Ordering::Relaxed);
+        println!("so many slates took {:?}", begun.elapsed());
+    });
+
+    let show = |stage: &Stage, member: &str| stage.run(member, &["member", "validators", "show"]);
+    let height = |stage: &Stage, member: &str| runtime.block_on(stage.client(member).health()).unwrap().height;
+    let follows = |stage: &Stage, member: &str, epoch: u64| {
+        let voteless = format!("quorum {epoch}, followed; voteless: it votes again in another epoch");
+        until("it follows", || show(stage, member) == voteless);
+        until("equal heights", || height(stage, member) == height(stage, FOUNDER));
+        let told = stage.command(member).arg("doctor").output().unwrap().stdout;
+        assert!(String::from_utf8_lossy(&told).contains("voteless"));
+    };
+    stage.start("st-anna");
+    follows(&stage, "st-anna", 4);
+    // Also when it is started anew with blocks that its engine did not make; and it takes in what is to be ordered.
+    stage.kill("st-anna");
+    stage.start("st-anna");
+    follows(&stage, "st-anna", 4);
+    runtime.block_on(add(&stage.client("st-anna"), "followed")).unwrap();
+
+    // With a new key it votes: nothing is ordered without it while another is down.
+    let votes = |stage: &mut Stage, member: &str, other: &str, epoch: u64| {
+        let cosigner = || {
+            let members = runtime.block_on(founder.members()).unwrap();
+            members.into_iter().find(|one| one.card.name == member).unwrap().card.cosigner
+        };
+        let old = cosigner();
+        stage.run(member, &["member", "validators", "rotate"]);
+        until("the founder's node knows the new key", || cosigner() != old);
+        stage.begin(epoch, &ALL, &[]);
+        stage.kill(other);
+        runtime.block_on(add(&stage.client(member), &format!("voted-in-{epoch}"))).unwrap();
+        stage.start(other);
+    };
+    votes(&mut stage, "st-anna", "riverside", 5);
+
+    // What it voted for is lost.
+    stage.kill("northgate");
+    std::fs::remove_dir_all(stage.home("northgate").join("node/order")).unwrap();
+    stage.start("northgate");
+    follows(&stage, "northgate", 5);
+    votes(&mut stage, "northgate", "st-anna", 6);
 }

@@ -89,6 +89,13 @@ pub struct Validator {
     /// Whether validators may have addresses that are not public: on one machine, or in one network.
     #[serde(default)]
     pub private_addresses: bool,
+    /// Bytes of what was ordered that are kept for validators that were away.
+    #[serde(default = "kept_bytes")]
+    pub keep_bytes: u64,
+}
+
+const fn kept_bytes() -> u64 {
+    512 << 20
 }
 
 /// A witness of the log, as it shows itself by `sotto witness show`.
@@ -361,6 +368,12 @@ impl NodeConfig {
                 format!("{} is where the node serves", self.listen),
                 "choose a port of its own",
             );
+            expect(
+                (1 << 20..=1 << 40).contains(&validator.keep_bytes),
+                "validator.keep_bytes",
+                format!("{} is not within {} and {}", validator.keep_bytes, 1_u64 << 20, 1_u64 << 40),
+                "choose a value within the bounds, or remove the key to have the default",
+            );
         }
         expect(
             !self.log.filter.is_empty() && self.log.filter.len() <= 1024,
@@ -499,7 +512,7 @@ pub enum ConfigError {
 const PREFIX: &str = "SOTTO_NODE_";
 
 /// Every key and whether its value is text.
-const KEYS: [(&str, bool); 38] = [
+const KEYS: [(&str, bool); 39] = [
     ("member", true),
     ("data_dir", true),
     ("listen", true),
@@ -511,6 +524,7 @@ const KEYS: [(&str, bool); 38] = [
     ("validator__listen", true),
     ("validator__address", true),
     ("validator__private_addresses", false),
+    ("validator__keep_bytes", false),
     ("compute__help", false),
     ("compute__drill", true),
     ("private__max_bytes", false),

@@ -336,6 +336,24 @@ pub(crate) struct OrderedBy {
     pub epoch: u64,
 }
 
+/// Asks whether a slate of an epoch's ordering is still kept.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct AskSlate {
+    #[n(0)]
+    pub epoch: u64,
+    #[n(1)]
+    pub height: u64,
+}
+
+/// Whether it was executed and is no longer kept; false also from a node that does not vote in that epoch.
+#[derive(Debug, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct SlateDropped {
+    #[n(0)]
+    pub dropped: bool,
+}
+
 /// Asks for a height, or a later one, that a quorum has cosigned.
 #[derive(Debug, Encode, Decode)]
 #[cbor(array)]

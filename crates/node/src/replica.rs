@@ -26,7 +26,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::message::{
-    AskBlocks, AskCosigned, AskRecord, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed, Record,
+    AskBlocks, AskCosigned, AskRecord, AskSlate, Blocks, Cosigned, CosignedBy, Done, Forward, Forwarded, Placed, Record,
 };
 use crate::metrics::Histogram;
 use crate::problem::ApiError;
@@ -137,8 +137,13 @@ impl Replica {
             Part::Leader(_) => format!("solo {}", self.own.member),
             Part::Follower { sources } if self.ordered_by().is_none() => format!("solo {}", sources[0]),
             Part::Follower { .. } => {
-                let restored = if self.own.is_restored(&self.ledger) { RESTORED } else { "" };
-                format!("quorum {}, followed{restored}", self.ordered_by().unwrap_or(0))
+                let why = match part::epoch_of(&self.ledger).filter(|epoch| epoch.validator(&self.own.member).is_some())
+                {
+                    _ if self.own.is_restored(&self.ledger) => RESTORED,
+                    Some(_) if self.own.validator.is_some() => VOTELESS,
+                    _ => "",
+                };
+                format!("quorum {}, followed{why}", self.ordered_by().unwrap_or(0))
             }
             Part::Validator(quorum) if self.is_among(quorum) => format!("quorum {}", quorum.epoch()),
             Part::Validator(_) | Part::Between => format!("quorum {}, joining", self.ordered_by().unwrap_or(0)),
@@ -183,6 +188,15 @@ impl Replica {
         }
         let none = || ApiError::new(code::UNAVAILABLE, "no slate is final yet").with_retry(1);
         shown.certificate.clone().ok_or_else(none)
+    }
+
+    /// Whether this node votes in an epoch and no longer keeps a slate of it that it has executed.
+    pub(crate) async fn has_dropped(&self, ask: &AskSlate) -> bool {
+        let dropped = match &*self.part() {
+            Part::Validator(quorum) if quorum.epoch() == ask.epoch => quorum.has_dropped(ask.height),
+            _ => return false,
+        };
+        dropped.await
     }
 
     /// Whether this node's cosigning key is one that a restore has burnt.
@@ -619,6 +633,8 @@ fn raise(known: &mut u64, to: u64) -> bool {
 
 /// What a restored node adds to how it follows, until it has a new key.
 const RESTORED: &str = "; restored: it votes again with a new key";
+/// What is said of a validator that cannot vote in the epoch that orders.
+const VOTELESS: &str = "; voteless: it votes again in another epoch";
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// Between two attempts to have transactions ordered while the ordering passes on.

@@ -159,8 +159,12 @@ impl Vitals {
         self.syncing.set(&[], height as f64);
         self.sync_parts.set(&[], parts.saturating_sub(fetched) as f64);
         let age = |since: u64| node.now().saturating_sub(since) as f64 / 1000.0;
-        if let Ok(Some(since)) = replica.cosigning_since() {
-            self.key_age.set(&["cosigner"], age(since));
+        if let Ok(cosigning) = replica.cosigning_since() {
+            for (key, since) in ["cosigner", "cosigner_ml_dsa"].into_iter().zip(cosigning) {
+                if let Some(since) = since {
+                    self.key_age.set(&[key], age(since));
+                }
+            }
         }
         let private = node.privates.counts();
         for (standing, count) in [("held", private.held), ("missing", private.missing), ("purging", private.purging)] {

@@ -337,6 +337,13 @@ impl Engine {
         Certificate::of(slate.inner().header().clone(), &finalization)
     }
 
+    /// Whether a slate before the one at `executed`, the newest that was executed, is no longer kept.
+    pub(crate) async fn has_dropped(marshal: &Marshal, height: u64, executed: u64) -> bool {
+        // One that stops has neither.
+        marshal.get_block(Height::new(height)).await.is_none()
+            && marshal.get_block(Height::new(executed)).await.is_some()
+    }
+
     /// Waits until any part stops, which none does by itself.
     pub(crate) async fn stopped(self) -> Fault {
         let (result, _, _) = select_all(self.tasks).await;

@@ -184,6 +184,18 @@ impl Quorum {
         }
     }
 
+    /// Whether the slate at a height, which this node has executed, is no longer kept here: a validator that lacks it does not get it from this
+    /// one. Who waits for it does not keep the ordering from being dropped.
+    pub fn has_dropped(&self, height: u64) -> impl Future<Output = bool> + Send + use<> {
+        let (marshal, executed) = (self.marshal.borrow().clone(), self.docket.executed());
+        async move {
+            match marshal.filter(|_| (1..executed).contains(&height)) {
+                Some(marshal) => Engine::has_dropped(&marshal, height, executed).await,
+                None => false,
+            }
+        }
+    }
+
     /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then has been told that it will learn
     /// nothing more, and nothing is taken in from there on.
     pub async fn ended(&self) {

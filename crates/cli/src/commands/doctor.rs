@@ -244,6 +244,15 @@ async fn members(client: &Client, own: &str, findings: &mut Findings) -> Option<
             "it was restored and does not vote: sotto member validators rotate, then begin",
         );
     }
+    if let Some(health) = ready.as_ref().ok().filter(|health| health.ordering.contains("; voteless")) {
+        findings.bad(
+            Level::Warning,
+            "validator",
+            own,
+            health.ordering.clone(),
+            "it was away for too long, or lost its votes: once its height is the others', sotto member validators rotate, then begin",
+        );
+    }
     if let Err(error) = ready {
         let refused = error.code().is_some() || matches!(&error, client::Error::Http(client::http::Error::Status(_)));
         let hint = match refused {

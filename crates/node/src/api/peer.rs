@@ -16,10 +16,10 @@ use crate::auth::Peer;
 use crate::extract::{Cbor, Upgrade};
 use crate::message::{
     AskBlocks, AskCommitments, AskCosigned, AskEpochs, AskEscrowPart, AskOpenings, AskOrdering, AskPart,
-    AskParticulars, AskPrivate, AskRecord, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame, ComputeStart,
-    ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart, Done, Epochs,
-    EscrowPart, Forward, Forwarded, Offer, Openings, OracleAsk, OracleCommitments, OracleShare, OrderedBy, PartBytes,
-    PrivateTold, Record, Told,
+    AskParticulars, AskPrivate, AskRecord, AskSlate, AskSnapshot, AskTunnel, Blocks, ComputeFinish, ComputeFrame,
+    ComputeStart, ComputeStarted, ComputeState, Cosigned, DkgBroadcast, DkgDone, DkgRoundOne, DkgRoundTwo, DkgStart,
+    Done, Epochs, EscrowPart, Forward, Forwarded, Offer, Openings, OracleAsk, OracleCommitments, OracleShare,
+    OrderedBy, PartBytes, PrivateTold, Record, SlateDropped, Told,
 };
 use crate::problem::ApiError;
 use crate::service::Node;
@@ -34,6 +34,7 @@ pub(super) fn prompt() -> Router<Arc<Node>> {
         .route("/peer/v1/cosign", post(cosign))
         .route("/peer/v1/cosigned", post(cosigned))
         .route("/peer/v1/ordering", post(ordering))
+        .route("/peer/v1/slate", post(slate))
         .route("/peer/v1/record", post(record))
         .route("/peer/v1/snapshot", post(snapshot))
         .route("/peer/v1/snapshot/epochs", post(snapshot_epochs))
@@ -92,6 +93,10 @@ async fn ordering(State(node): Shared, _: Peer, Cbor(AskOrdering {}): Cbor<AskOr
     let ordered = tokio::task::spawn_blocking(move || node.replica.ordered_for_good());
     let ordered = ordered.await.map_err(ApiError::internal)??;
     Ok(Cbor(OrderedBy { epoch: ordered.unwrap_or(0) }))
+}
+
+async fn slate(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskSlate>) -> Answer<SlateDropped> {
+    Ok(Cbor(SlateDropped { dropped: node.replica.has_dropped(&ask).await }))
 }
 
 async fn record(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskRecord>) -> Answer<Record> {

@@ -10,15 +10,15 @@ use super::Replica;
 use crate::problem::ApiError;
 
 impl Replica {
-    /// When this member got the key that it cosigns with: Unix milliseconds. None for a member that is no validator, and where
-    /// this copy has no header of then.
-    pub(crate) fn cosigning_since(&self) -> Result<Option<u64>, ApiError> {
+    /// When this member got the keys that it cosigns with, Ed25519 and ML-DSA-65: Unix milliseconds. None for a member that is no validator,
+    /// where it has no such key, and where this copy has no header of then.
+    pub(crate) fn cosigning_since(&self) -> Result<[Option<u64>; 2], ApiError> {
         let view = self.view()?;
         let now = read::epoch(&*view)?;
-        match now.validator(&self.own.member) {
-            Some((place, _)) => self.made(&view, self.begun(&now)?[place].cosigner),
-            None => Ok(None),
-        }
+        let Some((place, _)) = now.validator(&self.own.member) else { return Ok([None, None]) };
+        let begun = self.begun(&now)?;
+        let ml_dsa = begun[place].ml_dsa.map_or(Ok(None), |epoch| self.made(&view, epoch))?;
+        Ok([self.made(&view, begun[place].cosigner)?, ml_dsa])
     }
 
     /// The same of all keys of all members that are neither suspended nor removed, by name. May wait for the disk.

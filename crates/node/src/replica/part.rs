@@ -89,7 +89,7 @@ impl Part {
             Err(Unseated::Overtaken) => {
                 tracing::warn!(
                     epoch = quorum.epoch,
-                    "this node cannot vote in an epoch of which it has blocks from others, or with a key that it has no longer or that a restore has burnt: it follows until another one begins"
+                    "this node cannot vote in an epoch of which it has blocks from others or no longer its votes, or with a key that it has no longer or that a restore has burnt: it follows until another one begins"
                 );
                 Ok(Self::following(&epoch, own))
             }
@@ -155,11 +155,16 @@ impl Part {
             return Err(Unseated::Overtaken);
         }
         let handle = own.cosigner(key).ok_or(Unseated::Overtaken)?;
+        // Without what it voted for it could vote twice.
+        let votes = own.votes(quorum.epoch);
+        if !votes.is_dir() && order::took_part(ledger, quorum.epoch).map_err(ApiError::from)? {
+            return Err(Unseated::Overtaken);
+        }
         // What the engine builds on is not to be lost.
         ledger.flush()?;
         let copy = Arc::clone(ledger);
         let config = order::Config {
-            directory: own.votes(quorum.epoch),
+            directory: votes,
             key: own.keys.danger_seed(&handle).map_err(ApiError::from)?,
             peers,
             epoch: epoch.clone(),
@@ -169,7 +174,7 @@ impl Part {
             last: Arc::new(move |transactions| turns(&copy, Some(quorum.epoch), transactions)),
             pace: Pace::default(),
             pool: PoolLimits::default(),
-            keep: KEEP,
+            keep: usize::try_from(seat.keep_bytes).unwrap_or(usize::MAX),
             threads: 2,
         };
         match Quorum::start(config, ledger.clone()) {
@@ -186,7 +191,8 @@ impl Part {
 /// Why a validator does not vote.
 enum Unseated {
     /// Its ledger holds blocks of the epoch that its engine did not make, so that it cannot know what it voted for; or its key of that
-    /// epoch is destroyed, as one is that catches up on what it once took part in; or it was restored, and has no other key yet.
+    /// epoch is destroyed, as one is that catches up on what it once took part in; or its votes of that epoch are gone; or it was restored, and
+    /// has no other key yet.
     Overtaken,
     Failed(ApiError),
 }
@@ -352,5 +358,3 @@ pub(super) const GATHER_PAUSE_ML_DSA: Duration = Duration::from_secs(5);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Batches that may wait at the leader.
 const MAX_WAITING: usize = 4096;
-/// Bytes of final slates kept for validators that were away.
-const KEEP: usize = 512 << 20;

@@ -250,6 +250,7 @@ async fn vote(
             Votes::Over
         }
         () = overtaken(context.child("overtaken"), shared.clone(), at, seat.clone(), epoch.clone()) => Votes::No,
+        () = stranded(context.child("stranded"), shared.clone(), at, docket.clone(), epoch.clone()) => Votes::No,
     };
     *seat.part.lock().expect("no panic holds the part") = None;
     docket.close();
@@ -316,6 +317,31 @@ async fn overtaken(context: Context, shared: Arc<Shared>, at: usize, seat: Seat,
             continue;
         }
         if (0..epoch.validators.len()).any(|turn| !fetch(&shared, at, &seat, &epoch, turn).is_empty()) {
+            return;
+        }
+    }
+}
+
+/// Waits until more validators than can lie have dropped the slate that this member needs next, while it executes none.
+async fn stranded(context: Context, shared: Arc<Shared>, at: usize, docket: Arc<Docket>, epoch: Epoch) {
+    loop {
+        let executed = docket.executed();
+        context.sleep(STRANDED).await;
+        let mut dropped = 0;
+        for validator in &epoch.validators {
+            let other = usize::from(who(validator).0);
+            let Some(seat) = shared.reach(at, other).filter(|_| other != at) else { continue };
+            if shared.behaviours[other] != Behaviour::Honest {
+                dropped += 1;
+                continue;
+            }
+            let Some(part) = seat.part().filter(|part| part.epoch == epoch.number) else { continue };
+            let (marshal, newest) = (part.marshal.borrow().clone(), part.docket.executed());
+            if let Some(marshal) = marshal.filter(|_| executed + 1 < newest) {
+                dropped += usize::from(Engine::has_dropped(&marshal, executed + 1, newest).await);
+            }
+        }
+        if docket.executed() == executed && dropped > epoch.validators.len() - epoch.quorum() {
             return;
         }
     }
@@ -422,6 +448,7 @@ const LINGER: Duration = Duration::from_millis(300);
 /// Once to four times so long it takes until a validator of a new epoch has found the others.
 const CONNECT: Duration = Duration::from_millis(500);
 const STUCK: Duration = Duration::from_secs(3);
+const STRANDED: Duration = Duration::from_secs(10);
 const ASK: Duration = Duration::from_millis(200);
 const FOLLOW: Duration = Duration::from_millis(100);
 const COSIGN: Duration = Duration::from_secs(1);

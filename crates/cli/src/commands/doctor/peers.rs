@@ -86,24 +86,29 @@ fn reached(name: &str, address: &str, word: &Word, measure: Measure<'_>, finding
             format!("{found}: {}", health.status),
             "its operator's log says more; it does not follow the ledger any more",
         );
-    } else if measure.version.is_some_and(|version| version != health.version) {
-        findings.bad(
-            Level::Warning,
-            "version",
-            name,
-            found,
-            "members change versions together: one that computes anything else stops following",
-        );
-    } else if measure.height - health.height > LAG {
-        findings.bad(
-            Level::Warning,
-            "height",
-            name,
-            format!("{found}, {} behind", measure.height - health.height),
-            "it catches up, or lacks a link to who has the blocks: ask again",
-        );
     } else {
-        findings.ok("reach", name, found);
+        let differs = measure.version.is_some_and(|version| version != health.version);
+        let behind = measure.height - health.height;
+        if differs {
+            findings.bad(
+                Level::Warning,
+                "version",
+                name,
+                found.clone(),
+                "members change versions together: one that computes anything else stops following",
+            );
+        }
+        if behind > LAG {
+            findings.bad(
+                Level::Warning,
+                "height",
+                name,
+                format!("{found}, {behind} behind"),
+                "it catches up, or lacks a link to who has the blocks: ask again",
+            );
+        } else if !differs {
+            findings.ok("reach", name, found);
+        }
     }
     if health.kept > 0 {
         findings.ok("kept", name, format!("transactions from block {} on", health.kept));

@@ -11,7 +11,7 @@ use order::{Fault, Quorum};
 use tokio::time::{sleep, timeout};
 
 use super::{GATHER_PAUSE, LAST_PAUSE, Part, ends, epoch_of, ordered_by};
-use crate::message::{AskBlocks, AskOrdering, Blocks, OrderedBy};
+use crate::message::{AskBlocks, AskOrdering, AskSlate, Blocks, OrderedBy, SlateDropped};
 use crate::problem::ApiError;
 use crate::replica::is_cosigned;
 use crate::replica::vouch::{VOUCH, vouch};
@@ -47,6 +47,7 @@ pub(super) async fn validate(node: &Arc<Node>, quorum: &Quorum) -> Option<Part> 
             return None;
         }
         behind = overtaken(node) => return Some(behind),
+        behind = stranded(node, quorum) => return Some(behind),
     };
     tracing::error!(fault, "the ordering has stopped");
     let _ = node.audit.record("node", "ordering.stopped", &replica.own.member, "unavailable", &fault).await;
@@ -177,6 +178,35 @@ async fn overtaken(node: &Arc<Node>) -> Part {
     }
 }
 
+/// Waits until more validators of this epoch than can lie have dropped the slate that this node needs next, while it executes none: it was
+/// away for too long, and has to follow the others. One who still had that slate would have sent it.
+async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
+    let replica = &node.replica;
+    loop {
+        let executed = quorum.status().executed;
+        sleep(STRANDED).await;
+        // With its last block the epoch is over, which is told otherwise.
+        let epoch = epoch_of(&replica.ledger).filter(|epoch| epoch.number == quorum.epoch());
+        let Some(epoch) = epoch.filter(|_| quorum.status().executed == executed) else { continue };
+        let ask = AskSlate { epoch: epoch.number, height: executed + 1 };
+        let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
+        let mut asked: FuturesUnordered<_> = others
+            .map(|other| timeout(VOUCH, node.call::<_, SlateDropped>(&other.name, "/peer/v1/slate", &ask)))
+            .collect();
+        let mut dropped = 0;
+        while let Some(answer) = asked.next().await {
+            dropped += usize::from(matches!(answer, Ok(Ok(SlateDropped { dropped: true }))));
+        }
+        if quorum.status().executed == executed && dropped > epoch.validators.len() - epoch.quorum() {
+            tracing::warn!(
+                executed,
+                "this node was away for so long that nobody keeps the next slate: it follows the others until another epoch begins"
+            );
+            return Part::following(&epoch, &replica.own);
+        }
+    }
+}
+
 /// Puts on the ledger where this node takes part among the validators, where that is not there yet.
 pub(crate) async fn take_seat(node: Arc<Node>) {
     let Some(validator) = node.replica.own.validator.clone() else { return };
@@ -207,6 +237,8 @@ async fn seat(node: &Node, address: &str) -> Result<bool, ApiError> {
 
 /// How long no block comes before a validator asks whether its epoch is over.
 const STUCK: Duration = Duration::from_secs(3);
+/// How long no slate is executed before a validator asks whether the next one is still kept.
+const STRANDED: Duration = Duration::from_secs(10);
 /// How long a validator stays in an epoch that has ended.
 const LINGER: Duration = Duration::from_millis(300);
 /// How long an answer to whether the others have its end too may take; those who had it a moment later are asked again.
