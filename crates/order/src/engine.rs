@@ -340,8 +340,12 @@ impl Engine {
     /// Whether a slate before the one at `executed`, the newest that was executed, is no longer kept.
     pub(crate) async fn has_dropped(marshal: &Marshal, height: u64, executed: u64) -> bool {
         // One that stops has neither.
-        marshal.get_block(Height::new(height)).await.is_none()
-            && marshal.get_block(Height::new(executed)).await.is_some()
+        !Self::has(marshal, height).await && Self::has(marshal, executed).await
+    }
+
+    /// Whether a final slate is here.
+    pub(crate) async fn has(marshal: &Marshal, height: u64) -> bool {
+        marshal.get_block(Height::new(height)).await.is_some()
     }
 
     /// Waits until any part stops, which none does by itself.

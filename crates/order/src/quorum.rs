@@ -196,6 +196,18 @@ impl Quorum {
         }
     }
 
+    /// Whether the slate at a height is here, executed or not; or may be, while the engine starts. Who waits for it does not keep the ordering
+    /// from being dropped.
+    pub fn has(&self, height: u64) -> impl Future<Output = bool> + Send + use<> {
+        let marshal = self.marshal.borrow().clone();
+        async move {
+            match marshal {
+                Some(marshal) => Engine::has(&marshal, height).await,
+                None => true,
+            }
+        }
+    }
+
     /// Waits until its last block is made, on disk and answered. Whatever waits for an outcome then has been told that it will learn
     /// nothing more, and nothing is taken in from there on.
     pub async fn ended(&self) {

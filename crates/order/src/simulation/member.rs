@@ -250,7 +250,7 @@ async fn vote(
             Votes::Over
         }
         () = overtaken(context.child("overtaken"), shared.clone(), at, seat.clone(), epoch.clone()) => Votes::No,
-        () = stranded(context.child("stranded"), shared.clone(), at, docket.clone(), epoch.clone()) => Votes::No,
+        () = stranded(context.child("stranded"), shared.clone(), at, seat.clone(), epoch.clone()) => Votes::No,
     };
     *seat.part.lock().expect("no panic holds the part") = None;
     docket.close();
@@ -323,10 +323,16 @@ async fn overtaken(context: Context, shared: Arc<Shared>, at: usize, seat: Seat,
 }
 
 /// Waits until more validators than can lie have dropped the slate that this member needs next, while it executes none.
-async fn stranded(context: Context, shared: Arc<Shared>, at: usize, docket: Arc<Docket>, epoch: Epoch) {
+async fn stranded(context: Context, shared: Arc<Shared>, at: usize, seat: Seat, epoch: Epoch) {
     loop {
+        let Some(Part { docket, marshal, .. }) = seat.part() else { return std::future::pending().await };
         let executed = docket.executed();
         context.sleep(STRANDED).await;
+        let own = marshal.borrow().clone();
+        match own {
+            Some(own) if !Engine::has(&own, executed + 1).await => {}
+            _ => continue,
+        }
         let mut dropped = 0;
         for validator in &epoch.validators {
             let other = usize::from(who(validator).0);

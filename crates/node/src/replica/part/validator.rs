@@ -179,7 +179,7 @@ async fn overtaken(node: &Arc<Node>) -> Part {
 }
 
 /// Waits until more validators of this epoch than can lie have dropped the slate that this node needs next, while it executes none: it was
-/// away for too long, and has to follow the others. One who still had that slate would have sent it.
+/// away for too long, and has to follow the others. One who still had that slate would have sent it; one that is here is only slow to execute.
 async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
     let replica = &node.replica;
     loop {
@@ -188,6 +188,9 @@ async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
         // With its last block the epoch is over, which is told otherwise.
         let epoch = epoch_of(&replica.ledger).filter(|epoch| epoch.number == quorum.epoch());
         let Some(epoch) = epoch.filter(|_| quorum.status().executed == executed) else { continue };
+        if quorum.has(executed + 1).await {
+            continue;
+        }
         let ask = AskSlate { epoch: epoch.number, height: executed + 1 };
         let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
         let mut asked: FuturesUnordered<_> = others
