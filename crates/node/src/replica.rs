@@ -190,8 +190,12 @@ impl Replica {
         shown.certificate.clone().ok_or_else(none)
     }
 
-    /// Whether this node votes in an epoch and no longer keeps a slate of it that it has executed.
-    pub(crate) async fn has_dropped(&self, ask: &AskSlate) -> bool {
+    /// Whether this node votes in an epoch and no longer keeps a slate of it that it has executed. False to a member that does not order: the
+    /// answer may take reading a whole slate.
+    pub(crate) async fn has_dropped(&self, member: &str, ask: &AskSlate) -> bool {
+        if part::epoch_of(&self.ledger).is_none_or(|epoch| epoch.validator(member).is_none()) {
+            return false;
+        }
         let dropped = match &*self.part() {
             Part::Validator(quorum) if quorum.epoch() == ask.epoch => quorum.has_dropped(ask.height),
             _ => return false,

@@ -95,8 +95,8 @@ async fn ordering(State(node): Shared, _: Peer, Cbor(AskOrdering {}): Cbor<AskOr
     Ok(Cbor(OrderedBy { epoch: ordered.unwrap_or(0) }))
 }
 
-async fn slate(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskSlate>) -> Answer<SlateDropped> {
-    Ok(Cbor(SlateDropped { dropped: node.replica.has_dropped(&ask).await }))
+async fn slate(State(node): Shared, Peer(member): Peer, Cbor(ask): Cbor<AskSlate>) -> Answer<SlateDropped> {
+    Ok(Cbor(SlateDropped { dropped: node.replica.has_dropped(&member, &ask).await }))
 }
 
 async fn record(State(node): Shared, _: Peer, Cbor(ask): Cbor<AskRecord>) -> Answer<Record> {

@@ -200,7 +200,11 @@ async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
         while let Some(answer) = asked.next().await {
             dropped += usize::from(matches!(answer, Ok(Ok(SlateDropped { dropped: true }))));
         }
-        if quorum.status().executed == executed && dropped > epoch.validators.len() - epoch.quorum() {
+        // It may have come meanwhile.
+        if !quorum.has(executed + 1).await
+            && quorum.status().executed == executed
+            && dropped > epoch.validators.len() - epoch.quorum()
+        {
             tracing::warn!(
                 executed,
                 "this node was away for so long that nobody keeps the next slate: it follows the others until another epoch begins"
