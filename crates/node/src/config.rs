@@ -368,12 +368,6 @@ impl NodeConfig {
                 format!("{} is where the node serves", self.listen),
                 "choose a port of its own",
             );
-            expect(
-                (1 << 20..=1 << 40).contains(&validator.keep_bytes),
-                "validator.keep_bytes",
-                format!("{} is not within {} and {}", validator.keep_bytes, 1_u64 << 20, 1_u64 << 40),
-                "choose a value within the bounds, or remove the key to have the default",
-            );
         }
         expect(
             !self.log.filter.is_empty() && self.log.filter.len() <= 1024,
@@ -381,8 +375,9 @@ impl NodeConfig {
             "empty or longer than 1024".into(),
             "write `info`, or levels by module",
         );
+        let kept = self.validator.iter().map(|seat| ("validator.keep_bytes", seat.keep_bytes, 1 << 20, 1 << 40));
         for (key, value, least, most) in
-            self.limits.bounds().into_iter().chain(self.ledger.bounds()).chain(self.private.bounds())
+            self.limits.bounds().into_iter().chain(self.ledger.bounds()).chain(self.private.bounds()).chain(kept)
         {
             expect(
                 (least..=most).contains(&value),

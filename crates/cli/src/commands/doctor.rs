@@ -235,23 +235,17 @@ const fn level_of_disk(free: u64, all: u64) -> Level {
 async fn members(client: &Client, own: &str, findings: &mut Findings) -> Option<Vec<Member>> {
     let address = client.endpoint().address().to_owned();
     let ready = client.ready().await;
-    if let Some(health) = ready.as_ref().ok().filter(|health| health.ordering.contains("; restored")) {
-        findings.bad(
-            Level::Warning,
-            "validator",
-            own,
-            health.ordering.clone(),
-            "it was restored and does not vote: sotto member validators rotate, then begin",
-        );
-    }
-    if let Some(health) = ready.as_ref().ok().filter(|health| health.ordering.contains("; voteless")) {
-        findings.bad(
-            Level::Warning,
-            "validator",
-            own,
-            health.ordering.clone(),
+    let voteless = [
+        ("; restored", "it was restored and does not vote: sotto member validators rotate, then begin"),
+        (
+            "; voteless",
             "it was away for too long, or lost its votes: once its height is the others', sotto member validators rotate, then begin",
-        );
+        ),
+    ];
+    for (said, hint) in voteless {
+        if let Some(health) = ready.as_ref().ok().filter(|health| health.ordering.contains(said)) {
+            findings.bad(Level::Warning, "validator", own, health.ordering.clone(), hint);
+        }
     }
     if let Err(error) = ready {
         let refused = error.code().is_some() || matches!(&error, client::Error::Http(client::http::Error::Status(_)));

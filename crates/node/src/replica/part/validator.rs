@@ -207,7 +207,7 @@ async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
         {
             tracing::warn!(
                 executed,
-                "this node was away for so long that nobody keeps the next slate: it follows the others until another epoch begins"
+                "this node was away for so long that more validators than can lie have dropped the next slate: it follows the others until another epoch begins"
             );
             return Part::following(&epoch, &replica.own);
         }
