@@ -76,7 +76,8 @@ fn the_validators_change_while_the_ledger_goes_on() {
     until("a checkpoint of epoch 7", || runtime.block_on(riverside.checkpoint()).unwrap().contains("\nepoch 7\n"));
 }
 
-/// A validator whose next slate nobody keeps any more follows the others, and votes again with a new key; so does one that has lost its votes.
+/// A validator whose next slate nobody keeps any more follows the others, and votes again with a new key; so does one that has lost its votes,
+/// also together with its ledger.
 #[test]
 fn who_was_away_for_too_long_or_lost_its_votes_follows_and_votes_again_in_another_epoch() {
     const ALL: [&str; 4] = [FOUNDER, "st-anna", "riverside", "northgate"];
@@ -156,4 +157,23 @@ fn who_was_away_for_too_long_or_lost_its_votes_follows_and_votes_again_in_anothe
     stage.start("northgate");
     follows(&stage, "northgate", 5);
     votes(&mut stage, "northgate", "st-anna", 6);
+
+    // The ledger is lost: read anew, it leads through epochs in which this node has voted with the key that it still has.
+    let unseated = |stage: &Stage| {
+        let log = std::fs::read_to_string(stage.home("riverside").join("node.log")).unwrap();
+        log.matches("this node cannot vote in an epoch").count()
+    };
+    stage.kill("riverside");
+    std::fs::remove_file(stage.home("riverside").join("node/ledger.redb")).unwrap();
+    stage.start("riverside");
+    until("it votes by the votes that it has", || show(&stage, "riverside") == "quorum 6");
+    assert_eq!(unseated(&stage), 2);
+    // With the ledger its votes.
+    stage.kill("riverside");
+    std::fs::remove_file(stage.home("riverside").join("node/ledger.redb")).unwrap();
+    std::fs::remove_dir_all(stage.home("riverside").join("node/order")).unwrap();
+    stage.start("riverside");
+    follows(&stage, "riverside", 6);
+    assert_eq!(unseated(&stage), 5);
+    votes(&mut stage, "riverside", "northgate", 7);
 }

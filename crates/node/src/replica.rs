@@ -5,12 +5,13 @@
 
 mod ages;
 mod arming;
+mod dropped;
 mod keys;
 mod log;
 mod part;
 mod vouch;
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ use crate::message::{
 use crate::metrics::Histogram;
 use crate::problem::ApiError;
 use crate::service::Node;
+
+use dropped::Dropped;
 
 pub(crate) use arming::{arm, register};
 pub(crate) use keys::cosigns;
@@ -55,7 +58,10 @@ pub(crate) struct Replica {
     finality: Histogram,
     /// This node's clock less the newest block's time when it came, milliseconds.
     delay: Arc<AtomicI64>,
+    /// When the newest block came that was made long before, by this node's clock.
+    late: Arc<AtomicU64>,
     shown: Mutex<Shown>,
+    dropped: std::sync::Mutex<Dropped>,
     /// An epoch, and in which ones its validators began with their keys.
     begun: std::sync::Mutex<Option<(u64, Arc<[ages::Begun]>)>>,
 }
@@ -80,17 +86,38 @@ impl Replica {
         let height = watch::Sender::new(ledger.head().height);
         let (observer, delay) = (height.clone(), Arc::new(AtomicI64::new(0)));
         let (seen, copy, clock) = (delay.clone(), Arc::downgrade(&ledger), own.clock.clone());
+        let late = Arc::new(AtomicU64::new(0));
+        let came_late = late.clone();
         ledger.observe(move |committed| {
             if let Some(ledger) = copy.upgrade() {
-                seen.store(clock().cast_signed().saturating_sub(ledger.head().time.cast_signed()), Relaxed);
+                let (now, made) = (clock(), ledger.head().time);
+                seen.store(now.cast_signed().saturating_sub(made.cast_signed()), Relaxed);
+                if now.saturating_sub(made) > LATE {
+                    came_late.store(now, Relaxed);
+                }
             }
             observer.send_if_modified(|height| raise(height, committed));
         });
         // A ledger that cannot tell says so at the first receipt.
         let cosigned = watch::Sender::new(ledger.cosigned_height().ok().flatten().unwrap_or(0));
         let (target, fault, turns) = (watch::Sender::new(0), watch::Sender::new(None), watch::Sender::new(0));
-        let (shown, begun) = (Mutex::default(), Default::default());
-        Ok(Self { ledger, own, part, turns, height, cosigned, target, fault, finality, delay, shown, begun })
+        let (shown, dropped, begun) = Default::default();
+        Ok(Self {
+            ledger,
+            own,
+            part,
+            turns,
+            height,
+            cosigned,
+            target,
+            fault,
+            finality,
+            delay,
+            late,
+            shown,
+            dropped,
+            begun,
+        })
     }
 
     fn part(&self) -> Arc<Part> {
@@ -137,11 +164,10 @@ impl Replica {
             Part::Leader(_) => format!("solo {}", self.own.member),
             Part::Follower { sources } if self.ordered_by().is_none() => format!("solo {}", sources[0]),
             Part::Follower { .. } => {
-                let why = match part::epoch_of(&self.ledger).filter(|epoch| epoch.validator(&self.own.member).is_some())
-                {
-                    _ if self.own.is_restored(&self.ledger) => RESTORED,
-                    Some(_) if self.own.validator.is_some() => VOTELESS,
-                    _ => "",
+                let why = match self.is_voteless() {
+                    _ if self.is_restored() => RESTORED,
+                    true => VOTELESS,
+                    false => "",
                 };
                 format!("quorum {}, followed{why}", self.ordered_by().unwrap_or(0))
             }
@@ -150,10 +176,25 @@ impl Replica {
         }
     }
 
-    /// Whether this node votes in the epoch that orders, with so many validators connected that they can decide.
+    /// Whether this node follows an epoch in which its member validates, for another reason than that it was restored. Not while it reads what
+    /// was ordered long ago: epochs that are over it does not have to vote in.
+    pub(crate) fn is_voteless(&self) -> bool {
+        let validates =
+            || part::epoch_of(&self.ledger).is_some_and(|epoch| epoch.validator(&self.own.member).is_some());
+        let reads = || (self.own.clock)().saturating_sub(self.late.load(Relaxed)) < MOMENT.as_millis() as u64;
+        matches!(&*self.part(), Part::Follower { .. })
+            && self.own.validator.is_some()
+            && validates()
+            && !self.is_restored()
+            && !reads()
+    }
+
+    /// Whether this node votes in the epoch that orders, with so many validators connected that they can decide, and has what they have decided.
     fn is_among(&self, quorum: &order::Quorum) -> bool {
         let epoch = part::epoch_of(&self.ledger).filter(|epoch| epoch.number == quorum.epoch());
-        epoch.is_some_and(|epoch| quorum.status().pulse.connected.len() + 1 >= epoch.quorum())
+        let status = quorum.status();
+        status.finalised <= status.executed + NEAR
+            && epoch.is_some_and(|epoch| status.pulse.connected.len() + 1 >= epoch.quorum())
     }
 
     /// How far the ordering is, where this node votes in it; and who was caught lying.
@@ -191,16 +232,25 @@ impl Replica {
     }
 
     /// Whether this node votes in an epoch and no longer keeps a slate of it that it has executed. False to a member that does not order: the
-    /// answer may take reading a whole slate.
+    /// answer may take reading a whole slate; and to a validator that asks again at once.
     pub(crate) async fn has_dropped(&self, member: &str, ask: &AskSlate) -> bool {
         if part::epoch_of(&self.ledger).is_none_or(|epoch| epoch.validator(member).is_none()) {
             return false;
         }
-        let dropped = match &*self.part() {
+        let looked = match &*self.part() {
             Part::Validator(quorum) if quorum.epoch() == ask.epoch => quorum.has_dropped(ask.height),
             _ => return false,
         };
-        dropped.await
+        let known = || self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = known().answer(member, ask, Instant::now());
+        if let Some(answer) = answer {
+            return answer;
+        }
+        let found = looked.await;
+        if found {
+            known().note(ask);
+        }
+        found
     }
 
     /// Whether this node's cosigning key is one that a restore has burnt.
@@ -639,6 +689,10 @@ fn raise(known: &mut u64, to: u64) -> bool {
 const RESTORED: &str = "; restored: it votes again with a new key";
 /// What is said of a validator that cannot vote in the epoch that orders.
 const VOTELESS: &str = "; voteless: it votes again in another epoch";
+/// Milliseconds after which a block that comes was made long ago.
+const LATE: u64 = 30_000;
+/// Final slates that a validator under load may have to execute yet.
+const NEAR: u64 = 64;
 const LONG_POLL: Duration = Duration::from_secs(20);
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// Between two attempts to have transactions ordered while the ordering passes on.

@@ -18,6 +18,7 @@ pub(crate) struct Vitals {
     epoch: Gauge,
     votes: Gauge,
     restored: Gauge,
+    voteless: Gauge,
     finalised: Gauge,
     executed: Gauge,
     peers: Gauge,
@@ -58,6 +59,7 @@ impl Vitals {
             epoch: gauge("sottovoce_ordering_epoch", "Epoch whose validators order the ledger; 0 where one node does."),
             votes: gauge("sottovoce_ordering_votes", "1 where this node votes in the ordering."),
             restored: gauge("sottovoce_ordering_restored", "1 where its cosigning key is burnt by a restore."),
+            voteless: gauge("sottovoce_ordering_voteless", "1 where it follows an epoch in which it is to vote."),
             finalised: gauge("sottovoce_ordering_finalised", "Newest final slate of the epoch."),
             executed: gauge("sottovoce_ordering_executed", "Newest slate of the epoch whose block is on disk."),
             peers: gauge("sottovoce_ordering_peers", "Other validators to which there is a connection."),
@@ -114,6 +116,7 @@ impl Vitals {
         self.delay.set(&[], replica.delay());
         self.epoch.set(&[], replica.ordered_by().unwrap_or(0) as f64);
         flag(&self.restored, replica.is_restored());
+        flag(&self.voteless, replica.is_voteless());
         let part = replica.taking_part();
         flag(&self.votes, part.is_some());
         // What was told of an epoch that is over is not told on.

@@ -493,14 +493,6 @@ pub fn passed(ledger: &Ledger, base: u64) -> Result<Option<(u64, u64)>, ledger::
     Ok(Some((epoch, block(until)? - 1)))
 }
 
-/// Whether a ledger's newest block or slate of its own making is of this epoch: this node has voted in it, or could have.
-///
-/// # Errors
-/// Where the ledger cannot be read.
-pub fn took_part(ledger: &Ledger, epoch: u64) -> Result<bool, ledger::Error> {
-    Ok(ledger.executed()?.is_some_and(|newest| newest >> HEIGHT_BITS == epoch))
-}
-
 /// A slate's place in the whole order, of which the ledger keeps track: by epoch, then by height.
 fn place(epoch: u64, height: u64) -> u64 {
     epoch << HEIGHT_BITS | height & HEIGHTS

@@ -63,7 +63,7 @@ mod testing;
 
 pub use certificate::{Certificate, CertificateError, Vote};
 pub use committee::Committee;
-pub use docket::{Last, passed, took_part};
+pub use docket::{Last, passed};
 pub use engine::Pace;
 pub use error::{Fault, StartError};
 pub use offence::{Offence, OffenceKind};

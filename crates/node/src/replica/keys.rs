@@ -1,7 +1,7 @@
 //! The keys with which this member cosigns: what they still sign, and when they are destroyed.
 
-use std::fs::File;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use contracts::read;
@@ -105,7 +105,7 @@ impl Own {
                 Err(error) => tracing::warn!(handle, %error, "an ML-DSA key that is no longer used is still there"),
             }
         }
-        for entry in std::fs::read_dir(self.directory.join(ORDER)).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.directory.join(ORDER)).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let name = name.to_str().unwrap_or_default();
             let of: Option<u64> = name.strip_suffix(OVER).unwrap_or(name).parse().ok();
@@ -121,19 +121,65 @@ impl Own {
     pub(super) fn votes(&self, epoch: u64) -> PathBuf {
         self.directory.join(ORDER).join(epoch.to_string())
     }
+
+    /// Whether this node may vote in an epoch: where it has what it signed in it, or has signed nothing in it. On disk is then that it may have
+    /// voted in that one, apart from its votes and from its ledger: where either is lost, it votes neither in that epoch anew nor in one before.
+    ///
+    /// # Errors
+    /// What the file system says, and where what is on disk is not of that form: a node that cannot tell must not vote.
+    pub(super) fn takes_up(&self, epoch: u64) -> io::Result<bool> {
+        let (votes, path) = (self.votes(epoch), self.directory.join(VOTED));
+        let newest = voted(&path)?;
+        if !votes.try_exists()? {
+            if newest.is_some_and(|newest| epoch <= newest) {
+                return Ok(false);
+            }
+            // Before the number: one that fails in between has signed nothing.
+            fs::create_dir_all(&votes)?;
+            File::open(self.directory.join(ORDER))?.sync_all()?;
+            File::open(&self.directory)?.sync_all()?;
+        }
+        if newest.is_none_or(|newest| newest < epoch) {
+            let draft = path.with_extension("draft");
+            let mut file = File::create(&draft)?;
+            writeln!(file, "{epoch}")?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            File::open(&self.directory)?.sync_all()?;
+        }
+        Ok(true)
+    }
+}
+
+/// The newest epoch in which this node may have voted.
+fn voted(path: &Path) -> io::Result<Option<u64>> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let epoch = text.trim_end().parse().ok();
+    let damaged = || {
+        let path = path.display();
+        io::Error::other(format!(
+            "{path} is damaged: write into it the number of the newest epoch in which this node may have voted, the one that orders now"
+        ))
+    };
+    epoch.map(Some).ok_or_else(damaged)
 }
 
 /// Removes an epoch's files; under another name first, since with a part of them nobody must vote in it again.
 fn discard(path: &Path) -> io::Result<()> {
     let over = path.with_extension(&OVER[1..]);
     if path != over {
-        std::fs::rename(path, &over)?;
+        fs::rename(path, &over)?;
         File::open(path.parent().expect("it is in a directory"))?.sync_all()?;
     }
-    std::fs::remove_dir_all(over)
+    fs::remove_dir_all(over)
 }
 
 const ORDER: &str = "order";
+/// The number of the newest epoch in which this node may have voted.
+const VOTED: &str = "voted";
 /// At the end of the name of a directory that is being removed.
 const OVER: &str = ".over";
 

@@ -89,7 +89,7 @@ impl Part {
             Err(Unseated::Overtaken) => {
                 tracing::warn!(
                     epoch = quorum.epoch,
-                    "this node cannot vote in an epoch of which it has blocks from others or no longer its votes, or with a key that it has no longer or that a restore has burnt: it follows until another one begins"
+                    "this node cannot vote in an epoch of which it has blocks from others or no longer its votes, or that is before one in which it has voted, or with a key that it has no longer or that a restore has burnt: it follows until another one begins"
                 );
                 Ok(Self::following(&epoch, own))
             }
@@ -115,7 +115,10 @@ impl Part {
         let epoch = read::validators(&*view, number)?.filter(|epoch| epoch.validator(&own.member).is_some());
         let Some(epoch) = epoch else { return Ok(None) };
         drop(view);
-        let Some(seat) = own.validator.as_ref().filter(|_| own.votes(number).is_dir()) else { return Ok(None) };
+        if !own.votes(number).try_exists().map_err(ApiError::internal)? {
+            return Ok(None);
+        }
+        let Some(seat) = own.validator.as_ref() else { return Ok(None) };
         match Self::among(ledger, own, seat, Term { epoch: number, base }, &epoch) {
             Ok(part) => {
                 tracing::info!(
@@ -156,15 +159,14 @@ impl Part {
         }
         let handle = own.cosigner(key).ok_or(Unseated::Overtaken)?;
         // Without what it voted for it could vote twice.
-        let votes = own.votes(quorum.epoch);
-        if !votes.is_dir() && order::took_part(ledger, quorum.epoch).map_err(ApiError::from)? {
+        if !own.takes_up(quorum.epoch).map_err(ApiError::internal)? {
             return Err(Unseated::Overtaken);
         }
         // What the engine builds on is not to be lost.
         ledger.flush()?;
         let copy = Arc::clone(ledger);
         let config = order::Config {
-            directory: votes,
+            directory: own.votes(quorum.epoch),
             key: own.keys.danger_seed(&handle).map_err(ApiError::from)?,
             peers,
             epoch: epoch.clone(),
@@ -191,8 +193,8 @@ impl Part {
 /// Why a validator does not vote.
 enum Unseated {
     /// Its ledger holds blocks of the epoch that its engine did not make, so that it cannot know what it voted for; or its key of that
-    /// epoch is destroyed, as one is that catches up on what it once took part in; or its votes of that epoch are gone; or it was restored, and
-    /// has no other key yet.
+    /// epoch is destroyed, as one is that catches up on what it once took part in; or its votes of that epoch are gone, as those of epochs are
+    /// before the newest in which it voted; or it was restored, and has no other key yet.
     Overtaken,
     Failed(ApiError),
 }

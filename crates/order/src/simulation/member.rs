@@ -322,16 +322,20 @@ async fn overtaken(context: Context, shared: Arc<Shared>, at: usize, seat: Seat,
     }
 }
 
-/// Waits until more validators than can lie have dropped the slate that this member needs next, while it executes none.
+/// Waits until more validators than can lie have dropped the slate that this member needs next, twice in a row while it executes none.
 async fn stranded(context: Context, shared: Arc<Shared>, at: usize, seat: Seat, epoch: Epoch) {
+    let mut before = None;
     loop {
         let Some(Part { docket, marshal, .. }) = seat.part() else { return std::future::pending().await };
         let executed = docket.executed();
         context.sleep(STRANDED).await;
         let own = marshal.borrow().clone();
         match own {
-            Some(own) if !Engine::has(&own, executed + 1).await => {}
-            _ => continue,
+            Some(own) if docket.executed() == executed && !Engine::has(&own, executed + 1).await => {}
+            _ => {
+                before = None;
+                continue;
+            }
         }
         let mut dropped = 0;
         for validator in &epoch.validators {
@@ -347,7 +351,9 @@ async fn stranded(context: Context, shared: Arc<Shared>, at: usize, seat: Seat, 
                 dropped += usize::from(Engine::has_dropped(&marshal, executed + 1, newest).await);
             }
         }
-        if docket.executed() == executed && dropped > epoch.validators.len() - epoch.quorum() {
+        if docket.executed() != executed || dropped <= epoch.validators.len() - epoch.quorum() {
+            before = None;
+        } else if before.replace(executed) == Some(executed) {
             return;
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contracts::Contracts;
-use contracts::message::{OrderingRotate, OrderingSeat};
+use contracts::message::{MemberCard, OrderingRotate, OrderingSeat};
 use crypto::keystore::FileKeys;
 use crypto::{Secret, SigningKey};
-use ledger::{EXPIRY_WINDOW, Transaction, VerifiedTransaction};
+use ledger::{EXPIRY_WINDOW, Genesis, Transaction, VerifiedTransaction};
 use wire::Fixed;
 
 use super::*;
@@ -16,10 +16,9 @@ use crate::setup::{self, Founder};
 
 const NOW: u64 = 1_700_000_000_000;
 
-#[test]
-fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
-    let directory = tempfile::tempdir().unwrap();
-    let home = directory.path().join("node");
+/// A founder's node in a directory.
+fn founded(directory: &Path) -> (Own, Genesis, MemberCard) {
+    let home = directory.join("node");
     let passphrase = Secret::new(b"correct horse battery staple".to_vec());
     let founder = Founder {
         member: "st-anna".into(),
@@ -36,11 +35,19 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
         member: "st-anna".into(),
         leader: "st-anna".into(),
         validator: None,
-        keys: Arc::clone(&keys),
+        keys,
         directory: home,
         clock: Arc::new(|| NOW),
         burnt: BTreeSet::new(),
     };
+    (own, genesis, card)
+}
+
+#[test]
+fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let (own, genesis, card) = founded(directory.path());
+    let keys = Arc::clone(&own.keys);
     let path = directory.path().join("ledger.redb");
     let ledger = Ledger::open(&path, Arc::new(Contracts), genesis.clone()).unwrap();
     let record = |method: &str, arguments: Vec<u8>| {
@@ -95,4 +102,37 @@ fn a_key_is_destroyed_once_what_it_has_to_sign_is_on_disk() {
         Some(after.checkpoint(height).unwrap().verify(key, &cosignature).is_ok())
     };
     assert_eq!([by(1, &card.cosigner), by(2, &card.cosigner), by(3, &key)], [None, Some(true), Some(true)]);
+}
+
+#[test]
+fn nobody_votes_in_an_epoch_of_which_it_has_lost_the_votes_nor_before_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let (own, ..) = founded(directory.path());
+    let (mark, takes_up) = (own.directory.join(VOTED), |epoch| own.takes_up(epoch).unwrap());
+    assert!(takes_up(4) && own.votes(4).exists());
+    // One that failed before it signed anything, or that starts again.
+    fs::remove_file(&mark).unwrap();
+    assert!(takes_up(4) && takes_up(4));
+    assert!(takes_up(6));
+    // Back into an epoch whose votes are there, and nothing is forgotten over it.
+    assert!(takes_up(4) && !takes_up(5));
+    assert_eq!(voted(&mark).unwrap(), Some(6));
+    fs::remove_dir_all(own.directory.join(ORDER)).unwrap();
+    assert_eq!([4, 5, 6].map(takes_up), [false; 3]);
+    assert!(!own.directory.join(ORDER).exists());
+    assert!(takes_up(7) && !takes_up(6));
+    // Whoever cannot tell does not vote; what a write that was cut short left is in nobody's way.
+    fs::write(mark.with_extension("draft"), "8").unwrap();
+    for damaged in ["", "x", "-1", "7 8"] {
+        fs::write(&mark, damaged).unwrap();
+        let told = own.takes_up(7).unwrap_err().to_string();
+        assert!(told.contains("node/voted is damaged: write into it"), "{told}");
+    }
+    fs::write(&mark, "7").unwrap();
+    assert!(takes_up(7) && takes_up(8));
+    assert_eq!(voted(&mark).unwrap(), Some(8));
+    // A directory in which nothing can be looked up is not one without votes.
+    fs::remove_dir_all(own.directory.join(ORDER)).unwrap();
+    fs::write(own.directory.join(ORDER), "").unwrap();
+    assert!(own.takes_up(9).is_err());
 }

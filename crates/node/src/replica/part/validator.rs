@@ -178,40 +178,46 @@ async fn overtaken(node: &Arc<Node>) -> Part {
     }
 }
 
-/// Waits until more validators of this epoch than can lie have dropped the slate that this node needs next, while it executes none: it was
-/// away for too long, and has to follow the others. One who still had that slate would have sent it; one that is here is only slow to execute.
+/// Waits until more validators of this epoch than can lie have dropped the slate that this node needs next, twice in a row while it executes
+/// none: it was away for too long, and has to follow the others. One who still had that slate would have sent it between; one that is here is
+/// only slow to execute.
 async fn stranded(node: &Arc<Node>, quorum: &Quorum) -> Part {
-    let replica = &node.replica;
+    let mut before = None;
     loop {
         let executed = quorum.status().executed;
         sleep(STRANDED).await;
-        // With its last block the epoch is over, which is told otherwise.
-        let epoch = epoch_of(&replica.ledger).filter(|epoch| epoch.number == quorum.epoch());
-        let Some(epoch) = epoch.filter(|_| quorum.status().executed == executed) else { continue };
-        if quorum.has(executed + 1).await {
+        let Some(epoch) = is_dropped(node, quorum, executed).await else {
+            before = None;
             continue;
-        }
-        let ask = AskSlate { epoch: epoch.number, height: executed + 1 };
-        let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
-        let mut asked: FuturesUnordered<_> = others
-            .map(|other| timeout(VOUCH, node.call::<_, SlateDropped>(&other.name, "/peer/v1/slate", &ask)))
-            .collect();
-        let mut dropped = 0;
-        while let Some(answer) = asked.next().await {
-            dropped += usize::from(matches!(answer, Ok(Ok(SlateDropped { dropped: true }))));
-        }
-        // It may have come meanwhile.
-        if !quorum.has(executed + 1).await
-            && quorum.status().executed == executed
-            && dropped > epoch.validators.len() - epoch.quorum()
-        {
+        };
+        if before.replace(executed) == Some(executed) {
             tracing::warn!(
                 executed,
                 "this node was away for so long that more validators than can lie have dropped the next slate: it follows the others until another epoch begins"
             );
-            return Part::following(&epoch, &replica.own);
+            return Part::following(&epoch, &node.replica.own);
         }
     }
+}
+
+/// The epoch that orders, where this node is still at this slate of it, lacks the next one, and more of the others than can lie have dropped that.
+async fn is_dropped(node: &Arc<Node>, quorum: &Quorum, executed: u64) -> Option<Epoch> {
+    // With its last block the epoch is over, which is told otherwise.
+    let epoch = epoch_of(&node.replica.ledger).filter(|epoch| epoch.number == quorum.epoch())?;
+    let ask = AskSlate { epoch: epoch.number, height: executed + 1 };
+    if quorum.status().executed != executed || quorum.has(ask.height).await {
+        return None;
+    }
+    let others = epoch.validators.iter().filter(|validator| validator.name != node.member);
+    let mut asked: FuturesUnordered<_> =
+        others.map(|other| timeout(VOUCH, node.call::<_, SlateDropped>(&other.name, "/peer/v1/slate", &ask))).collect();
+    let mut dropped = 0;
+    while dropped <= epoch.validators.len() - epoch.quorum() {
+        dropped += usize::from(matches!(asked.next().await?, Ok(Ok(SlateDropped { dropped: true }))));
+    }
+    drop(asked);
+    // It may have come meanwhile.
+    (!quorum.has(ask.height).await && quorum.status().executed == executed).then_some(epoch)
 }
 
 /// Puts on the ledger where this node takes part among the validators, where that is not there yet.
