@@ -27,7 +27,10 @@ install -Dm644 packaging/sotto.service "$tree/usr/lib/systemd/system/sotto.servi
 install -Dm644 packaging/deb/sysusers.conf "$tree/usr/lib/sysusers.d/sotto.conf"
 install -Dm644 -t "$tree/usr/share/doc/sotto" README.md SECURITY.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT
 install -Dm644 -t "$tree/usr/share/sotto/prometheus" packaging/prometheus/sottovoce.rules.yml
-cp -r docs/operator docs/user docs/auditor docs/spec "$tree/usr/share/doc/sotto/"
+# What the pages name is where they say.
+pages="docs/operator docs/user docs/auditor docs/spec docs/adr samples/banks samples/contracts packaging/prometheus packaging/sotto.service"
+# shellcheck disable=SC2086
+cp -r --parents $pages "$tree/usr/share/doc/sotto/"
 chmod -R u=rwX,go=rX "$tree/usr/share/doc"
 install -m644 packaging/deb/copyright "$tree/usr/share/doc/sotto/copyright"
 "$binary" man --quiet "$work/man" >/dev/null

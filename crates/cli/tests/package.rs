@@ -62,9 +62,12 @@ fn holds(root: &Path, package: &str, tree: &Path) {
         assert!(tree.join("usr/share/man/man1").join(page).exists(), "{page}");
     }
     assert!(tree.join("usr/share/sotto/prometheus/sottovoce.rules.yml").exists());
-    for page in ["operator/README.md", "spec/receipt.md", "LICENSE-MIT", "copyright"] {
-        assert!(tree.join("usr/share/doc/sotto").join(page).exists(), "{page}");
+    let pages = tree.join("usr/share/doc/sotto");
+    for page in ["docs/operator/README.md", "docs/spec/receipt.md", "LICENSE-MIT", "copyright"] {
+        assert!(pages.join(page).exists(), "{page}");
     }
+    let lost = lost_links(&pages);
+    assert!(lost.is_empty(), "{lost:#?}");
     // The unit starts what the package brings, where the page says.
     let unit = fs::read_to_string(tree.join(UNIT)).unwrap();
     assert!(unit.contains("ExecStart=/usr/bin/sotto --home /var/lib/sotto node run\n"));
@@ -73,6 +76,24 @@ fn holds(root: &Path, package: &str, tree: &Path) {
     for script in ["postinst", "prerm", "postrm"] {
         run(Command::new("sh").arg("-n").arg(tree.join("DEBIAN").join(script)));
     }
+}
+
+/// What pages below a directory name and is not there.
+fn lost_links(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut lost = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            lost.extend(lost_links(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "md") {
+            let text = fs::read_to_string(&entry).unwrap();
+            let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+            let named = links.filter(|link| !link.is_empty() && !link.contains("://"));
+            lost.extend(
+                named.filter(|link| !directory.join(link).exists()).map(|link| (entry.clone(), link.to_owned())),
+            );
+        }
+    }
+    lost
 }
 
 /// Installs the package, founds a member's home with it, upgrades, removes, installs it again and purges it.
