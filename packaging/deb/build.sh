@@ -32,6 +32,8 @@ pages="docs/operator docs/user docs/auditor docs/spec docs/adr samples/banks sam
 # shellcheck disable=SC2086
 cp -r --parents $pages "$tree/usr/share/doc/sotto/"
 chmod -R u=rwX,go=rX "$tree/usr/share/doc"
+# Scripts among the samples are read here, and run from where the sources are.
+find "$tree/usr/share/doc" -type f -exec chmod 644 {} +
 install -m644 packaging/deb/copyright "$tree/usr/share/doc/sotto/copyright"
 "$binary" man --quiet "$work/man" >/dev/null
 install -d "$tree/usr/share/man/man1"
